@@ -1,0 +1,46 @@
+import process from "node:process";
+import { Command, Option } from "commander";
+import { isPayloadStoreError } from "../../core/errors.ts";
+import { serveLocal, untilStopped, type LocalServer } from "../../functions/local.ts";
+import { optionsOf, parsePort } from "../globals.ts";
+import { heldBy } from "../open-store.ts";
+import { note, write, writeJson } from "../output.ts";
+
+interface ServeOptions {
+  readonly port: number;
+  readonly host: string;
+}
+
+export function serveCommand(): Command {
+  return new Command("serve")
+    .description("Serve the folder over HTTP on this machine, until SIGTERM or SIGINT.")
+    .addOption(new Option("--port <number>", "0 for any that is free").argParser(parsePort).env("PORT").default(8787))
+    .option("--host <address>", "a loopback address; others wait for keys", "127.0.0.1")
+    .action(async (_options: unknown, command: Command) => {
+      const { dir, json, port, host } = optionsOf<ServeOptions>(command);
+      const server = await serve(dir, port, host);
+      const stopped = untilStopped(server);
+      report(server);
+      const { url } = server;
+      if (json) await writeJson({ url, port: server.port, pid: process.pid, directory: dir });
+      else await write(`Paylode serves ${dir} at ${url}\n`);
+      await stopped;
+    });
+}
+
+async function serve(directory: string, port: number, host: string): Promise<LocalServer> {
+  try {
+    return await serveLocal({ directory, port, host });
+  } catch (error) {
+    throw isPayloadStoreError(error, "LOCKED") ? heldBy(directory, error) : error;
+  }
+}
+
+/** What opening the folder found out that its owner should know. */
+function report({ store }: LocalServer): void {
+  const { tornBytes, damage } = store.recovery;
+  if (tornBytes > 0) note(`paylode: ${tornBytes} bytes of an unfinished, never acknowledged write were cut off`);
+  for (const { tenant, segment, start, end, reason } of damage) {
+    note(`paylode: damage in segment ${tenant}/${segment}, bytes ${start}–${end}: ${reason}`);
+  }
+}

@@ -1,0 +1,25 @@
+import process from "node:process";
+import { type Command, InvalidArgumentError } from "commander";
+
+/** Options that every command has. */
+export interface Globals {
+  readonly dir: string;
+  readonly tenant: string;
+  readonly json?: true;
+}
+
+/** The options of a command together with the global ones, wherever on the line they stood. */
+export function optionsOf<Options extends object = object>(command: Command): Globals & Options {
+  return command.optsWithGlobals();
+}
+
+export function defaultDirectory(): string {
+  const named = process.env["PAYLODE_DIR"];
+  return named === undefined || named === "" ? "./data" : named;
+}
+
+export function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
+  return port;
+}

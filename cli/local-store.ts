@@ -1,0 +1,19 @@
+import type { PayloadStore } from "../core/payload-store.ts";
+import { exportLines } from "../functions/export-lines.ts";
+import type { CommandStore } from "./command-store.ts";
+
+/** A store that this process has opened itself. */
+export function localStore(store: PayloadStore): CommandStore {
+  return {
+    append: (key, bytes, options) => store.append(key, bytes, options),
+    appendMany: (key, items) => store.appendMany(key, items),
+    get: (key) => store.get(key),
+    list: (key) => store.list(key),
+    groups: (key) => store.groups(key),
+    delete: (key) => store.delete(key),
+    deleteGroup: (key) => store.deleteGroup(key),
+    stats: (key) => store.stats(key),
+    exportLines: (key) => exportLines(store, key),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,55 @@
+import { createRequire } from "node:module";
+import { Command } from "commander";
+import { exportCommand } from "./commands/export.ts";
+import { getCommand } from "./commands/get.ts";
+import { importCommand } from "./commands/import.ts";
+import { lsCommand } from "./commands/ls.ts";
+import { putCommand } from "./commands/put.ts";
+import { rebuildCommand } from "./commands/rebuild.ts";
+import { rmCommand } from "./commands/rm.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { statsCommand } from "./commands/stats.ts";
+import { verifyCommand } from "./commands/verify.ts";
+import { defaultDirectory } from "./globals.ts";
+
+const exitCodeHelp = `
+Exit codes:
+  0  done
+  1  not found; for verify: faults found
+  2  the command line, a name or an option is not valid
+  3  the store or the input failed
+
+While a server holds the folder, commands speak to that server.`;
+
+/** The command line. Errors are thrown, not printed and exited on: {@link run} does that once, for all commands. */
+export function createProgram(): Command {
+  const program = new Command("paylode")
+    .description("A payload store for AI agents.")
+    .version(version(), "--version")
+    .option("--dir <folder>", "where the store is (default: $PAYLODE_DIR, else ./data)", defaultDirectory())
+    .option("--tenant <name>", "whose payloads", "default")
+    .option("--json", "JSON on standard output")
+    .addHelpText("after", exitCodeHelp)
+    .showHelpAfterError("(paylode --help says more)")
+    .exitOverride();
+  const commands = [
+    serveCommand(),
+    putCommand(),
+    getCommand(),
+    lsCommand(),
+    rmCommand(),
+    statsCommand(),
+    verifyCommand(),
+    rebuildCommand(),
+    importCommand(),
+    exportCommand(),
+  ];
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  return program;
+}
+
+function version(): string {
+  // The package names itself, so this finds the same file from cli/ and from dist/cli/.
+  const manifest = createRequire(import.meta.url)("paylode/package.json") as { readonly version: string };
+  return manifest.version;
+}

@@ -1,0 +1,190 @@
+import { PayloadStoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { Digest } from "../../ports/digest.ts";
+import type { FrameDraft, FramePlace, SegmentStore, SegmentSummary } from "../../ports/segment-store.ts";
+import { isSegmentName } from "../../segment/name.ts";
+import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
+import { diskError, errorCode } from "./disk-error.ts";
+import type { FileSystem, OpenFile } from "./file-system.ts";
+import { readUpTo } from "./files.ts";
+import { segmentOfFile, type Layout } from "./layout.ts";
+import { SegmentWriter, type GrowingSegment, type WriterContext } from "./segment-writer.ts";
+
+export type DiskSegmentStoreOptions = Omit<WriterContext, "fail" | "failure" | "sealed">;
+
+/** Reads this long are checked against the file's length before memory is taken for them. */
+const trustedReadBytes = 1_048_576;
+
+/** Segments as files, `segments/<tenant>/<name>.seg`, one growing file for each tenant that writes. */
+export class DiskSegmentStore implements SegmentStore {
+  readonly #fs: FileSystem;
+  readonly #layout: Layout;
+  readonly #digest: Digest;
+  readonly #context: WriterContext;
+  readonly #writers = new Map<string, SegmentWriter>();
+  /** Open for reading, least recently used first. */
+  readonly #files = new Map<string, OpenFile>();
+  readonly #sealed = new Map<string, { readonly bytes: number; readonly frames: number }>();
+  #failure: PayloadStoreError | undefined;
+  #closed = false;
+
+  constructor(options: DiskSegmentStoreOptions) {
+    this.#fs = options.fs;
+    this.#layout = options.layout;
+    this.#digest = options.digest;
+    this.#context = {
+      ...options,
+      fail: (error) => void (this.#failure ??= error),
+      failure: () => this.#failure,
+      sealed: (tenant, segment, durable) => void this.#sealed.set(`${tenant}/${segment}`, durable),
+    };
+  }
+
+  get failure(): PayloadStoreError | undefined {
+    return this.#failure;
+  }
+
+  async append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
+    if (this.#closed) throw new PayloadStoreError("CLOSED", "the store is closed");
+    if (this.#failure) throw this.#failure;
+    return this.#writer(tenant).append(frame);
+  }
+
+  read(tenant: string, segment: string, offset: number, bytes: number): Uint8Array {
+    const file = this.#open(tenant, segment);
+    try {
+      if (bytes > trustedReadBytes && offset + bytes > file.size())
+        throw endsBefore(tenant, segment, offset + bytes, file.size());
+      const read = readUpTo(file, offset, bytes);
+      if (read.length < bytes) throw endsBefore(tenant, segment, offset + bytes, offset + read.length);
+      return read;
+    } catch (error) {
+      throw diskError(error, `reading segment ${tenant}/${segment} failed`);
+    }
+  }
+
+  async segments(): Promise<readonly SegmentSummary[]> {
+    const found: SegmentSummary[] = [];
+    try {
+      for (const tenant of listOrNothing(this.#fs, this.#layout.segments).sort()) {
+        const names = listOrNothing(this.#fs, this.#layout.tenant(tenant)).map(segmentOfFile);
+        for (const segment of names.filter((name) => name !== undefined && isSegmentName(name)).sort()) {
+          if (segment === undefined) continue;
+          const stat = this.#fs.stat(this.#layout.segment(tenant, segment));
+          if (stat) found.push({ tenant, segment, bytes: stat.bytes });
+        }
+      }
+    } catch (error) {
+      throw diskError(error, "listing the segments failed");
+    }
+    return found;
+  }
+
+  async scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan> {
+    const file = this.#open(tenant, segment);
+    try {
+      const source = {
+        tenant,
+        segment,
+        size: file.size(),
+        read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+      };
+      return await scanSegment(source, this.#digest, start);
+    } catch (error) {
+      throw diskError(error, `scanning segment ${tenant}/${segment} failed`);
+    }
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([...this.#writers.values()].map((writer) => writer.settled()));
+    if (this.#failure) throw this.#failure;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const writer of this.#writers.values()) await writer.close();
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** How far a segment that this process wrote is durable, and how many frames that are. */
+  durable(tenant: string, segment: string): { readonly bytes: number; readonly frames: number } | undefined {
+    const growing = this.#writers.get(tenant)?.growing;
+    return growing?.segment === segment ? growing : this.#sealed.get(`${tenant}/${segment}`);
+  }
+
+  /** Goes on writing where an earlier process ended in good order. */
+  resume(tenant: string, growing: GrowingSegment): void {
+    this.#writers.set(tenant, new SegmentWriter(this.#context, tenant, growing));
+  }
+
+  /** Forgets an open file, before it is moved or replaced. */
+  forget(tenant: string, segment: string): void {
+    const path = this.#layout.segment(tenant, segment);
+    this.#files.get(path)?.close();
+    this.#files.delete(path);
+  }
+
+  #writer(tenant: string): SegmentWriter {
+    let writer = this.#writers.get(tenant);
+    if (!writer) {
+      writer = new SegmentWriter(this.#context, tenant);
+      this.#writers.set(tenant, writer);
+    }
+    if (!writer.open) {
+      const open = [...this.#writers.values()].filter((other) => other.open);
+      if (open.length >= limits.openFilesMax) open.find((other) => other.idle)?.park();
+    }
+    return writer;
+  }
+
+  #open(tenant: string, segment: string): OpenFile {
+    const path = this.#layout.segment(tenant, segment);
+    const known = this.#files.get(path);
+    if (known) {
+      this.#files.delete(path);
+      this.#files.set(path, known);
+      return known;
+    }
+    let file: OpenFile;
+    try {
+      file = this.#fs.open(path, "read");
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw diskError(error, `opening segment ${tenant}/${segment} failed`);
+      throw new PayloadStoreError("GONE", `there is no segment ${tenant}/${segment}`, {
+        cause: error,
+        details: { tenant, segment },
+      });
+    }
+    this.#files.set(path, file);
+    if (this.#files.size > limits.openFilesMax) {
+      const [oldest] = this.#files;
+      if (oldest) {
+        oldest[1].close();
+        this.#files.delete(oldest[0]);
+      }
+    }
+    return file;
+  }
+}
+
+/** Names in a folder, none where there is no folder. */
+export function listOrNothing(fs: FileSystem, path: string): string[] {
+  try {
+    return fs.list(path);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}
+
+function endsBefore(tenant: string, segment: string, expected: number, found: number): PayloadStoreError {
+  return new PayloadStoreError(
+    "CORRUPT",
+    `segment ${tenant}/${segment} ends at byte ${found}, expected at least ${expected}`,
+    {
+      details: { tenant, segment, expected, found },
+    },
+  );
+}

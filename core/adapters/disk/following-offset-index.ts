@@ -1,0 +1,120 @@
+import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import type {
+  CommitOutcome,
+  GroupSummary,
+  OffsetIndex,
+  PageRecord,
+  Records,
+  Totals,
+} from "../../ports/offset-index.ts";
+import { PayloadStoreError } from "../../errors.ts";
+import type { SegmentDamage } from "../../segment/scan.ts";
+import type { DiskSegmentStore } from "./disk-segment-store.ts";
+import type { FileSystem } from "./file-system.ts";
+import type { Layout } from "./layout.ts";
+import { takeIn } from "./take-in.ts";
+
+/** A folder that changed so recently may change again within the same tick of the file system's clock. */
+const sameTickMs = 50;
+
+/**
+ * The index of a read-only opener, beside a process that writes: before each answer it takes in what was acknowledged
+ * since, up to the last mark of the tenant's growing segment. It never writes, and never shows what is not durable.
+ *
+ * Cost: two calls of `stat` an answer; reading what is new.
+ */
+export class FollowingOffsetIndex implements OffsetIndex {
+  readonly #inner: ArrayOffsetIndex;
+  readonly #segments: DiskSegmentStore;
+  readonly #fs: FileSystem;
+  readonly #layout: Layout;
+  readonly #nowMs: () => number;
+  readonly #folders = new Map<string, { changedMs: number; newest: string | undefined }>();
+  #following: Promise<void> = Promise.resolve();
+
+  constructor(parts: {
+    inner: ArrayOffsetIndex;
+    segments: DiskSegmentStore;
+    fs: FileSystem;
+    layout: Layout;
+    nowMs: () => number;
+  }) {
+    this.#inner = parts.inner;
+    this.#segments = parts.segments;
+    this.#fs = parts.fs;
+    this.#layout = parts.layout;
+    this.#nowMs = parts.nowMs;
+  }
+
+  async commit(_record: PageRecord): Promise<CommitOutcome> {
+    throw new PayloadStoreError("INVALID", "the store was opened read-only");
+  }
+
+  async lastSequence(tenant: string, group: string): Promise<number> {
+    await this.#follow(tenant);
+    return this.#inner.lastSequence(tenant, group);
+  }
+
+  async records(tenant: string, group: string, id?: string): Promise<Records> {
+    await this.#follow(tenant);
+    return this.#inner.records(tenant, group, id);
+  }
+
+  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+    await this.#follow(tenant);
+    yield* this.#inner.groups(tenant);
+  }
+
+  async *all(): AsyncGenerator<PageRecord> {
+    for (const tenant of new Set((await this.#segments.segments()).map((summary) => summary.tenant)))
+      await this.#follow(tenant);
+    yield* this.#inner.all();
+  }
+
+  async totals(tenant: string): Promise<Totals> {
+    await this.#follow(tenant);
+    return this.#inner.totals(tenant);
+  }
+
+  damage(): readonly SegmentDamage[] {
+    return this.#inner.damage();
+  }
+
+  async checkpoint(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  /** One at a time: two would take in the same frames. */
+  #follow(tenant: string): Promise<void> {
+    this.#following = this.#following.catch(() => {}).then(() => this.#takeInNew(tenant));
+    return this.#following;
+  }
+
+  async #takeInNew(tenant: string): Promise<void> {
+    const folder = this.#fs.stat(this.#layout.tenant(tenant));
+    if (!folder) return;
+    const known = this.#folders.get(tenant);
+    const settled = known && known.changedMs === folder.changedMs && this.#nowMs() - folder.changedMs > sameTickMs;
+    if (!settled) {
+      const names = (await this.#segments.segments()).filter((summary) => summary.tenant === tenant);
+      for (const { segment, bytes } of names) await this.#takeInSegment(tenant, segment, bytes);
+      this.#folders.set(tenant, { changedMs: folder.changedMs, newest: names.at(-1)?.segment });
+      return;
+    }
+    if (known.newest === undefined) return;
+    const bytes = this.#fs.stat(this.#layout.segment(tenant, known.newest))?.bytes ?? 0;
+    await this.#takeInSegment(tenant, known.newest, bytes);
+  }
+
+  async #takeInSegment(tenant: string, segment: string, bytes: number): Promise<void> {
+    const covered = this.#inner.segments.covered(tenant, segment);
+    if (covered && covered.bytes >= bytes) return;
+    const start = covered && covered.bytes > 0 ? { offset: covered.bytes, frames: covered.frames } : undefined;
+    const scan = await this.#segments.scan(tenant, segment, start);
+    const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
+    if (scan.marker !== undefined) await takeIn(this.#inner, scan, settled);
+    const end = scan.sealed ? scan.size : scan.durableBytes;
+    if (end > (covered?.bytes ?? 0))
+      this.#inner.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore });
+  }
+}

@@ -1,0 +1,39 @@
+import { join } from "node:path";
+
+const segmentSuffix = ".seg";
+
+/** Where things lie in a store's folder. docs/format.md §1. */
+export class Layout {
+  readonly root: string;
+  readonly storeFile: string;
+  readonly lockFile: string;
+  readonly holderFile: string;
+  readonly segments: string;
+  readonly index: string;
+  readonly checkpoint: string;
+  readonly quarantine: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.storeFile = join(root, "store.json");
+    this.lockFile = join(root, "LOCK");
+    this.holderFile = join(root, "LOCK.json");
+    this.segments = join(root, "segments");
+    this.index = join(root, "index");
+    this.checkpoint = join(this.index, "checkpoint");
+    this.quarantine = join(root, "quarantine");
+  }
+
+  tenant(tenant: string): string {
+    return join(this.segments, tenant);
+  }
+
+  segment(tenant: string, segment: string): string {
+    return join(this.segments, tenant, segment + segmentSuffix);
+  }
+}
+
+/** @returns the segment's name, `undefined` for files that are none. */
+export function segmentOfFile(file: string): string | undefined {
+  return file.endsWith(segmentSuffix) ? file.slice(0, -segmentSuffix.length) : undefined;
+}

@@ -1,0 +1,180 @@
+import { join } from "node:path";
+import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import { invariant } from "../../invariant.ts";
+import type { Digest } from "../../ports/digest.ts";
+import type { SegmentSummary } from "../../ports/segment-store.ts";
+import { SegmentBinding } from "../../segment/binding.ts";
+import { decodeBlock, storedBlockBytes, type EncodedBlock } from "../../segment/block.ts";
+import { decodeMark, markBytes } from "../../segment/frame.ts";
+import { decodeSegmentHeader, segmentHeaderBytes } from "../../segment/header.ts";
+import type { ScannedFrame, SegmentDamage, SegmentScan } from "../../segment/scan.ts";
+import { diskError } from "./disk-error.ts";
+import type { DiskSegmentStore } from "./disk-segment-store.ts";
+import type { FileSystem } from "./file-system.ts";
+import { ensureDirectory } from "./files.ts";
+import type { Layout } from "./layout.ts";
+import { writeFooter, type GrowingSegment } from "./segment-writer.ts";
+import { takeIn, takeInFrame } from "./take-in.ts";
+
+/** What opening a store found and did. */
+export interface Recovery {
+  /** Where the index came from: `loaded`, `none` (a new store, or a rebuild), or `damaged`, then it was set aside. */
+  readonly checkpoint: "loaded" | "none" | "damaged";
+  /** Segments that were read, because the index did not cover them. */
+  readonly segmentsScanned: number;
+  /** Pages taken in from them. */
+  readonly framesReplayed: number;
+  /** Whole frames beyond the last mark of a segment, appended again to a new one. */
+  readonly tailFramesKept: number;
+  /** Bytes of torn tails: a crash cut them short, nobody was told that they were stored. They stay where they are, as voids. */
+  readonly tornBytes: number;
+  /** Segments without one whole byte of content, moved to `quarantine/`. */
+  readonly quarantined: readonly string[];
+  readonly damage: readonly SegmentDamage[];
+}
+
+interface Parts {
+  readonly fs: FileSystem;
+  readonly layout: Layout;
+  readonly digest: Digest;
+  readonly segments: DiskSegmentStore;
+  readonly index: ArrayOffsetIndex;
+}
+
+/**
+ * Brings the index up to date with the segments, and every tenant's newest segment in order, before the first write.
+ *
+ * A segment that ends in its last mark goes on growing. In any other that has no footer, what lies beyond the last mark
+ * may have been acknowledged or not, and may be in memory only, since a sync that failed once is believed by the next:
+ * its whole frames are appended again to a new segment, and only then is the old one sealed, with its tail as a void.
+ * A crash in between leaves both, and the next start knows the frames by their sequences.
+ */
+export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]): Promise<Recovery> {
+  const { segments, index } = parts;
+  const found = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] as string[] };
+  for (const [tenant, summaries] of byTenant(await segments.segments())) {
+    const tails: SegmentScan[] = [];
+    for (const summary of summaries) {
+      const newest = summary === summaries.at(-1);
+      const covered = index.segments.covered(tenant, summary.segment);
+      if (covered?.bytes === summary.bytes) {
+        const growing = newest ? growingAtMark(parts, summary) : undefined;
+        if (growing) segments.resume(tenant, growing);
+        continue;
+      }
+      const start =
+        covered && covered.bytes > 0 && covered.bytes < summary.bytes
+          ? { offset: covered.bytes, frames: covered.frames }
+          : undefined;
+      const scan = await segments.scan(tenant, summary.segment, start);
+      found.segmentsScanned += 1;
+      if (newest && !scan.sealed && scan.marker === undefined) {
+        // Not one mark in it: it was being made when the machine stopped.
+        await quarantine(parts, summary);
+        found.quarantined.push(`${tenant}/${summary.segment}`);
+        continue;
+      }
+      const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
+      found.framesReplayed += await takeIn(index, scan, settled);
+      index.segments.cover(tenant, summary.segment, {
+        bytes: scan.sealed ? scan.size : scan.durableBytes,
+        frames: scan.framesBefore,
+      });
+      if (scan.sealed || scan.marker === undefined) continue;
+      if (scan.durableBytes < scan.size) tails.push(scan);
+      else if (newest && scan.damage.every(({ start: at }) => at > 0)) {
+        const { segment, marker, size, framesBefore, groupCrcBefore } = scan;
+        segments.resume(tenant, { segment, marker, bytes: size, frames: framesBefore, groupCrcBefore });
+      }
+    }
+    for (const scan of tails) {
+      const kept = await keepTail(parts, scan);
+      found.tailFramesKept += kept.frames;
+      found.tornBytes += kept.tornBytes;
+    }
+  }
+  return { checkpoint, ...found, damage: index.damage() };
+}
+
+async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: number; tornBytes: number }> {
+  const { fs, layout, segments, index, digest } = parts;
+  const { tenant, segment } = scan;
+  const tail = scan.tailFrames === 0 ? [] : scan.frames.slice(-scan.tailFrames);
+  let end = scan.durableBytes;
+  let frames = 0;
+  for (const frame of tail) {
+    end = frame.offset + frame.headBytes + frame.bodyBytes;
+    if (frame.sequence <= (await index.lastSequence(tenant, frame.group))) continue;
+    const { kind, group, sequence, timeMs, page } = frame;
+    const place = await segments.append(tenant, {
+      kind,
+      group,
+      sequence,
+      timeMs,
+      page,
+      blocks: readBlocks(parts, scan, frame),
+    });
+    await takeInFrame(index, scan, frame, place);
+    frames += 1;
+  }
+  segments.forget(tenant, segment);
+  const file = fs.open(layout.segment(tenant, segment), "update");
+  try {
+    const whole = await segments.scan(tenant, segment);
+    const bytes = await writeFooter(file, whole, [{ start: scan.durableBytes, end: scan.size }], digest);
+    index.segments.cover(tenant, segment, { bytes, frames: scan.framesBefore });
+  } catch (error) {
+    throw diskError(error, `sealing segment ${tenant}/${segment} failed`);
+  } finally {
+    file.close();
+  }
+  return { frames, tornBytes: scan.size - end };
+}
+
+function readBlocks({ segments, digest }: Parts, scan: SegmentScan, frame: ScannedFrame): EncodedBlock[] {
+  const start = frame.offset + frame.headBytes;
+  const body = segments.read(scan.tenant, scan.segment, start, frame.bodyBytes);
+  const binding = new SegmentBinding(digest, scan.segment);
+  const blocks: EncodedBlock[] = [];
+  for (let at = 0; at < body.length;) {
+    const block = decodeBlock(body, at, start, binding);
+    invariant(block.ok, "the scan has checked the bodies of a tail");
+    blocks.push(block.value);
+    at += storedBlockBytes(block.value);
+  }
+  return blocks;
+}
+
+/** A segment that ends in a mark, found without reading it: header and mark tell all that the next frame needs. */
+function growingAtMark(
+  { segments, digest }: Parts,
+  { tenant, segment, bytes }: SegmentSummary,
+): GrowingSegment | undefined {
+  if (bytes < segmentHeaderBytes + markBytes) return undefined;
+  const binding = new SegmentBinding(digest, segment);
+  const header = decodeSegmentHeader(segments.read(tenant, segment, 0, segmentHeaderBytes), tenant, binding);
+  const mark = decodeMark(segments.read(tenant, segment, bytes - markBytes, markBytes), bytes - markBytes, binding);
+  return header.ok && mark
+    ? { segment, marker: header.value.marker, bytes, frames: mark.frames, groupCrcBefore: mark.groupCrcBefore }
+    : undefined;
+}
+
+async function quarantine({ fs, layout, segments }: Parts, { tenant, segment }: SegmentSummary): Promise<void> {
+  try {
+    segments.forget(tenant, segment);
+    await ensureDirectory(fs, layout.quarantine, "new store folder");
+    fs.rename(layout.segment(tenant, segment), join(layout.quarantine, `${tenant}-${segment}.seg`));
+  } catch (error) {
+    throw diskError(error, `moving segment ${tenant}/${segment} to ${layout.quarantine} failed`);
+  }
+}
+
+function byTenant(summaries: readonly SegmentSummary[]): Map<string, SegmentSummary[]> {
+  const grouped = new Map<string, SegmentSummary[]>();
+  for (const summary of summaries) {
+    const known = grouped.get(summary.tenant);
+    if (known) known.push(summary);
+    else grouped.set(summary.tenant, [summary]);
+  }
+  return grouped;
+}

@@ -1,0 +1,230 @@
+import { PayloadStoreError } from "../../errors.ts";
+import { invariant } from "../../invariant.ts";
+import { limits } from "../../limits.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Digest } from "../../ports/digest.ts";
+import type { Random } from "../../ports/random.ts";
+import type { FrameDraft, FramePlace } from "../../ports/segment-store.ts";
+import { SegmentBinding } from "../../segment/binding.ts";
+import { encodeFooter, type ByteRange } from "../../segment/footer.ts";
+import { encodeFrame, encodeMark, groupCrc } from "../../segment/frame.ts";
+import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
+import type { SegmentNames } from "../../segment/name.ts";
+import { scanSegment, type SegmentScan } from "../../segment/scan.ts";
+import { diskError } from "./disk-error.ts";
+import type { FileSystem, OpenFile } from "./file-system.ts";
+import { ensureDirectory, readUpTo, writeAll } from "./files.ts";
+import type { Layout } from "./layout.ts";
+
+/** What every writer of a store shares. */
+export interface WriterContext {
+  readonly fs: FileSystem;
+  readonly layout: Layout;
+  readonly names: SegmentNames;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly digest: Digest;
+  /** A segment is sealed once it is this long, in bytes. */
+  readonly segmentBytesMax: number;
+  /** Called once, when a write or a sync fails: from then on nothing is acknowledged. */
+  readonly fail: (error: PayloadStoreError) => void;
+  readonly failure: () => PayloadStoreError | undefined;
+  /** Called when a segment has its footer: how long it is, and how many frames it has had. */
+  readonly sealed: (
+    tenant: string,
+    segment: string,
+    durable: { readonly bytes: number; readonly frames: number },
+  ) => void;
+}
+
+/** A segment that grows, up to its last mark. */
+export interface GrowingSegment {
+  readonly segment: string;
+  readonly marker: Uint8Array;
+  readonly bytes: number;
+  /** Frames in it so far, also lost ones. */
+  readonly frames: number;
+  readonly groupCrcBefore: number;
+}
+
+interface Queued {
+  readonly frame: FrameDraft;
+  readonly resolve: (place: FramePlace) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * One tenant's growing segment. Frames that wait while a sync is under way are written and synced together: group commit.
+ *
+ * The order of one commit: frames, fdatasync, for a new file fsync of its folder, then a mark, which says that all before
+ * it is durable; only then is anything acknowledged. When any step fails the file is given up for good.
+ */
+export class SegmentWriter {
+  readonly #context: WriterContext;
+  readonly #tenant: string;
+  readonly #queue: Queued[] = [];
+  #growing: GrowingSegment | undefined;
+  #file: OpenFile | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(context: WriterContext, tenant: string, resume?: GrowingSegment) {
+    this.#context = context;
+    this.#tenant = tenant;
+    this.#growing = resume;
+  }
+
+  /** The growing segment as it is on disk, `undefined` before the first frame and between segments. */
+  get growing(): GrowingSegment | undefined {
+    return this.#growing;
+  }
+
+  /** Whether it holds an open file. */
+  get open(): boolean {
+    return this.#file !== undefined;
+  }
+
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** Resolves when what is queued now is written or refused. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Lets go of the file of an idle writer; its next frame opens it again. */
+  park(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  append(frame: FrameDraft): Promise<FramePlace> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ frame, resolve, reject });
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /** Ends what is queued and lets go of the file. What was acknowledged needs no more. */
+  async close(): Promise<void> {
+    await this.#running;
+    this.park();
+  }
+
+  async #drain(): Promise<void> {
+    // Callers of the same turn come along.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        const failure = this.#context.failure();
+        if (failure) throw failure;
+        const places = await this.#commit(batch.map(({ frame }) => frame));
+        for (const [i, { resolve }] of batch.entries()) resolve(places[i]!);
+        if ((this.#growing?.bytes ?? 0) >= this.#context.segmentBytesMax) await this.#seal();
+      } catch (error) {
+        const failure = diskError(
+          error,
+          `writing a segment of tenant ${this.#tenant} failed, so the store stopped writing`,
+        );
+        this.#context.fail(failure);
+        for (const { reject } of batch) reject(failure);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  #takeBatch(): Queued[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { frame } of this.#queue) {
+      for (const block of frame.blocks) bytes += block.body.length;
+      if (count > 0 && (count >= limits.groupCommitFramesMax || bytes > limits.groupCommitBytesMax)) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #commit(frames: readonly FrameDraft[]): Promise<FramePlace[]> {
+    const isNew = this.#growing === undefined;
+    const parts: Uint8Array[] = [];
+    const growing = this.#growing ?? (await this.#begin(parts));
+    const { segment, marker } = growing;
+    const file = (this.#file ??= this.#context.fs.open(this.#path(segment), isNew ? "create" : "update"));
+
+    const binding = new SegmentBinding(this.#context.digest, segment);
+    const places: FramePlace[] = [];
+    let offset = growing.bytes;
+    let number = growing.frames;
+    let groupCrcBefore = growing.groupCrcBefore;
+    for (const frame of frames) {
+      const encoded = encodeFrame(frame, offset, { binding, marker, number, groupCrcBefore });
+      parts.push(...encoded.parts);
+      places.push({ segment, offset, headBytes: encoded.headBytes });
+      offset += encoded.bytes;
+      number += 1;
+      groupCrcBefore = groupCrc(frame.group, (bytes) => this.#context.digest.crc32(bytes));
+    }
+    writeAll(file, parts, isNew ? 0 : growing.bytes);
+    await file.sync("frames");
+    if (isNew) await this.#context.fs.syncDirectory(this.#context.layout.tenant(this.#tenant), "new segment");
+    const mark = encodeMark({ frames: number, groupCrcBefore }, marker, offset, binding);
+    const bytes = writeAll(file, [mark], offset);
+    this.#growing = { segment, marker, bytes, frames: number, groupCrcBefore };
+    return places;
+  }
+
+  /** Names a new segment and makes its header the first part to write. */
+  async #begin(parts: Uint8Array[]): Promise<GrowingSegment> {
+    const { fs, layout, names, random, clock, digest } = this.#context;
+    await ensureDirectory(fs, layout.tenant(this.#tenant), "new tenant");
+    const segment = names.next();
+    const marker = random.bytes(syncMarkerBytes);
+    const header = { tenant: this.#tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) };
+    parts.push(encodeSegmentHeader(header, new SegmentBinding(digest, segment)));
+    return { segment, marker, bytes: segmentHeaderBytes, frames: 0, groupCrcBefore: 0 };
+  }
+
+  /** Ends the segment with a footer. Durable before the next segment begins, so at most one is ever without. */
+  async #seal(): Promise<void> {
+    const growing = this.#growing;
+    const file = this.#file;
+    if (!growing || !file) return;
+    const { digest } = this.#context;
+    const source = {
+      tenant: this.#tenant,
+      segment: growing.segment,
+      size: growing.bytes,
+      read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+    };
+    const scan = await scanSegment(source, digest);
+    const bytes = await writeFooter(file, scan, [], digest);
+    this.#context.sealed(this.#tenant, growing.segment, { bytes, frames: growing.frames });
+    file.close();
+    this.#file = undefined;
+    this.#growing = undefined;
+  }
+
+  #path(segment: string): string {
+    return this.#context.layout.segment(this.#tenant, segment);
+  }
+}
+
+/**
+ * Writes the footer of a segment behind all its bytes, and makes it durable.
+ * @param scan  of the segment, as far as its frames are settled
+ * @returns the segment's length
+ */
+export async function writeFooter(
+  file: OpenFile,
+  scan: SegmentScan,
+  voids: readonly ByteRange[],
+  digest: Digest,
+): Promise<number> {
+  invariant(scan.marker !== undefined, "a segment that is sealed has a readable sync marker");
+  const frames = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
+  const footer = encodeFooter({ frames, voids }, scan.marker, scan.size, new SegmentBinding(digest, scan.segment));
+  const bytes = writeAll(file, [footer], scan.size);
+  await file.sync("seal");
+  return bytes;
+}

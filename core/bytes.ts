@@ -1,0 +1,80 @@
+/** Byte strings: UTF-8, hexadecimal, comparison, little-endian views. */
+
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export const emptyBytes: Uint8Array = new Uint8Array(0);
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** Writes `text` at `offset` and returns the bytes written; the caller has made room for 3 bytes a UTF-16 unit. */
+export function utf8Into(text: string, target: Uint8Array, offset: number): number {
+  return encoder.encodeInto(text, offset === 0 ? target : target.subarray(offset)).written;
+}
+
+/** @returns the text, or `undefined` when the bytes are not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Length in UTF-8, in bytes, without encoding. Lone surrogates count as the replacement character's three. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) bytes += 1;
+    else if (unit >= 0xd800 && unit < 0xdc00 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
+      bytes += 2;
+      i += 1;
+    } else bytes += 2;
+  }
+  return bytes;
+}
+
+export function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
+  return text;
+}
+
+export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** The view that every format reads and writes through: little-endian, bounded to these bytes. */
+export function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Unsigned 64-bit as a safe integer, or `undefined` above 2^53 − 1. */
+export function getUint64(data: DataView, offset: number): number | undefined {
+  const high = data.getUint32(offset + 4, true);
+  return high > 0x1f_ffff ? undefined : high * 0x1_0000_0000 + data.getUint32(offset, true);
+}
+
+export function setUint64(data: DataView, offset: number, value: number): void {
+  data.setUint32(offset, value % 0x1_0000_0000, true);
+  data.setUint32(offset + 4, Math.floor(value / 0x1_0000_0000), true);
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1 && parts[0]) return parts[0];
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

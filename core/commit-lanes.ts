@@ -1,0 +1,189 @@
+import { PayloadStoreError } from "./errors.ts";
+import { limits } from "./limits.ts";
+import { encodePage, placeEntries, type EntryPlace, type Page, type PageBlock, type PageEntry } from "./page/page.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { OffsetIndex } from "./ports/offset-index.ts";
+import type { Random } from "./ports/random.ts";
+import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+import type { EncodedBlock } from "./segment/block.ts";
+import { invariant } from "./invariant.ts";
+
+/** What a caller wants a page to say. */
+export interface PageDraft {
+  readonly clearsGroup?: boolean;
+  readonly deleted?: readonly string[];
+  readonly entries: readonly PageEntry[];
+  readonly blocks: readonly EncodedBlock[];
+}
+
+/** A draft that was committed. */
+export interface Committed {
+  readonly place: FramePlace;
+  readonly timeMs: number;
+  /** Where the draft's entries lie, in their order, relative to the end of the frame's head. */
+  readonly entries: readonly EntryPlace[];
+}
+
+interface Waiting {
+  readonly draft: PageDraft | undefined;
+  readonly prepare: (() => Promise<PageDraft | undefined>) | undefined;
+  readonly resolve: (committed: Committed | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Payloads and bytes of drafts that share a page. Beyond that sharing gains nothing and makes pages long to read. */
+const foldedPayloadsMax = 1000;
+const foldedBytesMax = 4_194_304;
+
+/**
+ * Commits pages, one at a time for each group: bytes first, then the page under the group's next sequence.
+ *
+ * A group's lane exists while something waits in it. Drafts that wait meanwhile and name different ids are folded into
+ * one page, so many concurrent appends to a group cost few commits. What depends on the group's state (a delete, a
+ * put-if-absent) is prepared in the lane, where nothing else of this process changes the group, and again whenever
+ * another process took the sequence.
+ */
+export class CommitLanes {
+  readonly #segments: SegmentStore;
+  readonly #index: OffsetIndex;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #lanes = new Map<string, Waiting[]>();
+  #idle: (() => void)[] = [];
+
+  constructor(ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random }) {
+    this.#segments = ports.segments;
+    this.#index = ports.index;
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+  }
+
+  /** Commits a draft that holds whatever the group's state is. */
+  async append(tenant: string, group: string, draft: PageDraft): Promise<Committed> {
+    const committed = await this.#enter(tenant, group, draft, undefined);
+    invariant(committed !== undefined, "a draft is committed or rejected");
+    return committed;
+  }
+
+  /** Commits what `prepare` makes of the group's state, or nothing when it makes nothing. */
+  decide(tenant: string, group: string, prepare: () => Promise<PageDraft | undefined>): Promise<Committed | undefined> {
+    return this.#enter(tenant, group, undefined, prepare);
+  }
+
+  /** Resolves once no lane has anything to do. */
+  async idle(): Promise<void> {
+    if (this.#lanes.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #enter(
+    tenant: string,
+    group: string,
+    draft: Waiting["draft"],
+    prepare: Waiting["prepare"],
+  ): Promise<Committed | undefined> {
+    return new Promise((resolve, reject) => {
+      const lane = `${tenant}\0${group}`;
+      const waiting = this.#lanes.get(lane);
+      const entry: Waiting = { draft, prepare, resolve, reject };
+      if (waiting) {
+        waiting.push(entry);
+        return;
+      }
+      this.#lanes.set(lane, [entry]);
+      void this.#drain(lane, tenant, group);
+    });
+  }
+
+  async #drain(lane: string, tenant: string, group: string): Promise<void> {
+    const waiting = this.#lanes.get(lane) ?? [];
+    while (waiting.length > 0) {
+      const sharing = takeSharing(waiting);
+      try {
+        await this.#commit(tenant, group, sharing);
+      } catch (error) {
+        for (const { reject } of sharing) reject(error);
+      }
+    }
+    this.#lanes.delete(lane);
+    if (this.#lanes.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #commit(tenant: string, group: string, sharing: readonly Waiting[]): Promise<void> {
+    for (let attempt = 0; attempt < limits.commitAttemptsMax; attempt++) {
+      const [first] = sharing;
+      const prepared = first?.prepare ? await first.prepare() : undefined;
+      if (first?.prepare && !prepared) {
+        first.resolve(undefined);
+        return;
+      }
+      const drafts = prepared ? [prepared] : sharing.map(({ draft }) => draft).filter((draft) => draft !== undefined);
+      const sequence = (await this.#index.lastSequence(tenant, group)) + 1;
+      if (sequence > limits.sequenceMax) {
+        throw new PayloadStoreError(
+          "TOO_LARGE",
+          `group ${JSON.stringify(group)} has had ${limits.sequenceMax} commits, which is its limit: use another group`,
+        );
+      }
+      const page = mergeDrafts(drafts, this.#random.bytes(16));
+      const timeMs = Math.floor(this.#clock.nowMs());
+      const kind = page.entries.length > 0 ? "payloads" : "tombstone";
+      const blocks = drafts.flatMap((draft) => draft.blocks);
+      const place = await this.#segments.append(tenant, {
+        kind,
+        group,
+        sequence,
+        timeMs,
+        page: encodePage(page),
+        blocks,
+      });
+      const outcome = await this.#index.commit({ tenant, group, sequence, place }, page);
+      if (outcome.kind === "taken") continue;
+
+      const placed = placeEntries(page);
+      invariant(placed.ok, "a page places its own entries");
+      let from = 0;
+      for (const [i, { resolve }] of sharing.entries()) {
+        const count = drafts[i]?.entries.length ?? 0;
+        resolve({ place, timeMs, entries: placed.value.slice(from, from + count) });
+        from += count;
+      }
+      return;
+    }
+    throw new PayloadStoreError(
+      "CONFLICT",
+      `group ${JSON.stringify(group)}: other writers took the next sequence ${limits.commitAttemptsMax} times`,
+    );
+  }
+}
+
+/** Takes the next to commit, with those behind it that can share its page. */
+function takeSharing(waiting: Waiting[]): Waiting[] {
+  const ids = new Set<string>();
+  let payloads = 0;
+  let bytes = 0;
+  let count = 0;
+  for (const { draft } of waiting) {
+    if (!draft) break;
+    payloads += draft.entries.length;
+    for (const block of draft.blocks) bytes += block.body.length;
+    const fits = count === 0 || (payloads <= foldedPayloadsMax && bytes <= foldedBytesMax);
+    if (!fits || draft.entries.some(({ id }) => ids.has(id))) break;
+    for (const { id } of draft.entries) ids.add(id);
+    count += 1;
+  }
+  return waiting.splice(0, Math.max(count, 1));
+}
+
+function mergeDrafts(drafts: readonly PageDraft[], commitId: Uint8Array): Page {
+  return {
+    commitId,
+    clearsGroup: drafts.some((draft) => draft.clearsGroup === true),
+    deleted: drafts.flatMap((draft) => draft.deleted ?? []),
+    blocks: drafts.flatMap((draft) => draft.blocks.map(pageBlock)),
+    entries: drafts.flatMap((draft) => draft.entries),
+  };
+}
+
+function pageBlock({ codec, rawBytes, body }: EncodedBlock): PageBlock {
+  return { codec, rawBytes, bodyBytes: body.length };
+}

@@ -1,0 +1,22 @@
+/** What every entry of the package exports: the store and its words, without any adapter. */
+export { errorCodes, isPayloadStoreError, PayloadStoreError, type ErrorCode, type ErrorDetails } from "./errors.ts";
+export type { GroupKey, PayloadId, PayloadKey, TenantKey } from "./key.ts";
+export { limits } from "./limits.ts";
+export { tieredPolicy, type BlockShape, type CodecPolicy, type CodecTiers } from "./codec-policy.ts";
+export { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "./payload-store.ts";
+export type {
+  AppendOptions,
+  Attributes,
+  CallOptions,
+  ListedPayload,
+  Location,
+  Payload,
+  PayloadHead,
+  PayloadInput,
+  ReadRange,
+  Stats,
+} from "./payload.ts";
+export type { CodecCode, CodecName } from "./ports/codec.ts";
+export type { GroupSummary } from "./ports/offset-index.ts";
+export type { SegmentDamage } from "./segment/scan.ts";
+export type { Fault, FaultKind, VerifyOptions, VerifyReport } from "./verify.ts";

@@ -1,0 +1,324 @@
+import { isPayloadStoreError } from "../errors.ts";
+import { invariant } from "../invariant.ts";
+import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
+import type { CommitOutcome, GroupSummary, OffsetIndex, PageRecord, Records, Totals } from "../ports/offset-index.ts";
+import type { FramePlace } from "../ports/segment-store.ts";
+import type { FrameReader } from "../segment/read-frame.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
+import { DamageNotes } from "./damage-notes.ts";
+import { KeyHasher, type Hash128 } from "./key-hasher.ts";
+import { PageTable } from "./page-table.ts";
+import { SegmentTable } from "./segment-table.ts";
+import { TenantTotals } from "./tenant-totals.ts";
+import { WordTable } from "./word-table.ts";
+
+/** Values of a group's slot. */
+const newestPage = 0; // ordinal + 1
+const livePayloads = 1;
+const clearedThrough = 2; // pages up to this sequence are hidden
+
+/** Value of an id's slot. */
+const decidingPage = 0; // ordinal + 1
+
+/**
+ * The index in typed arrays, without any name: groups are known by 128 bits of a keyed hash, ids by 64, and names are
+ * checked in the pages, which stay in the segments. A slot says which page decides about an id.
+ *
+ * Memory: 24 bytes a page, 12 bytes an id slot and 28 a group slot, slots at most three quarters full.
+ * Cost: a commit hashes its ids; it reads a page only for an id that it replaces or hides, to keep the totals exact.
+ */
+export class ArrayOffsetIndex implements OffsetIndex {
+  readonly pages: PageTable = new PageTable();
+  readonly groupTable: WordTable = new WordTable(4, 3);
+  readonly idTable: WordTable = new WordTable(2, 1);
+  readonly segments: SegmentTable = new SegmentTable();
+  readonly tenantTotals: TenantTotals = new TenantTotals();
+  readonly damageNotes: DamageNotes;
+  /** Ids whose 64 bits are another id's as well, by their full name. */
+  readonly collisions: Map<string, number> = new Map();
+  readonly #reader: FrameReader;
+  readonly #hasher: KeyHasher;
+  readonly #group: Hash128 = new Int32Array(4);
+  readonly #id: Hash128 = new Int32Array(4);
+
+  constructor(reader: FrameReader, hasher: KeyHasher, crc32: (bytes: Uint8Array) => number) {
+    this.#reader = reader;
+    this.#hasher = hasher;
+    this.damageNotes = new DamageNotes(crc32);
+  }
+
+  async commit(record: PageRecord, page: Page): Promise<CommitOutcome> {
+    const last = await this.lastSequence(record.tenant, record.group);
+    if (record.sequence !== last + 1) {
+      return this.#has(record) ? { kind: "committed" } : { kind: "taken", last };
+    }
+    await this.#apply(record, page);
+    return { kind: "committed" };
+  }
+
+  /**
+   * Takes a page that a segment holds, while opening or following: pages known already are passed over, and a gap in the
+   * sequences is kept as damage, since pages are lost in it.
+   */
+  async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
+    const last = await this.lastSequence(record.tenant, record.group);
+    if (record.sequence <= last) return "known";
+    if (record.sequence > last + 1) {
+      const { segment, offset } = record.place;
+      const reason = `group ${JSON.stringify(record.group)}: pages ${last + 1}–${record.sequence - 1} are missing`;
+      const { tenant, group } = record;
+      this.noteDamage({
+        tenant,
+        segment,
+        start: offset,
+        end: offset,
+        reason,
+        frames: record.sequence - 1 - last,
+        group,
+        sequence: record.sequence - 1,
+      });
+    }
+    await this.#apply(record, page);
+    return "taken in";
+  }
+
+  async lastSequence(tenant: string, group: string): Promise<number> {
+    const at = this.#findGroup(tenant, group);
+    const committed = at < 0 ? 0 : this.pages.sequence(this.groupTable.value(at, newestPage) - 1);
+    return Math.max(committed, this.damageNotes.lastSequence(tenant, group));
+  }
+
+  async records(tenant: string, group: string, id?: string): Promise<Records> {
+    const at = this.#findGroup(tenant, group);
+    if (at < 0) return { records: [], incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    const cleared = this.groupTable.value(at, clearedThrough);
+    const newest = this.groupTable.value(at, newestPage) - 1;
+    if (id === undefined) {
+      const records: PageRecord[] = [];
+      for (let page = newest; page >= 0 && this.pages.sequence(page) > cleared; page = this.pages.previous(page)) {
+        records.push(this.#record(tenant, group, page));
+      }
+      return {
+        records,
+        incomplete: this.damageNotes.about(tenant, group, cleared, this.#clearingPlace(tenant, newest, cleared)),
+      };
+    }
+    this.#hasher.id(this.#group, id, this.#id);
+    const slot = this.idTable.find(this.#id);
+    const page = this.#collided(tenant, group, id) ?? (slot < 0 ? -1 : this.idTable.value(slot, decidingPage) - 1);
+    if (page < 0 || this.pages.sequence(page) <= cleared) {
+      return {
+        records: [],
+        incomplete: this.damageNotes.about(tenant, group, cleared, this.#clearingPlace(tenant, newest, cleared)),
+      };
+    }
+    const record = this.#record(tenant, group, page);
+    return { records: [record], incomplete: this.damageNotes.about(tenant, group, record.sequence, record.place) };
+  }
+
+  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+    // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
+    let failure: unknown;
+    for (let page = 0, end = this.pages.count; page < end; page++) {
+      if (this.pages.previous(page) >= 0 || this.segments.tenant(this.pages.segment(page)) !== tenant) continue;
+      let group: string;
+      try {
+        group = (await this.#reader.head(tenant, this.#place(page))).header.group;
+      } catch (error) {
+        failure ??= error;
+        continue;
+      }
+      const at = this.#findGroup(tenant, group);
+      const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
+      if (payloads > 0) yield { group, payloads };
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  async *all(): AsyncGenerator<PageRecord> {
+    for (let page = 0, end = this.pages.count; page < end; page++) {
+      yield this.#record(this.segments.tenant(this.pages.segment(page)), "", page);
+    }
+  }
+
+  async totals(tenant: string): Promise<Totals> {
+    return this.tenantTotals.of(tenant);
+  }
+
+  damage(): readonly SegmentDamage[] {
+    return this.damageNotes.all();
+  }
+
+  noteDamage(damage: SegmentDamage): void {
+    this.damageNotes.add(damage);
+  }
+
+  async checkpoint(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  /** Everything that must be read is read first; what follows changes the tables in one go. */
+  async #apply(record: PageRecord, page: Page): Promise<void> {
+    const { tenant, group } = record;
+    const dead = page.clearsGroup ? await this.#liveEntries(tenant, group) : await this.#replaced(tenant, group, page);
+    const added = placeEntries(page);
+    invariant(added.ok, "a committed page places its entries");
+
+    const at = this.#insertGroup(tenant, group);
+    const segment = this.segments.count(tenant, record.place.segment);
+    const before = this.groupTable.value(at, newestPage);
+    const ordinal = this.pages.add(segment, record.place.offset, record.place.headBytes, record.sequence, before);
+    this.groupTable.setValue(at, newestPage, ordinal + 1);
+    if (page.clearsGroup) this.groupTable.setValue(at, clearedThrough, record.sequence - 1);
+
+    let live = this.groupTable.value(at, livePayloads);
+    if (page.clearsGroup) {
+      this.tenantTotals.subtract(tenant, dead.places, live);
+      live = 0;
+    } else {
+      this.tenantTotals.subtract(tenant, dead.places, dead.ids.length);
+      live -= dead.ids.length;
+    }
+    if (dead.unreadable) this.tenantTotals.inexact(tenant);
+    for (const id of dead.ids) this.#removeId(tenant, group, id);
+    for (const entry of page.entries) this.#setId(tenant, group, entry.id, ordinal);
+    this.tenantTotals.add(tenant, added.value);
+    this.groupTable.setValue(at, livePayloads, live + added.value.length);
+  }
+
+  /** The payloads that a page replaces or hides by name. */
+  async #replaced(tenant: string, group: string, page: Page): Promise<Dead> {
+    const dead: Dead = { ids: [], places: [], unreadable: false };
+    let loaded: { page: number; bytes: Uint8Array | undefined } | undefined;
+    for (const id of [...page.deleted, ...page.entries.map((entry) => entry.id)]) {
+      const { records } = await this.records(tenant, group, id);
+      const record = records[0];
+      if (!record) continue;
+      const ordinal = this.#ordinal(tenant, group, id);
+      if (loaded?.page !== ordinal) loaded = { page: ordinal, bytes: await this.#pageBytes(tenant, record.place) };
+      const answer = loaded.bytes && findInPage(loaded.bytes, id);
+      if (!answer?.ok) {
+        dead.unreadable = true;
+        dead.ids.push(id);
+      } else if (answer.value.kind === "payload") {
+        dead.ids.push(id);
+        dead.places.push(answer.value.place);
+      }
+      // A page that is silent about the id decides about another one with the same 64 bits.
+    }
+    return dead;
+  }
+
+  async #liveEntries(tenant: string, group: string): Promise<Dead> {
+    const dead: Dead = { ids: [], places: [], unreadable: false };
+    for (const record of (await this.records(tenant, group)).records) {
+      const bytes = await this.#pageBytes(tenant, record.place);
+      const decoded = bytes && decodePlacedPage(bytes);
+      if (!decoded?.ok) {
+        dead.unreadable = true;
+        continue;
+      }
+      for (const place of decoded.value.places) {
+        const ordinal = this.#ordinal(tenant, group, place.entry.id);
+        if (ordinal < 0 || this.pages.sequence(ordinal) !== record.sequence) continue;
+        dead.ids.push(place.entry.id);
+        dead.places.push(place);
+      }
+    }
+    return dead;
+  }
+
+  async #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {
+    try {
+      return (await this.#reader.head(tenant, place)).page;
+    } catch (error) {
+      // The page to commit is durable already, so a page that cannot be read costs exactness, never the commit.
+      if (isPayloadStoreError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #has(record: PageRecord): boolean {
+    const at = this.#findGroup(record.tenant, record.group);
+    if (at < 0) return false;
+    let page = this.groupTable.value(at, newestPage) - 1;
+    while (page >= 0 && this.pages.sequence(page) > record.sequence) page = this.pages.previous(page);
+    if (page < 0 || this.pages.sequence(page) !== record.sequence) return false;
+    const place = this.#place(page);
+    return place.segment === record.place.segment && place.offset === record.place.offset;
+  }
+
+  #findGroup(tenant: string, group: string): number {
+    this.#hasher.group(tenant, group, this.#group);
+    return this.groupTable.find(this.#group);
+  }
+
+  #insertGroup(tenant: string, group: string): number {
+    this.#hasher.group(tenant, group, this.#group);
+    return this.groupTable.insert(this.#group);
+  }
+
+  /** The page that decides about an id, or −1. */
+  #ordinal(tenant: string, group: string, id: string): number {
+    const collided = this.#collided(tenant, group, id);
+    if (collided !== undefined) return collided;
+    const slot = this.#findId(tenant, group, id);
+    return slot < 0 ? -1 : this.idTable.value(slot, decidingPage) - 1;
+  }
+
+  #findId(tenant: string, group: string, id: string): number {
+    this.#hasher.group(tenant, group, this.#group);
+    this.#hasher.id(this.#group, id, this.#id);
+    return this.idTable.find(this.#id);
+  }
+
+  #collided(tenant: string, group: string, id: string): number | undefined {
+    return this.collisions.size === 0 ? undefined : this.collisions.get(fullName(tenant, group, id));
+  }
+
+  #removeId(tenant: string, group: string, id: string): void {
+    if (this.collisions.delete(fullName(tenant, group, id))) return;
+    const slot = this.#findId(tenant, group, id);
+    if (slot >= 0) this.idTable.remove(slot);
+  }
+
+  /** The id has no slot of its own now: one that is found is another id's. */
+  #setId(tenant: string, group: string, id: string, page: number): void {
+    if (this.#findId(tenant, group, id) >= 0) {
+      this.collisions.set(fullName(tenant, group, id), page);
+      return;
+    }
+    this.idTable.setValue(this.idTable.insert(this.#id), decidingPage, page + 1);
+  }
+
+  #record(tenant: string, group: string, page: number): PageRecord {
+    return { tenant, group, sequence: this.pages.sequence(page), place: this.#place(page) };
+  }
+
+  #place(page: number): FramePlace {
+    return {
+      segment: this.segments.name(this.pages.segment(page)),
+      offset: this.pages.offset(page),
+      headBytes: this.pages.headBytes(page),
+    };
+  }
+
+  /** Where the page lies that hid everything up to `cleared`. */
+  #clearingPlace(tenant: string, newest: number, cleared: number): FramePlace | undefined {
+    if (cleared === 0 || !this.damageNotes.concern(tenant)) return undefined;
+    let page = newest;
+    while (page >= 0 && this.pages.sequence(page) > cleared + 1) page = this.pages.previous(page);
+    return page < 0 ? undefined : this.#place(page);
+  }
+}
+
+/** Payloads that a commit makes dead. `places` lacks those whose page cannot be read. */
+interface Dead {
+  readonly ids: string[];
+  readonly places: EntryPlace[];
+  unreadable: boolean;
+}
+
+function fullName(tenant: string, group: string, id: string): string {
+  return `${tenant}\0${group.length}\0${group}${id}`;
+}

@@ -1,0 +1,142 @@
+import { utf8, utf8Text, view, bytesEqual } from "../bytes.ts";
+import type { Totals } from "../ports/offset-index.ts";
+import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
+import type { ArrayOffsetIndex } from "./array-offset-index.ts";
+import type { IndexedSegment } from "./segment-table.ts";
+
+/**
+ * A checkpoint of the index: what a start need not read from the segments again. docs/format.md §8. It is not a source of
+ * truth: a damaged or missing one costs a rebuild, nothing else.
+ *
+ *   0  magic           8   "PAYLIDX\n"
+ *   8  version         4   0
+ *  12  summary length  4
+ *  16  crc             4   CRC-32 over bytes 0–15, the summary and the arrays, from the CRC-32 of the store's secret
+ *  20  reserved        4
+ *  24  summary             JSON, UTF-8, padded with spaces to a multiple of 8
+ *      arrays              the columns and tables, each little-endian, one after the other
+ */
+export const checkpointVersion = 0;
+
+const magic = utf8("PAYLIDX\n");
+const headerBytes = 24;
+
+interface Summary {
+  readonly segments: readonly IndexedSegment[];
+  readonly totals: readonly (readonly [string, Totals])[];
+  readonly damage: readonly SegmentDamage[];
+  readonly collisions: readonly (readonly [string, number])[];
+  readonly pages: number;
+  readonly groups: { readonly words: number; readonly used: number };
+  readonly ids: { readonly words: number; readonly used: number };
+}
+
+type Crc32 = (bytes: Uint8Array, seed?: number) => number;
+
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/**
+ * A checkpoint of the index as it is now, in one copy.
+ * @returns `undefined` on a big-endian machine, which does without checkpoints
+ */
+export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, crc32: Crc32): Uint8Array | undefined {
+  if (!littleEndian) return undefined;
+  const { groupTable, idTable, pages } = index;
+  const summary: Summary = {
+    segments: index.segments.all(),
+    totals: index.tenantTotals.entries(),
+    damage: index.damageNotes.all(),
+    collisions: [...index.collisions],
+    pages: pages.count,
+    groups: { words: groupTable.words.length, used: groupTable.size },
+    ids: { words: idTable.words.length, used: idTable.size },
+  };
+  const json = JSON.stringify(summary);
+  const text = utf8(json + " ".repeat((8 - (utf8(json).length % 8)) % 8));
+  const columns = pages.columns();
+  const arrays = [
+    columns.offset,
+    columns.segment,
+    columns.headBytes,
+    columns.sequence,
+    columns.previous,
+    groupTable.words,
+    idTable.words,
+  ].map((array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+
+  const bytes = new Uint8Array(headerBytes + text.length + arrays.reduce((total, array) => total + array.length, 0));
+  const data = view(bytes);
+  bytes.set(magic, 0);
+  data.setUint32(8, checkpointVersion, true);
+  data.setUint32(12, text.length, true);
+  bytes.set(text, headerBytes);
+  let at = headerBytes + text.length;
+  for (const array of arrays) {
+    bytes.set(array, at);
+    at += array.length;
+  }
+  data.setUint32(16, checkpointCrc(bytes, secret, crc32), true);
+  return bytes;
+}
+
+/**
+ * Fills an empty index from a checkpoint.
+ * @param bytes  aligned to 8 bytes; the index keeps views into it
+ * @returns what is wrong with the checkpoint, if anything; the index is then not to be used
+ */
+export function restoreCheckpoint(
+  index: ArrayOffsetIndex,
+  bytes: Uint8Array,
+  secret: Uint8Array,
+  crc32: Crc32,
+): Decoded<true> {
+  if (!littleEndian) return damaged("checkpoints are read on little-endian machines only");
+  if (bytes.length < headerBytes || !bytesEqual(bytes.subarray(0, 8), magic)) return damaged("not a checkpoint");
+  const data = view(bytes);
+  if (data.getUint32(16, true) !== checkpointCrc(bytes, secret, crc32)) return damaged("checkpoint crc differs");
+  const version = data.getUint32(8, true);
+  if (version !== checkpointVersion) return damaged(`checkpoint version ${version}, expected ${checkpointVersion}`);
+  const start = headerBytes + data.getUint32(12, true);
+  const summary = parseSummary(bytes.subarray(headerBytes, start));
+  if (!summary) return damaged("checkpoint summary is malformed");
+  const { pages, groups, ids } = summary;
+  if (start + pages * 24 + (groups.words + ids.words) * 4 !== bytes.length)
+    return damaged("checkpoint and its summary differ in length");
+
+  let at = bytes.byteOffset + start;
+  const offset = new Float64Array(bytes.buffer, at, pages);
+  at += pages * 8;
+  const words = (length: number) => {
+    const array = new Int32Array(bytes.buffer, at, length);
+    at += length * 4;
+    return array;
+  };
+  index.pages.restore({
+    offset,
+    segment: words(pages),
+    headBytes: words(pages),
+    sequence: words(pages),
+    previous: words(pages),
+  });
+  if (!index.groupTable.restore(words(groups.words), groups.used)) return damaged("checkpoint: table of groups");
+  if (!index.idTable.restore(words(ids.words), ids.used)) return damaged("checkpoint: table of ids");
+  index.segments.restore(summary.segments);
+  index.tenantTotals.restore(summary.totals);
+  for (const note of summary.damage) index.damageNotes.add(note);
+  for (const [name, page] of summary.collisions) index.collisions.set(name, page);
+  return decoded(true);
+}
+
+/** The checksum proves that a Paylode wrote the summary with this store's secret, so its shape is as typed. */
+function parseSummary(bytes: Uint8Array): Summary | undefined {
+  try {
+    return JSON.parse(utf8Text(bytes) ?? "") as Summary;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkpointCrc(bytes: Uint8Array, secret: Uint8Array, crc32: Crc32): number {
+  return crc32(bytes.subarray(20), crc32(bytes.subarray(0, 16), crc32(secret)));
+}

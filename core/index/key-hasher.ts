@@ -1,0 +1,32 @@
+import { utf8Into } from "../bytes.ts";
+import { limits } from "../limits.ts";
+import { hashKey, sipHash128, type HashKey } from "./siphash.ts";
+
+/** 128 bits in four words. */
+export type Hash128 = Int32Array;
+
+/**
+ * Names → hashes, keyed by the store's secret. A group's 128 bits are its identity in the index; of an id's hash, which
+ * begins from its group's, the index keeps 64 bits and checks the name in the page.
+ */
+export class KeyHasher {
+  readonly #key: HashKey;
+  readonly #scratch = new Uint8Array(64 + 3 * limits.nameBytesMax);
+  readonly #words = new Int32Array(this.#scratch.buffer, 0, 4);
+
+  constructor(secret: Uint8Array) {
+    this.#key = hashKey(secret);
+  }
+
+  /** Hashes `tenant`, a zero byte, which no tenant holds, and `group`. */
+  group(tenant: string, group: string, result: Hash128): void {
+    const at = utf8Into(tenant, this.#scratch, 0);
+    this.#scratch[at] = 0;
+    sipHash128(this.#key, this.#scratch, at + 1 + utf8Into(group, this.#scratch, at + 1), result);
+  }
+
+  id(group: Hash128, id: string, result: Hash128): void {
+    this.#words.set(group);
+    sipHash128(this.#key, this.#scratch, 16 + utf8Into(id, this.#scratch, 16), result);
+  }
+}

@@ -1,0 +1,50 @@
+import { utf8Length } from "./bytes.ts";
+import { PayloadStoreError } from "./errors.ts";
+import { isWellFormed } from "./key.ts";
+import { limits } from "./limits.ts";
+import type { PayloadInput } from "./payload.ts";
+
+const contentTypePattern = /^[\x20-\x7e]+$/;
+const codecNames: readonly unknown[] = ["none", "lz4", "zstd"];
+
+/** @throws {PayloadStoreError} `INVALID` or `TOO_LARGE`, naming the field and the bound; nothing is stored then. */
+export function checkPayloadInput(input: PayloadInput, payloadBytesMax: number): void {
+  const { bytes, contentType, attributes, codec } = input;
+  if (!(bytes instanceof Uint8Array)) throw invalid("bytes", "the payload must be a Uint8Array");
+  if (bytes.length > payloadBytesMax) {
+    throw new PayloadStoreError("TOO_LARGE", `the payload has ${bytes.length} bytes; at most ${payloadBytesMax}`, {
+      details: { bytes: bytes.length, bytesMax: payloadBytesMax },
+    });
+  }
+  if (
+    contentType !== undefined &&
+    (contentType.length > limits.contentTypeBytesMax || !contentTypePattern.test(contentType))
+  ) {
+    throw invalid("contentType", `contentType must be 1–${limits.contentTypeBytesMax} printable ASCII characters`);
+  }
+  if (codec !== undefined && !codecNames.includes(codec)) {
+    throw invalid("codec", `codec must be "none", "lz4" or "zstd"; got ${JSON.stringify(codec)}`);
+  }
+  if (attributes !== undefined) checkAttributes(attributes);
+}
+
+function checkAttributes(attributes: NonNullable<PayloadInput["attributes"]>): void {
+  const pairs = Object.entries(attributes);
+  if (pairs.length > limits.attributesCountMax) {
+    throw invalid("attributes", `at most ${limits.attributesCountMax} attributes; got ${pairs.length}`);
+  }
+  let bytes = 0;
+  for (const [name, value] of pairs) {
+    if (typeof value !== "string" || name === "" || !isWellFormed(name) || !isWellFormed(value)) {
+      throw invalid("attributes", `attribute ${JSON.stringify(name)} must be named and hold well-formed text`);
+    }
+    bytes += utf8Length(name) + utf8Length(value);
+  }
+  if (bytes > limits.attributesBytesMax) {
+    throw invalid("attributes", `attributes have ${bytes} bytes; at most ${limits.attributesBytesMax}`);
+  }
+}
+
+function invalid(field: string, message: string): PayloadStoreError {
+  return new PayloadStoreError("INVALID", message, { details: { field } });
+}

@@ -1,0 +1,472 @@
+import { encodeBlocks } from "./blocks.ts";
+import { hex } from "./bytes.ts";
+import { tieredPolicy, type CodecPolicy } from "./codec-policy.ts";
+import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
+import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
+import { GroupView } from "./group-view.ts";
+import {
+  resolveGroup,
+  resolveKey,
+  resolveName,
+  resolveTenant,
+  type GroupKey,
+  type PayloadId,
+  type PayloadKey,
+  type ResolvedKey,
+  type TenantKey,
+} from "./key.ts";
+import { limits } from "./limits.ts";
+import { etagBytes, findInPage, type PageEntry } from "./page/page.ts";
+import { headOf } from "./payload-head.ts";
+import { checkPayloadInput } from "./payload-input.ts";
+import { PayloadReader } from "./payload-reader.ts";
+import type {
+  AppendOptions,
+  CallOptions,
+  ListedPayload,
+  Location,
+  Payload,
+  PayloadHead,
+  PayloadInput,
+  ReadRange,
+  Stats,
+} from "./payload.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Codecs } from "./ports/codec.ts";
+import type { Digest } from "./ports/digest.ts";
+import type { GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
+import type { Random } from "./ports/random.ts";
+import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+import { FrameReader } from "./segment/read-frame.ts";
+import type { SegmentDamage } from "./segment/scan.ts";
+import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
+
+/** What a store is made of. Entries (`core/entries/`) put these together. */
+export interface PayloadStorePorts {
+  readonly segments: SegmentStore;
+  readonly index: OffsetIndex;
+  readonly codecs: Codecs;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly digest: Digest;
+}
+
+export interface PayloadStoreOptions {
+  /** Longest payload taken, in bytes; at most, and by default, `limits.payloadBytesMax`. */
+  readonly payloadBytesMax?: number | undefined;
+  /** Chooses a codec where a payload names none; {@link tieredPolicy} by default. */
+  readonly codecPolicy?: CodecPolicy | undefined;
+  /** Refuses every write. */
+  readonly readOnly?: boolean | undefined;
+}
+
+/**
+ * Keeps the payloads of agents: many small ones, written and read by group, deleted for good when asked.
+ *
+ * An append that resolved is durable and visible to every read that starts afterwards, from any process. A read gives
+ * exactly the stored bytes, or an error: damage is `CORRUPT`, never other bytes and never absence. Writes of one group
+ * take effect one after the other, whoever makes them; the last one wins.
+ */
+export class PayloadStore {
+  readonly #ports: PayloadStorePorts;
+  readonly #frames: FrameReader;
+  readonly #lanes: CommitLanes;
+  readonly #policy: CodecPolicy;
+  readonly #readOnly: boolean;
+  #closing: Promise<void> | undefined;
+  /** Longest payload taken, in bytes. */
+  readonly payloadBytesMax: number;
+
+  constructor(ports: PayloadStorePorts, options: PayloadStoreOptions = {}) {
+    this.#ports = ports;
+    this.#frames = new FrameReader(ports.segments, ports.digest);
+    this.#lanes = new CommitLanes(ports);
+    this.#policy = options.codecPolicy ?? tieredPolicy();
+    this.#readOnly = options.readOnly ?? false;
+    this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
+    if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
+      throw new PayloadStoreError("INVALID", `payloadBytesMax must be 1–${limits.payloadBytesMax}`, {
+        details: { field: "payloadBytesMax" },
+      });
+    }
+  }
+
+  /**
+   * Stores one payload; an id that is taken is overwritten. `bytes` must not change until it resolves.
+   *
+   * @returns where the payload lies, for {@link getAt}
+   * @throws {PayloadStoreError} `INVALID`, `TOO_LARGE`, `EXISTS` with `ifAbsent`; `UNAVAILABLE` when the outcome is unknown
+   *
+   * Cost: one group commit, shared with everything that is appended at the same time.
+   */
+  async append(key: PayloadKey, bytes: Uint8Array, options: AppendOptions = {}): Promise<Location> {
+    const resolved = resolveKey(key);
+    const input: PayloadInput = {
+      bytes,
+      contentType: options.contentType,
+      attributes: options.attributes,
+      codec: options.codec,
+    };
+    const draft = await this.#draft([{ ...input, id: resolved.id }], options);
+    const { tenant, group } = resolved;
+    const committed = options.ifAbsent
+      ? await this.#lanes.decide(tenant, group, async () => {
+          if (await this.#find(resolved)) {
+            throw new PayloadStoreError("EXISTS", `${describe(resolved)} has a payload already`, {
+              details: { ...resolved },
+            });
+          }
+          return draft;
+        })
+      : await this.#lanes.append(tenant, group, draft);
+    return locations(committed)[0]!;
+  }
+
+  /**
+   * Stores payloads of one group in one commit: all of them or none. They share blocks, so a batch takes a fraction of
+   * the bytes of lone payloads.
+   *
+   * @param items  1–10,000 payloads with different ids, 256 MiB in all
+   * @returns their locations, in the order of `items`
+   */
+  async appendMany(
+    key: GroupKey,
+    items: readonly (PayloadInput & { readonly id: PayloadId })[],
+    options: CallOptions = {},
+  ): Promise<Location[]> {
+    const { tenant, group } = resolveGroup(key);
+    const named = items.map((item) => ({ ...item, id: resolveName("id", item.id) }));
+    const draft = await this.#draft(named, options);
+    return locations(await this.#lanes.append(tenant, group, draft));
+  }
+
+  /** @returns the payload's bytes, `undefined` if it was never stored or is deleted. Cost: two reads. */
+  async get(key: PayloadKey, options: CallOptions = {}): Promise<Uint8Array | undefined> {
+    return (await this.read(key, options))?.body;
+  }
+
+  /** Like {@link get}, with what is known of the payload; `range` reads a part of the bytes. */
+  async read(
+    key: PayloadKey,
+    options: CallOptions & { readonly range?: ReadRange | undefined } = {},
+  ): Promise<Payload | undefined> {
+    const resolved = resolveKey(key);
+    return this.#lookedUpTwice(options, async () => {
+      const head = await this.#find(resolved);
+      if (!head) return undefined;
+      throwIfAborted(options.signal);
+      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range) };
+    });
+  }
+
+  /** What is known of a payload, without reading a byte of it. Cost: one read. */
+  async head(key: PayloadKey, options: CallOptions = {}): Promise<PayloadHead | undefined> {
+    const resolved = resolveKey(key);
+    return this.#lookedUpTwice(options, () => this.#find(resolved));
+  }
+
+  async has(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
+    return (await this.head(key, options)) !== undefined;
+  }
+
+  /**
+   * Reads by location, without the index. A location stays good when its id is overwritten or deleted, until compaction
+   * declares its bytes dead: it is not a way to ask whether a payload still exists.
+   *
+   * @throws {PayloadStoreError} `GONE` when the segment is no more, `INVALID` or `CORRUPT` when the location names no payload
+   */
+  async getAt(
+    key: TenantKey,
+    location: Location,
+    options: CallOptions & { readonly range?: ReadRange | undefined } = {},
+  ): Promise<Uint8Array> {
+    this.#enter(options);
+    return this.#reader(resolveTenant(key)).read(location, options.range);
+  }
+
+  /** @returns the payloads of several ids of one group, in the order asked, `undefined` for those that are absent. */
+  async getMany(
+    key: GroupKey,
+    ids: readonly PayloadId[],
+    options: CallOptions = {},
+  ): Promise<(Uint8Array | undefined)[]> {
+    const { tenant, group } = resolveGroup(key);
+    const names = ids.map((id) => resolveName("id", id));
+    return this.#lookedUpTwice(options, async () => {
+      const reader = this.#reader(tenant);
+      const payloads: (Uint8Array | undefined)[] = [];
+      for (const id of names) {
+        throwIfAborted(options.signal);
+        const head = await this.#find({ tenant, group, id });
+        payloads.push(head && (await reader.read(head.location)));
+      }
+      return payloads;
+    });
+  }
+
+  /**
+   * The payloads of a group, in the order of their first commit; an overwrite keeps an id's place.
+   *
+   * @param options  `after`: a cursor, to go on behind it; `limit`: at most so many
+   * Cost: one read a page of the group; memory for the group's ids.
+   */
+  async *list(
+    key: GroupKey,
+    options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): AsyncGenerator<ListedPayload> {
+    const { tenant, group } = resolveGroup(key);
+    const view = await this.#lookedUpTwice(options, () => this.#view(tenant, group));
+    let left = options.limit ?? Infinity;
+    for (const listed of view.payloads(options.after)) {
+      if (left-- <= 0) return;
+      throwIfAborted(options.signal);
+      yield listed;
+    }
+  }
+
+  /** The payloads of a group with their bytes, as {@link list} orders them. Payloads that share a block decode it once. */
+  async *contents(
+    key: GroupKey,
+    options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): AsyncGenerator<Payload> {
+    const reader = this.#reader(resolveTenant(key));
+    for await (const listed of this.list(key, options)) yield { ...listed, body: await reader.read(listed.location) };
+  }
+
+  /** The groups that have payloads, in the order of their first commit. For people and exports: the cost grows with the groups. */
+  async *groups(key: TenantKey, options: CallOptions = {}): AsyncGenerator<GroupSummary> {
+    this.#enter(options);
+    for await (const summary of this.#ports.index.groups(resolveTenant(key))) {
+      throwIfAborted(options.signal);
+      yield summary;
+    }
+  }
+
+  /** Deletes a payload, for good. @returns whether there was one. */
+  async delete(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
+    const resolved = resolveKey(key);
+    this.#enterWriting(options);
+    const { tenant, group, id } = resolved;
+    const committed = await this.#lanes.decide(tenant, group, async () => {
+      // What is damaged cannot be told from what is there; it is hidden all the same.
+      const there = await this.#find(resolved).catch(whenCorrupt(true));
+      return there ? { deleted: [id], entries: [], blocks: [] } : undefined;
+    });
+    return committed !== undefined;
+  }
+
+  /** Deletes all payloads of a group, for good. @returns how many there were; damaged pages do not count. */
+  async deleteGroup(key: GroupKey, options: CallOptions = {}): Promise<number> {
+    const { tenant, group } = resolveGroup(key);
+    this.#enterWriting(options);
+    let payloads = 0;
+    await this.#lanes.decide(tenant, group, async () => {
+      const view = await this.#view(tenant, group).catch(whenCorrupt(undefined));
+      payloads = view?.size ?? 0;
+      return view?.size === 0 ? undefined : { clearsGroup: true, entries: [], blocks: [] };
+    });
+    return payloads;
+  }
+
+  /** Number of payloads of a tenant, exactly. Cost: none that grows. */
+  async size(key: TenantKey): Promise<number> {
+    this.#enter({});
+    return (await this.#ports.index.totals(resolveTenant(key))).payloads;
+  }
+
+  async isEmpty(key: TenantKey): Promise<boolean> {
+    return (await this.size(key)) === 0;
+  }
+
+  /** What a tenant has. Cost: none that grows. */
+  async stats(key: TenantKey): Promise<Stats> {
+    this.#enter({});
+    const { payloads, rawBytes, storedBytes, none, lz4, zstd, exact } = await this.#ports.index.totals(
+      resolveTenant(key),
+    );
+    const ratio = storedBytes === 0 ? 1 : rawBytes / storedBytes;
+    return { payloads, uncompressedBytes: rawBytes, compressedBytes: storedBytes, ratio, none, lz4, zstd, exact };
+  }
+
+  /** Resolves when everything acknowledged is durable, and the index can be opened without reading it again. */
+  async flush(): Promise<void> {
+    this.#enter({});
+    await this.#ports.segments.flush();
+    await this.#ports.index.checkpoint();
+  }
+
+  /** Reads and checks everything there is. Never on a request path. */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.#enter({});
+    return verifyStore(this.#ports, options);
+  }
+
+  /** Whether the store takes writes, and if not, why. Cost: none. */
+  health(): { readonly ok: boolean; readonly reason?: string } {
+    const failure = this.#ports.segments.failure;
+    if (this.#closing) return { ok: false, reason: "the store is closed" };
+    return failure ? { ok: false, reason: failure.message } : { ok: true };
+  }
+
+  /** Ends what was begun, saves the index, lets go of the store. Rejects if anything could not be saved. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#lanes.idle();
+      try {
+        await this.#ports.segments.close();
+      } finally {
+        await this.#ports.index.close();
+      }
+    })();
+    return this.#closing;
+  }
+
+  async #draft(items: readonly (PayloadInput & { readonly id: string })[], options: CallOptions): Promise<PageDraft> {
+    this.#enterWriting(options);
+    if (items.length < 1 || items.length > limits.commitPayloadsMax) {
+      throw new PayloadStoreError(
+        "INVALID",
+        `a commit holds 1–${limits.commitPayloadsMax} payloads; got ${items.length}`,
+      );
+    }
+    const ids = new Set<string>();
+    let bytes = 0;
+    for (const item of items) {
+      checkPayloadInput(item, this.payloadBytesMax);
+      if (ids.has(item.id))
+        throw new PayloadStoreError("INVALID", `id ${JSON.stringify(item.id)} occurs twice in one commit`, {
+          details: { id: item.id },
+        });
+      ids.add(item.id);
+      bytes += item.bytes.length;
+    }
+    if (bytes > limits.commitBytesMax) {
+      throw new PayloadStoreError(
+        "TOO_LARGE",
+        `the commit has ${bytes} bytes; at most ${limits.commitBytesMax}: split it`,
+      );
+    }
+    const entries = items.map((item): PageEntry => ({
+      id: item.id,
+      bytes: item.bytes.length,
+      etag: hex(this.#ports.digest.sha256(item.bytes).subarray(0, etagBytes)),
+      contentType: item.contentType,
+      attributes: item.attributes,
+    }));
+    const blocks = await encodeBlocks(items, this.#ports.codecs, this.#policy);
+    throwIfAborted(options.signal);
+    return { entries, blocks };
+  }
+
+  async #find(key: ResolvedKey): Promise<PayloadHead | undefined> {
+    const { tenant, group, id } = key;
+    const narrowed = await this.#ports.index.records(tenant, group, id);
+    const found = await this.#findIn(key, narrowed.records);
+    if (found.decided || narrowed.records.length === 0) {
+      refuseIncomplete(key, narrowed.incomplete);
+      return found.head;
+    }
+    // The page that was to decide names another id: two ids share their hash. The whole group tells.
+    const all = await this.#ports.index.records(tenant, group);
+    const walked = await this.#findIn(key, all.records);
+    refuseIncomplete(key, all.incomplete);
+    return walked.head;
+  }
+
+  async #findIn(
+    key: ResolvedKey,
+    records: readonly { readonly place: FramePlace }[],
+  ): Promise<{ decided: boolean; head?: PayloadHead }> {
+    for (const { place } of records) {
+      const { header, page } = await this.#frames.head(key.tenant, place);
+      if (header.group !== key.group) continue;
+      const answer = findInPage(page, key.id);
+      if (!answer.ok)
+        throw new PayloadStoreError(
+          "CORRUPT",
+          `segment ${key.tenant}/${place.segment}, frame at byte ${place.offset}: ${answer.damage}`,
+        );
+      if (answer.value.kind === "hidden") return { decided: true };
+      if (answer.value.kind === "payload")
+        return { decided: true, head: headOf(key.group, header.timeMs, place, answer.value.place) };
+    }
+    return { decided: false };
+  }
+
+  async #view(tenant: string, group: string): Promise<GroupView> {
+    const { records, incomplete } = await this.#ports.index.records(tenant, group);
+    const view = new GroupView(group);
+    for (const { sequence, place } of records.toReversed()) {
+      const { header, page } = await this.#frames.head(tenant, place);
+      if (header.group === group) view.add(sequence, header.timeMs, place, page);
+    }
+    refuseIncomplete({ tenant, group }, incomplete);
+    return view;
+  }
+
+  /** A segment that went away meanwhile was compacted: the index names its successor, once. */
+  async #lookedUpTwice<T>(options: CallOptions, look: () => Promise<T>): Promise<T> {
+    this.#enter(options);
+    try {
+      return await look();
+    } catch (error) {
+      if (!isPayloadStoreError(error, "GONE")) throw error;
+    }
+    throwIfAborted(options.signal);
+    try {
+      return await look();
+    } catch (error) {
+      if (!isPayloadStoreError(error, "GONE")) throw error;
+      throw new PayloadStoreError("CORRUPT", `the index names a segment that is gone: ${error.message}`, {
+        cause: error,
+        details: error.details,
+      });
+    }
+  }
+
+  #reader(tenant: string): PayloadReader {
+    return new PayloadReader(this.#frames, this.#ports.codecs, tenant);
+  }
+
+  #enter(options: CallOptions): void {
+    throwIfAborted(options.signal);
+    if (this.#closing) throw new PayloadStoreError("CLOSED", "the store is closed");
+  }
+
+  #enterWriting(options: CallOptions): void {
+    this.#enter(options);
+    if (this.#readOnly) throw new PayloadStoreError("INVALID", "the store was opened read-only");
+    if (this.#ports.segments.failure) throw this.#ports.segments.failure;
+  }
+}
+
+function locations(committed: Committed | undefined): Location[] {
+  return committed?.entries.map((entry) => headOf("", committed.timeMs, committed.place, entry).location) ?? [];
+}
+
+function refuseIncomplete(
+  key: { readonly tenant: string; readonly group: string; readonly id?: string },
+  damage: SegmentDamage | undefined,
+): void {
+  if (!damage) return;
+  const { segment, start, end, reason } = damage;
+  throw new PayloadStoreError(
+    "CORRUPT",
+    `${describe(key)}: pages may be lost in segment ${key.tenant}/${segment}, bytes ${start}–${end}: ${reason}`,
+    {
+      details: { tenant: key.tenant, segment, start, end },
+    },
+  );
+}
+
+function describe(key: { readonly group: string; readonly id?: string }): string {
+  const group = `group ${JSON.stringify(key.group)}`;
+  return key.id === undefined ? group : `${group}, id ${JSON.stringify(key.id)}`;
+}
+
+function whenCorrupt<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    if (isPayloadStoreError(error, "CORRUPT") || isPayloadStoreError(error, "GONE")) return instead;
+    throw error;
+  };
+}

@@ -1,0 +1,5 @@
+/** The wall clock. It serves times in reports, names and expiry; it never decides which write wins (invariant 10). */
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  nowMs(): number;
+}

@@ -1,0 +1,79 @@
+import type { PayloadStoreError } from "../errors.ts";
+import type { EncodedBlock } from "../segment/block.ts";
+import type { ScanStart, SegmentScan } from "../segment/scan.ts";
+
+/** A frame that has no place yet: what one commit of one group stores. */
+export interface FrameDraft {
+  readonly kind: FrameKind;
+  readonly group: string;
+  /** The page's number in its group, 1 … `limits.sequenceMax`. */
+  readonly sequence: number;
+  /** When the commit was made, milliseconds since 1970. For people, never for order. */
+  readonly timeMs: number;
+  /** The encoded page, at most `limits.pageBytesMax`. */
+  readonly page: Uint8Array;
+  readonly blocks: readonly EncodedBlock[];
+}
+
+/** `payloads` brings payloads (and may hide older ones), `tombstone` only hides. */
+export type FrameKind = "payloads" | "tombstone";
+
+/** Where a frame lies. Its blocks follow its head directly. */
+export interface FramePlace {
+  /** Segment name, see `segment/name.ts`. */
+  readonly segment: string;
+  /** Offset of the frame in the segment, in bytes. */
+  readonly offset: number;
+  /** Length of the frame's head (header, group and page), in bytes: one read of it explains the frame. */
+  readonly headBytes: number;
+}
+
+export interface SegmentSummary {
+  readonly tenant: string;
+  readonly segment: string;
+  readonly bytes: number;
+}
+
+/**
+ * Where segments live: files of a folder, objects of a bucket, memory.
+ *
+ * A segment belongs to one tenant, and bytes once written are never rewritten. Stores are written by one process at a
+ * time where they grow (disk), or hold only whole segments (S3).
+ */
+export interface SegmentStore {
+  /** Why the store stopped accepting frames, once it has: a failed sync, a full disk. Reads go on. */
+  readonly failure: PayloadStoreError | undefined;
+
+  /**
+   * Stores a frame durably. Calls made while another is under way share its successor's write and sync (group commit).
+   * Frames of one tenant keep the order of the calls.
+   *
+   * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown; the frame may or may not be found later.
+   */
+  append(tenant: string, frame: FrameDraft): Promise<FramePlace>;
+
+  /**
+   * Reads exactly `bytes` bytes at `offset`; the caller checks them. Cost: one ranged read.
+   *
+   * @throws {PayloadStoreError} `GONE` if there is no such segment, `CORRUPT` if it ends before,
+   *   `UNAVAILABLE` if the store does not answer.
+   */
+  read(tenant: string, segment: string, offset: number, bytes: number): Uint8Array | Promise<Uint8Array>;
+
+  /** Every segment, tenant by tenant, oldest first. Never on a request path. */
+  segments(): Promise<readonly SegmentSummary[]>;
+
+  /**
+   * What a segment says of itself: its frames in order, and its damage. From its footer where it has one, else from its
+   * frames. Heads are checked, bodies are not. Never on a request path.
+   *
+   * @throws {PayloadStoreError} `GONE`, `UNAVAILABLE`, `UNSUPPORTED_VERSION`
+   */
+  scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan>;
+
+  /** Resolves when everything acknowledged is as durable as it will be without closing. */
+  flush(): Promise<void>;
+
+  /** Stops accepting frames, ends the pending ones, seals or flushes. Rejects if anything of it fails. */
+  close(): Promise<void>;
+}

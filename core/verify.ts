@@ -1,0 +1,165 @@
+import { hex } from "./bytes.ts";
+import { isPayloadStoreError } from "./errors.ts";
+import { decodePlacedPage, etagBytes, type PageEntry } from "./page/page.ts";
+import { PayloadReader } from "./payload-reader.ts";
+import type { Location } from "./payload.ts";
+import type { Codecs } from "./ports/codec.ts";
+import type { Digest } from "./ports/digest.ts";
+import type { OffsetIndex } from "./ports/offset-index.ts";
+import type { SegmentStore } from "./ports/segment-store.ts";
+import { FrameReader } from "./segment/read-frame.ts";
+import type { ScannedFrame } from "./segment/scan.ts";
+
+export type FaultKind =
+  /** Bytes of a segment fail a check. */
+  | "damaged"
+  /** The index names a page that no segment holds. */
+  | "dangling"
+  /** A segment holds a whole page that the index does not know. */
+  | "unindexed"
+  /** Two frames hold the same page. */
+  | "duplicate";
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly tenant: string;
+  readonly segment: string;
+  /** Offset in the segment, in bytes. */
+  readonly start: number;
+  readonly reason: string;
+}
+
+export interface VerifyReport {
+  readonly segments: number;
+  readonly frames: number;
+  /** Payloads read back and compared with their SHA-256, also overwritten and deleted ones. */
+  readonly payloads: number;
+  readonly bytes: number;
+  readonly faults: readonly Fault[];
+}
+
+export interface VerifyOptions {
+  readonly onProgress?:
+    | ((done: { readonly segments: number; readonly ofSegments: number; readonly bytes: number }) => void)
+    | undefined;
+}
+
+/** Reads every segment, frame and payload, compares each with its checksums, and the index with what is there. */
+export async function verifyStore(
+  ports: {
+    readonly segments: SegmentStore;
+    readonly index: OffsetIndex;
+    readonly codecs: Codecs;
+    readonly digest: Digest;
+  },
+  options: VerifyOptions,
+): Promise<VerifyReport> {
+  const { segments, index, codecs, digest } = ports;
+  const frameReader = new FrameReader(segments, digest);
+  const faults: Fault[] = [];
+  const total = { segments: 0, frames: 0, payloads: 0, bytes: 0 };
+
+  const indexed = new Map<string, Set<number>>();
+  for await (const { tenant, place } of index.all()) {
+    const path = `${tenant}/${place.segment}`;
+    const offsets = indexed.get(path);
+    if (offsets) offsets.add(place.offset);
+    else indexed.set(path, new Set([place.offset]));
+  }
+
+  const sequences = new Map<string, string>();
+  const all = await segments.segments();
+  for (const { tenant, segment, bytes } of all) {
+    const scan = await segments.scan(tenant, segment);
+    const known = indexed.get(`${tenant}/${segment}`) ?? new Set<number>();
+    indexed.delete(`${tenant}/${segment}`);
+    for (const { start, reason } of scan.damage) faults.push({ kind: "damaged", tenant, segment, start, reason });
+    const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
+    for (const frame of settled) {
+      total.frames += 1;
+      const fault = (kind: FaultKind, reason: string) =>
+        faults.push({ kind, tenant, segment, start: frame.offset, reason });
+      const page = `${tenant}\0${frame.sequence}\0${frame.group}`;
+      const twin = sequences.get(page);
+      if (!known.delete(frame.offset)) {
+        if (twin)
+          fault(
+            "duplicate",
+            `page ${frame.sequence} of group ${JSON.stringify(frame.group)} lies in segment ${twin} as well`,
+          );
+        else fault("unindexed", `page ${frame.sequence} of group ${JSON.stringify(frame.group)} is not in the index`);
+      }
+      sequences.set(page, segment);
+      const reader = new PayloadReader(frameReader, codecs, tenant);
+      const damage = await verifyFrame(segment, frame, reader, digest, total);
+      if (damage !== undefined) fault("damaged", damage);
+    }
+    const lost = scan.damage.map(({ start, end }) => ({ start, end }));
+    for (const offset of known) {
+      // Already reported as damaged bytes.
+      if (lost.some(({ start, end }) => offset >= start && offset < end)) continue;
+      faults.push({
+        kind: "dangling",
+        tenant,
+        segment,
+        start: offset,
+        reason: "the index names a frame that is not there",
+      });
+    }
+    total.segments += 1;
+    total.bytes += bytes;
+    options.onProgress?.({ segments: total.segments, ofSegments: all.length, bytes: total.bytes });
+  }
+  for (const [path, offsets] of indexed) {
+    const [tenant = "", segment = ""] = path.split("/");
+    faults.push({
+      kind: "dangling",
+      tenant,
+      segment,
+      start: 0,
+      reason: `the segment is gone; the index names ${offsets.size} frames of it`,
+    });
+  }
+  return { ...total, faults };
+}
+
+/** @returns what is wrong with the frame's payloads, if anything. */
+async function verifyFrame(
+  segment: string,
+  frame: ScannedFrame,
+  reader: PayloadReader,
+  digest: Digest,
+  total: { payloads: number },
+): Promise<string | undefined> {
+  const decoded = decodePlacedPage(frame.page);
+  if (!decoded.ok) return decoded.damage;
+  for (const { entry, offset, storedBytes, codec, start } of decoded.value.places) {
+    const at = frame.offset + frame.headBytes + offset;
+    const location: Location = {
+      version: 0,
+      segment,
+      offset: at,
+      stored: storedBytes,
+      codec,
+      start,
+      length: entry.bytes,
+    };
+    try {
+      if (etagOf(await reader.read(location), digest) !== entry.etag)
+        return `payload ${describe(frame.group, entry)} differs from its SHA-256`;
+      total.payloads += 1;
+    } catch (error) {
+      if (!isPayloadStoreError(error)) throw error;
+      return `payload ${describe(frame.group, entry)}: ${error.message}`;
+    }
+  }
+  return undefined;
+}
+
+function etagOf(bytes: Uint8Array, digest: Digest): string {
+  return hex(digest.sha256(bytes).subarray(0, etagBytes));
+}
+
+function describe(group: string, entry: PageEntry): string {
+  return `${JSON.stringify(group)} ${JSON.stringify(entry.id)}`;
+}

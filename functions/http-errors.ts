@@ -1,0 +1,82 @@
+import { errorCodes, isPayloadStoreError, PayloadStoreError, type ErrorCode } from "../core/errors.ts";
+
+/** Code → status. Clients branch on the code; the status is for proxies, logs and browsers. */
+export const statusOf = {
+  INVALID: 400,
+  NOT_FOUND: 404,
+  EXISTS: 412,
+  CONFLICT: 409,
+  TOO_LARGE: 413,
+  GONE: 410,
+  CORRUPT: 500,
+  UNSUPPORTED_VERSION: 500,
+  UNAVAILABLE: 503,
+  LOCKED: 503,
+  CLOSED: 503,
+  // nginx's number for a client that went away; nobody is left to read it, but logs are.
+  ABORTED: 499,
+} as const satisfies Record<ErrorCode, number>;
+
+const titles = {
+  INVALID: "The request is not valid",
+  NOT_FOUND: "There is nothing by this name",
+  EXISTS: "There is already a payload by this name",
+  CONFLICT: "Another writer was faster",
+  TOO_LARGE: "The request is too large",
+  GONE: "The bytes have moved",
+  CORRUPT: "The stored bytes are damaged",
+  UNSUPPORTED_VERSION: "The stored format is not known to this release",
+  UNAVAILABLE: "The store does not answer",
+  LOCKED: "Another process holds the store",
+  CLOSED: "The store is closed",
+  ABORTED: "The request was cancelled",
+} as const satisfies Record<ErrorCode, string>;
+
+/** Seconds a client should wait before it tries again. The local store mends itself in far less, or not at all. */
+const retryAfterSeconds = 1;
+
+export interface ProblemOptions {
+  /** Instead of the code's own, for what only HTTP knows: 405, 416, 421. */
+  readonly status?: number;
+  readonly title?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An error as an RFC 9457 problem document. What is not ours is reported without a word of its message. */
+export function problemOf(error: unknown, options: ProblemOptions = {}): Response {
+  if (!isPayloadStoreError(error)) return internalProblem();
+  const status = options.status ?? statusOf[error.code];
+  return problem(
+    {
+      ...error.details,
+      type: `urn:paylode:error:${error.code}`,
+      title: options.title ?? titles[error.code],
+      status,
+      detail: error.message,
+      code: error.code,
+      retryable: error.retryable,
+      action: errorCodes[error.code].action,
+    },
+    { ...(status === 503 ? { "retry-after": String(retryAfterSeconds) } : {}), ...options.headers },
+  );
+}
+
+/** A problem that arises before the store is asked. */
+export function refusal(code: ErrorCode, detail: string, options: ProblemOptions = {}): Response {
+  return problemOf(new PayloadStoreError(code, detail), options);
+}
+
+type ProblemDocument = Readonly<Record<string, string | number | boolean>> & { readonly status: number };
+
+function internalProblem(): Response {
+  const title = "Internal error";
+  const detail = "the server failed in a way it did not expect; its log says more";
+  return problem({ type: "about:blank", title, status: 500, detail, code: "INTERNAL", retryable: false }, {});
+}
+
+function problem(document: ProblemDocument, headers: Readonly<Record<string, string>>): Response {
+  return new Response(`${JSON.stringify(document)}\n`, {
+    status: document.status,
+    headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
+  });
+}

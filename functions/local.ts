@@ -1,0 +1,97 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
+import { openDisk } from "../core/entries/disk.ts";
+import { PayloadStoreError } from "../core/errors.ts";
+import { createApp } from "./app.ts";
+import { httpLimits } from "./http-limits.ts";
+import { refuseOnTheWire } from "./local-guard.ts";
+
+export interface LocalOptions {
+  readonly directory: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** A loopback address; others wait for keys. By default 127.0.0.1. */
+  readonly host?: string | undefined;
+  /** Lowers the longest payload, in bytes. */
+  readonly payloadBytesMax?: number | undefined;
+}
+
+type DiskStore = Awaited<ReturnType<typeof openDisk>>;
+
+export interface LocalServer {
+  readonly url: string;
+  readonly port: number;
+  readonly store: DiskStore;
+  /** Stops listening, lets requests finish for at most `httpLimits.shutdownMsMax`, closes the store. May be called again. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves one folder over HTTP on this machine, and writes the address beside the folder's lock for other processes to find.
+ *
+ * @throws {PayloadStoreError} `INVALID` for a host beyond the loopback; `LOCKED` when another process holds the folder;
+ *   `UNAVAILABLE` when the port is taken
+ */
+export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
+  const host = options.host ?? "127.0.0.1";
+  if (!isLoopback(host)) {
+    throw new PayloadStoreError(
+      "INVALID",
+      `${host} is not a loopback address: without keys Paylode is served on this machine only`,
+    );
+  }
+  const { directory, payloadBytesMax } = options;
+  const store = await openDisk(payloadBytesMax === undefined ? { directory } : { directory, payloadBytesMax });
+  try {
+    const app = createApp(store);
+    const server = createAdaptorServer({
+      fetch: (request, env) => refuseOnTheWire((env as HttpBindings).incoming) ?? app.fetch(request, env),
+    }) as Server;
+    const port = await listen(server, options.port, host);
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    await store.announce({ url });
+    let closing: Promise<void> | undefined;
+    return { url, port, store, close: () => (closing ??= stop(server).then(() => store.close())) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Closes the server at the first SIGTERM or SIGINT. A second one ends the process as it always does. */
+export async function untilStopped(server: LocalServer): Promise<void> {
+  const asked = new AbortController();
+  const { signal } = asked;
+  await Promise.race([once(process, "SIGTERM", { signal }), once(process, "SIGINT", { signal })]);
+  asked.abort();
+  await server.close();
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+async function listen(server: Server, port: number, host: string): Promise<number> {
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code === "EADDRINUSE" ? "is taken" : "cannot be listened on";
+    const message = `port ${port} on ${host} ${reason}; choose another one, or 0 for any`;
+    throw new PayloadStoreError("UNAVAILABLE", message, { cause, details: { port } });
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+async function stop(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  // A connection that answers its last request now is idle right after, and would wait for another.
+  const sweep = setInterval(() => server.closeIdleConnections(), 25);
+  const giveUp = setTimeout(() => server.closeAllConnections(), httpLimits.shutdownMsMax);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(giveUp);
+}

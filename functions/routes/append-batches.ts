@@ -1,0 +1,66 @@
+import { isPayloadStoreError, type PayloadStoreError } from "../../core/errors.ts";
+import type { PayloadStore } from "../../core/payload-store.ts";
+import { statusOf } from "../http-errors.ts";
+import { httpLimits } from "../http-limits.ts";
+import { readBatch } from "../ndjson-batch.ts";
+import type { PayloadLine } from "../ndjson-lines.ts";
+import { readBody } from "../request-body.ts";
+import { json, type Handle } from "./route.ts";
+
+/**
+ * POST /v1/{tenant}/payloads: an NDJSON batch over many groups. It is checked whole, then committed group by group; each
+ * group is one commit. 200 when all were stored, else 207 with what became of each line.
+ */
+export const appendBatches: Handle = async (context, { tenant }, store) => {
+  const body = await readBody(context.req.raw, httpLimits.batchBodyBytesMax);
+  const groups = await readBatch(body, "withGroup", store.payloadBytesMax);
+  const results = await commitGroups(store, tenant, groups);
+  const allStored = results.every(({ status }) => status === 200);
+  if (allStored) return json({ payloads: results.map(({ group, id, location }) => ({ group, id, location })) });
+  return json({ results }, 207);
+};
+
+interface LineResult {
+  readonly line: number;
+  readonly group: string;
+  readonly id: string;
+  readonly status: number;
+  readonly location?: unknown;
+  readonly code?: string;
+  readonly detail?: string;
+}
+
+/** @returns a result for each line, by line number */
+async function commitGroups(
+  store: PayloadStore,
+  tenant: string,
+  groups: ReadonlyMap<string, readonly PayloadLine[]>,
+): Promise<readonly LineResult[]> {
+  const results: LineResult[] = [];
+  const waiting = groups.entries();
+  const worker = async (): Promise<void> => {
+    // The workers share one iterator: each takes the next group that nobody has taken.
+    for (const [group, lines] of waiting) results.push(...(await commitGroup(store, tenant, group, lines)));
+  };
+  await Promise.all(Array.from({ length: Math.min(groups.size, httpLimits.groupsInFlightMax) }, worker));
+  return results.toSorted((a, b) => a.line - b.line);
+}
+
+async function commitGroup(
+  store: PayloadStore,
+  tenant: string,
+  group: string,
+  lines: readonly PayloadLine[],
+): Promise<readonly LineResult[]> {
+  try {
+    const locations = await store.appendMany({ tenant, group }, lines);
+    return lines.map(({ line, id }, i) => ({ line, group, id, status: 200, location: locations[i] }));
+  } catch (error) {
+    if (!isPayloadStoreError(error)) throw error;
+    return lines.map(({ line, id }) => ({ line, group, id, ...failureOf(error) }));
+  }
+}
+
+function failureOf({ code, message }: PayloadStoreError): Pick<LineResult, "status" | "code" | "detail"> {
+  return { status: statusOf[code], code, detail: message };
+}

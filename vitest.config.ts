@@ -1,0 +1,36 @@
+import { defineConfig } from "vitest/config";
+
+const second = 1_000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "quick",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.ci.test.ts"],
+          testTimeout: 60 * second,
+          hookTimeout: 60 * second,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Real processes, kills, and counts too large for every save.
+          name: "ci",
+          include: ["test/**/*.ci.test.ts"],
+          testTimeout: 600 * second,
+          hookTimeout: 600 * second,
+        },
+      },
+    ],
+    // A process per file: tests kill children, fill file descriptor tables and change signal handlers.
+    pool: "forks",
+    coverage: {
+      provider: "v8",
+      include: ["core/**/*.ts", "functions/**/*.ts", "cli/**/*.ts"],
+    },
+  },
+});
