@@ -49,7 +49,7 @@ export class CommitLanes {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #lanes = new Map<string, Waiting[]>();
-  #idle: (() => void)[] = [];
+  readonly #idle: (() => void)[] = [];
 
   constructor(ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random }) {
     this.#segments = ports.segments;
@@ -72,7 +72,10 @@ export class CommitLanes {
 
   /** Resolves once no lane has anything to do. */
   async idle(): Promise<void> {
-    if (this.#lanes.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#lanes.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#idle.push(resolve);
+    await promise;
   }
 
   #enter(

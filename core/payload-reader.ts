@@ -40,8 +40,8 @@ export class PayloadReader {
     for (const [i, block] of held.blocks.entries()) {
       const rawEnd = rawStart + block.rawBytes;
       if (rawStart < to && rawEnd > from) {
-        const raw = (held.raw[i] ??= await this.#codecs[block.codec].decode(block.body, block.rawBytes));
-        parts.push(raw.subarray(Math.max(from - rawStart, 0), to - rawStart));
+        held.raw[i] ??= await this.#codecs[block.codec].decode(block.body, block.rawBytes);
+        parts.push(held.raw[i].subarray(Math.max(from - rawStart, 0), to - rawStart));
       }
       rawStart = rawEnd;
     }

@@ -6,7 +6,7 @@ import type { FramePlace } from "../ports/segment-store.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import { DamageNotes } from "./damage-notes.ts";
-import { KeyHasher, type Hash128 } from "./key-hasher.ts";
+import type { Hash128, KeyHasher } from "./key-hasher.ts";
 import { PageTable } from "./page-table.ts";
 import { SegmentTable } from "./segment-table.ts";
 import { TenantTotals } from "./tenant-totals.ts";
@@ -50,7 +50,8 @@ export class ArrayOffsetIndex implements OffsetIndex {
   async commit(record: PageRecord, page: Page): Promise<CommitOutcome> {
     const last = await this.lastSequence(record.tenant, record.group);
     if (record.sequence !== last + 1) {
-      return this.#has(record) ? { kind: "committed" } : { kind: "taken", last };
+      const place = this.placeOf(record.tenant, record.group, record.sequence);
+      return place && samePlace(place, record.place) ? { kind: "committed" } : { kind: "taken", last };
     }
     await this.#apply(record, page);
     return { kind: "committed" };
@@ -80,6 +81,19 @@ export class ArrayOffsetIndex implements OffsetIndex {
     }
     await this.#apply(record, page);
     return "taken in";
+  }
+
+  /** Where the index has a page of a group, `undefined` if it has no page of this sequence. */
+  placeOf(tenant: string, group: string, sequence: number): FramePlace | undefined {
+    const page = this.#pageOf(tenant, group, sequence);
+    return page < 0 ? undefined : this.#place(page);
+  }
+
+  /** Says that a page it has lies elsewhere now: its frame was appended again. */
+  relocate({ tenant, group, sequence, place }: PageRecord): void {
+    const page = this.#pageOf(tenant, group, sequence);
+    invariant(page >= 0, "a page that is relocated is in the index");
+    this.pages.relocate(page, this.segments.count(tenant, place.segment), place.offset, place.headBytes);
   }
 
   async lastSequence(tenant: string, group: string): Promise<number> {
@@ -118,21 +132,21 @@ export class ArrayOffsetIndex implements OffsetIndex {
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
     // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
-    let failure: unknown;
+    let failure: Error | undefined;
     for (let page = 0, end = this.pages.count; page < end; page++) {
       if (this.pages.previous(page) >= 0 || this.segments.tenant(this.pages.segment(page)) !== tenant) continue;
       let group: string;
       try {
         group = (await this.#reader.head(tenant, this.#place(page))).header.group;
       } catch (error) {
-        failure ??= error;
+        failure ??= error instanceof Error ? error : new Error(String(error));
         continue;
       }
       const at = this.#findGroup(tenant, group);
       const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
       if (payloads > 0) yield { group, payloads };
     }
-    if (failure !== undefined) throw failure;
+    if (failure) throw failure;
   }
 
   async *all(): AsyncGenerator<PageRecord> {
@@ -238,14 +252,11 @@ export class ArrayOffsetIndex implements OffsetIndex {
     }
   }
 
-  #has(record: PageRecord): boolean {
-    const at = this.#findGroup(record.tenant, record.group);
-    if (at < 0) return false;
-    let page = this.groupTable.value(at, newestPage) - 1;
-    while (page >= 0 && this.pages.sequence(page) > record.sequence) page = this.pages.previous(page);
-    if (page < 0 || this.pages.sequence(page) !== record.sequence) return false;
-    const place = this.#place(page);
-    return place.segment === record.place.segment && place.offset === record.place.offset;
+  #pageOf(tenant: string, group: string, sequence: number): number {
+    const at = this.#findGroup(tenant, group);
+    let page = at < 0 ? -1 : this.groupTable.value(at, newestPage) - 1;
+    while (page >= 0 && this.pages.sequence(page) > sequence) page = this.pages.previous(page);
+    return page >= 0 && this.pages.sequence(page) === sequence ? page : -1;
   }
 
   #findGroup(tenant: string, group: string): number {
@@ -317,6 +328,10 @@ interface Dead {
   readonly ids: string[];
   readonly places: EntryPlace[];
   unreadable: boolean;
+}
+
+export function samePlace(a: FramePlace, b: FramePlace): boolean {
+  return a.segment === b.segment && a.offset === b.offset;
 }
 
 function fullName(tenant: string, group: string, id: string): string {

@@ -30,6 +30,12 @@ export class PageTable {
     return page;
   }
 
+  relocate(page: number, segment: number, offset: number, headBytes: number): void {
+    this.#columns.segment[page] = segment;
+    this.#columns.offset[page] = offset;
+    this.#columns.headBytes[page] = headBytes;
+  }
+
   segment(page: number): number {
     return this.#columns.segment[page]!;
   }

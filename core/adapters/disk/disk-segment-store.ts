@@ -66,10 +66,10 @@ export class DiskSegmentStore implements SegmentStore {
   async segments(): Promise<readonly SegmentSummary[]> {
     const found: SegmentSummary[] = [];
     try {
-      for (const tenant of listOrNothing(this.#fs, this.#layout.segments).sort()) {
-        const names = listOrNothing(this.#fs, this.#layout.tenant(tenant)).map(segmentOfFile);
-        for (const segment of names.filter((name) => name !== undefined && isSegmentName(name)).sort()) {
-          if (segment === undefined) continue;
+      for (const tenant of listOrNothing(this.#fs, this.#layout.segments).toSorted()) {
+        for (const file of listOrNothing(this.#fs, this.#layout.tenant(tenant)).toSorted()) {
+          const segment = segmentOfFile(file);
+          if (segment === undefined || !isSegmentName(segment)) continue;
           const stat = this.#fs.stat(this.#layout.segment(tenant, segment));
           if (stat) found.push({ tenant, segment, bytes: stat.bytes });
         }

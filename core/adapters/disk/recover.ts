@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import { samePlace, type ArrayOffsetIndex } from "../../index/array-offset-index.ts";
 import { invariant } from "../../invariant.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { SegmentSummary } from "../../ports/segment-store.ts";
@@ -104,17 +104,14 @@ async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: numb
   let frames = 0;
   for (const frame of tail) {
     end = frame.offset + frame.headBytes + frame.bodyBytes;
-    if (frame.sequence <= (await index.lastSequence(tenant, frame.group))) continue;
-    const { kind, group, sequence, timeMs, page } = frame;
-    const place = await segments.append(tenant, {
-      kind,
-      group,
-      sequence,
-      timeMs,
-      page,
-      blocks: readBlocks(parts, scan, frame),
-    });
-    await takeInFrame(index, scan, frame, place);
+    const { kind, group, sequence, timeMs, page, offset, headBytes } = frame;
+    const known = index.placeOf(tenant, group, sequence);
+    // An earlier start had appended it again, and did not come to seal this segment.
+    if (known && !samePlace(known, { segment, offset, headBytes })) continue;
+    const draft = { kind, group, sequence, timeMs, page, blocks: readBlocks(parts, scan, frame) };
+    const place = await segments.append(tenant, draft);
+    if (known) index.relocate({ tenant, group, sequence, place });
+    else await takeInFrame(index, scan, frame, place);
     frames += 1;
   }
   segments.forget(tenant, segment);

@@ -1,4 +1,4 @@
-import { PayloadStoreError } from "../../errors.ts";
+import type { PayloadStoreError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import { limits } from "../../limits.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -150,7 +150,8 @@ export class SegmentWriter {
     const parts: Uint8Array[] = [];
     const growing = this.#growing ?? (await this.#begin(parts));
     const { segment, marker } = growing;
-    const file = (this.#file ??= this.#context.fs.open(this.#path(segment), isNew ? "create" : "update"));
+    this.#file ??= this.#context.fs.open(this.#path(segment), isNew ? "create" : "update");
+    const file = this.#file;
 
     const binding = new SegmentBinding(this.#context.digest, segment);
     const places: FramePlace[] = [];

@@ -47,9 +47,10 @@ export class StoreLock {
   release(): void {
     try {
       removeFile(this.#fs, this.#layout.holderFile);
-    } finally {
-      this.#release();
+    } catch {
+      // A note that stays behind names a lock that is free; the next holder replaces it.
     }
+    this.#release();
   }
 
   #write(holder: Holder): Promise<void> {

@@ -61,13 +61,13 @@ export class MemoryOffsetIndex implements OffsetIndex {
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
-    for (const pages of [...this.#groups.values()]) {
+    for (const pages of this.#groups.values()) {
       if (pages.tenant === tenant && pages.live.size > 0) yield { group: pages.group, payloads: pages.live.size };
     }
   }
 
   async *all(): AsyncGenerator<PageRecord> {
-    for (const pages of [...this.#groups.values()]) yield* [...pages.records];
+    for (const pages of this.#groups.values()) yield* pages.records;
   }
 
   async totals(tenant: string): Promise<Totals> {

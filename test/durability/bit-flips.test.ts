@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
+import { isPayloadStoreError } from "../../core/errors.ts";
+import { storeFolder } from "../support/crash-workload.ts";
+import { simulatedMachine } from "../support/machine.ts";
+import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
+import { seededRandom } from "../support/seeded-random.ts";
+
+const tenant = "t";
+const records = 10;
+
+/** Ten commits in three groups, every codec, one overwrite, one delete: what each id must answer, or `undefined` for absent. */
+async function writeTen(
+  fs: PowerLossFileSystem,
+  segmentBytesMax?: number,
+): Promise<{ store: DiskStore; truth: Map<string, Uint8Array | undefined> }> {
+  const truth = new Map<string, Uint8Array | undefined>();
+  const store = await openDisk({ directory: storeFolder, segmentBytesMax }, simulatedMachine(fs, 1));
+  const codecs = ["none", "lz4", "zstd"] as const;
+  for (let i = 0; i < records - 2; i++) {
+    const bytes = new TextEncoder().encode(`payload ${i} `.repeat(4 + i));
+    await store.append({ tenant, group: `g${i % 3}`, id: `id-${i}` }, bytes, {
+      codec: codecs[i % 3],
+      contentType: "text/plain",
+    });
+    truth.set(`g${i % 3} id-${i}`, bytes);
+  }
+  const newer = new TextEncoder().encode("overwritten");
+  await store.append({ tenant, group: "g0", id: "id-0" }, newer);
+  truth.set("g0 id-0", newer);
+  await store.delete({ tenant, group: "g1", id: "id-1" });
+  truth.set("g1 id-1", undefined);
+  return { store, truth };
+}
+
+/** Reads everything. A wrong answer is other bytes, an older value, or absence of what is there. */
+async function wrongAnswers(
+  fs: PowerLossFileSystem,
+  truth: Map<string, Uint8Array | undefined>,
+): Promise<{ wrong: string[]; corrupt: number }> {
+  const wrong: string[] = [];
+  let corrupt = 0;
+  const judge = (error: unknown, what: string) => {
+    if (isPayloadStoreError(error, "CORRUPT") || isPayloadStoreError(error, "UNSUPPORTED_VERSION")) corrupt += 1;
+    else wrong.push(`${what}: ${String(error)}`);
+  };
+  let store: DiskStore;
+  try {
+    store = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 2));
+  } catch (error) {
+    judge(error, "open");
+    return { wrong, corrupt };
+  }
+  for (const [name, bytes] of truth) {
+    const [group = "", id = ""] = name.split(" ");
+    try {
+      const got = await store.get({ tenant, group, id });
+      const right = bytes === undefined ? got === undefined : got !== undefined && Buffer.compare(got, bytes) === 0;
+      if (!right) wrong.push(`${name}: ${got === undefined ? "absent" : "other bytes"}`);
+    } catch (error) {
+      judge(error, name);
+    }
+  }
+  for (const group of ["g0", "g1", "g2"]) {
+    try {
+      const listed: string[] = [];
+      for await (const payload of store.list({ tenant, group })) listed.push(`${group} ${payload.id}`);
+      const expected = [...truth]
+        .filter(([name, bytes]) => name.startsWith(group) && bytes !== undefined)
+        .map(([name]) => name);
+      if (listed.toSorted().join() !== expected.toSorted().join()) wrong.push(`list ${group}: ${listed.join()}`);
+    } catch (error) {
+      judge(error, `list ${group}`);
+    }
+  }
+  await store.close();
+  return { wrong, corrupt };
+}
+
+async function flipEveryBit(
+  base: PowerLossFileSystem,
+  file: string,
+  truth: Map<string, Uint8Array | undefined>,
+  bits = [0, 1, 2, 3, 4, 5, 6, 7],
+): Promise<{ flips: number; corrupt: number }> {
+  const bytes = base.readFile(file);
+  let corrupt = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    for (const bit of bits) {
+      const fs = base.clone();
+      const flipped = bytes.slice();
+      flipped[at]! ^= 1 << bit;
+      fs.writeFile(file, flipped);
+      const answers = await wrongAnswers(fs, truth);
+      expect(answers.wrong, `byte ${at}, bit ${bit} of ${file}`).toEqual([]);
+      if (answers.corrupt > 0) corrupt += 1;
+    }
+  }
+  return { flips: bytes.length * bits.length, corrupt };
+}
+
+function segmentFile(fs: PowerLossFileSystem): string {
+  const [file, ...more] = fs.files().filter((name) => name.endsWith(".seg"));
+  expect(more).toEqual([]);
+  return file ?? "";
+}
+
+describe("a flipped bit is CORRUPT or harmless, never other bytes and never absence", () => {
+  it("in a growing segment whose index was not saved", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const { truth } = await writeTen(fs);
+    const killed = fs.kill();
+
+    const { flips, corrupt } = await flipEveryBit(killed, segmentFile(killed), truth);
+
+    expect(corrupt).toBeGreaterThan(flips / 4);
+  });
+
+  it("in a growing segment whose index was saved", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const { store, truth } = await writeTen(fs);
+    await store.close();
+
+    const { flips, corrupt } = await flipEveryBit(fs, segmentFile(fs), truth, [0, 3, 7]);
+
+    expect(corrupt).toBeGreaterThan(flips / 4);
+  });
+
+  it("in a sealed segment, with its index and without", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const { store, truth } = await writeTen(fs, await lengthAfterTen());
+    await store.close();
+    const file = segmentFile(fs);
+    expect(Buffer.from(fs.readFile(file).subarray(-8)).toString()).toBe("PAYLEND\n");
+
+    await flipEveryBit(fs, file, truth, [0, 7]);
+    fs.unlink(`${storeFolder}/index/checkpoint`);
+    const { flips, corrupt } = await flipEveryBit(fs, file, truth);
+
+    expect(corrupt).toBeGreaterThan(flips / 8);
+  });
+
+  it("in store.json", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const { store, truth } = await writeTen(fs);
+    await store.close();
+
+    await flipEveryBit(fs, `${storeFolder}/store.json`, truth);
+  });
+
+  it("in the saved index: it is read anew from the segments", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const { store, truth } = await writeTen(fs);
+    await store.close();
+
+    const { corrupt } = await flipEveryBit(fs, `${storeFolder}/index/checkpoint`, truth, [0, 5]);
+
+    expect(corrupt).toBe(0);
+  });
+});
+
+/** The length that the ten records reach, so that the last of them seals the segment. */
+async function lengthAfterTen(): Promise<number> {
+  const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+  await writeTen(fs);
+  return fs.readFile(segmentFile(fs)).length;
+}

@@ -1,0 +1,178 @@
+import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
+import { PayloadStoreError } from "../../core/errors.ts";
+import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
+import { simulatedMachine } from "./machine.ts";
+import { seededRandom } from "./seeded-random.ts";
+
+export const storeFolder = "/store/of/agents";
+
+/** What one writer's group holds, by id. */
+type Contents = ReadonlyMap<string, Uint8Array>;
+
+/** What may be found after a crash: what was acknowledged, or also the one write that was under way. */
+export interface Expected {
+  readonly tenant: string;
+  readonly group: string;
+  readonly acknowledged: Contents;
+  readonly underWay: Contents | undefined;
+}
+
+interface Writer {
+  readonly tenant: string;
+  readonly group: string;
+  contents: Contents;
+  underWay: Contents | undefined;
+}
+
+export interface WorkloadOptions {
+  readonly seed: number;
+  readonly writers: number;
+  readonly stepsPerWriter: number;
+  /** Small enough that segments are sealed on the way. */
+  readonly segmentBytesMax: number;
+}
+
+/**
+ * Writers that work at the same time, each in a group of its own, one call after the other: appends, batches, overwrites,
+ * deletes, group deletes, flushes. At any moment it is known what each group may hold.
+ */
+export class CrashWorkload {
+  readonly #options: WorkloadOptions;
+  readonly #writers: Writer[];
+  readonly #random: () => number;
+  #store: DiskStore | undefined;
+  /** Set while nothing was written since the last flush that resolved. */
+  flushed = false;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
+    this.#writers = Array.from({ length: options.writers }, (_, i) => ({
+      tenant: i % 2 === 0 ? "even" : "odd",
+      group: `group-${i}`,
+      contents: new Map(),
+      underWay: undefined,
+    }));
+  }
+
+  expected(): Expected[] {
+    return this.#writers.map(({ tenant, group, contents, underWay }) => ({
+      tenant,
+      group,
+      acknowledged: contents,
+      underWay,
+    }));
+  }
+
+  /** Opens the store and lets the writers work until they are done or meet an error. @returns the errors that they met. */
+  async run(fs: FileSystem): Promise<unknown[]> {
+    const { seed, segmentBytesMax, stepsPerWriter } = this.#options;
+    try {
+      this.#store = await openDisk({ directory: storeFolder, segmentBytesMax }, simulatedMachine(fs, seed));
+    } catch (error) {
+      return [error];
+    }
+    const store = this.#store;
+    const results = await Promise.allSettled(
+      this.#writers.map(async (writer) => {
+        for (let step = 0; step < stepsPerWriter; step++) await this.#step(store, writer);
+      }),
+    );
+    return results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+  }
+
+  async #step(store: DiskStore, writer: Writer): Promise<void> {
+    const { tenant, group } = writer;
+    const kind = this.#random();
+    const next = new Map(writer.contents);
+    const id = `id-${Math.floor(this.#random() * 6)}`;
+    const change = async (act: () => Promise<unknown>) => {
+      writer.underWay = next;
+      this.flushed = false;
+      await act();
+      writer.contents = next;
+      writer.underWay = undefined;
+    };
+    if (kind < 0.45) {
+      const bytes = this.#bytes();
+      next.set(id, bytes);
+      await change(() => store.append({ tenant, group, id }, bytes));
+    } else if (kind < 0.65) {
+      const items = [0, 1, 2, 3].map((i) => ({ id: `id-${i}`, bytes: this.#bytes() }));
+      for (const item of items) next.set(item.id, item.bytes);
+      await change(() => store.appendMany({ tenant, group }, items));
+    } else if (kind < 0.8) {
+      next.delete(id);
+      await change(() => store.delete({ tenant, group, id }));
+    } else if (kind < 0.88) {
+      next.clear();
+      await change(() => store.deleteGroup({ tenant, group }));
+    } else {
+      const before = this.#writers.map((other) => other.contents);
+      await store.flush();
+      this.flushed = this.#writers.every((other, i) => other.contents === before[i] && !other.underWay);
+    }
+  }
+
+  #bytes(): Uint8Array {
+    const length = Math.floor(this.#random() ** 3 * 1500);
+    const repeated = this.#random() < 0.5;
+    const first = Math.floor(this.#random() * 256);
+    return Uint8Array.from({ length }, (_, i) => (repeated ? first : (first + i * 7 + (i >> 3)) & 255));
+  }
+}
+
+/** Opens what a crash left and compares. @returns everything that is wrong, in words; nothing when all is well. */
+export async function findViolations(fs: FileSystem, expected: readonly Expected[], seed: number): Promise<string[]> {
+  const violations: string[] = [];
+  let store: DiskStore;
+  try {
+    store = await openDisk({ directory: storeFolder, segmentBytesMax: 4096 }, simulatedMachine(fs, seed + 1));
+  } catch (error) {
+    return [`open: ${String(error)}`];
+  }
+  for (const { reason } of store.recovery.damage) violations.push(`damage: ${reason}`);
+  for (const { tenant, group, acknowledged, underWay } of expected) {
+    try {
+      const found = await contentsOf(store, tenant, group);
+      const matches = sameContents(found, acknowledged) || (underWay && sameContents(found, underWay));
+      if (!matches)
+        violations.push(
+          `${tenant}/${group}: holds ${[...found.keys()].join()}, expected ${[...acknowledged.keys()].join()}`,
+        );
+    } catch (error) {
+      violations.push(`${tenant}/${group}: ${String(error)}`);
+    }
+  }
+  try {
+    await store.close();
+  } catch (error) {
+    violations.push(`close: ${String(error)}`);
+  }
+  return violations;
+}
+
+/** A group by every way to read it, which must agree. */
+export async function contentsOf(store: DiskStore, tenant: string, group: string): Promise<Contents> {
+  const listed = new Map<string, Uint8Array>();
+  for await (const { id, body } of store.contents({ tenant, group })) listed.set(id, body);
+  for (let i = 0; i < 6; i++) {
+    const id = `id-${i}`;
+    const got = await store.get({ tenant, group, id });
+    const alike = got === undefined ? !listed.has(id) : sameBytes(got, listed.get(id));
+    if (!alike) throw new PayloadStoreError("INVALID", `get and list differ on ${id}`);
+  }
+  return listed;
+}
+
+function sameContents(a: Contents, b: Contents): boolean {
+  return a.size === b.size && [...a].every(([id, bytes]) => sameBytes(bytes, b.get(id)));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && Buffer.compare(a, b) === 0;
+}
