@@ -1,6 +1,14 @@
 import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
-import { encodePage, placeEntries, type EntryPlace, type Page, type PageBlock, type PageEntry } from "./page/page.ts";
+import {
+  encodePage,
+  placeEntries,
+  type EntryPlace,
+  type Page,
+  type PageBlock,
+  type PageEntry,
+  type PageRequest,
+} from "./page/page.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
@@ -10,6 +18,8 @@ import { invariant } from "./invariant.ts";
 
 /** What a caller wants a page to say. */
 export interface PageDraft {
+  /** The page is the answer to this request alone; set only by what is prepared in the lane. */
+  readonly request?: PageRequest | undefined;
   readonly clearsGroup?: boolean;
   readonly deleted?: readonly string[];
   readonly entries: readonly PageEntry[];
@@ -180,6 +190,7 @@ function takeSharing(waiting: Waiting[]): Waiting[] {
 function mergeDrafts(drafts: readonly PageDraft[], commitId: Uint8Array): Page {
   return {
     commitId,
+    request: drafts[0]?.request,
     clearsGroup: drafts.some((draft) => draft.clearsGroup === true),
     deleted: drafts.flatMap((draft) => draft.deleted ?? []),
     blocks: drafts.flatMap((draft) => draft.blocks.map(pageBlock)),

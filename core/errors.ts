@@ -3,6 +3,7 @@ export type ErrorCode =
   | "NOT_FOUND"
   | "EXISTS"
   | "CONFLICT"
+  | "KEY_REUSED"
   | "TOO_LARGE"
   | "GONE"
   | "CORRUPT"
@@ -21,6 +22,7 @@ export const errorCodes: Readonly<Record<ErrorCode, { readonly retryable: boolea
   NOT_FOUND: { retryable: false, action: "check the name" },
   EXISTS: { retryable: false, action: "read what is there, or choose another id" },
   CONFLICT: { retryable: true, action: "read again, then retry" },
+  KEY_REUSED: { retryable: false, action: "send another request with another idempotency key" },
   TOO_LARGE: { retryable: false, action: "send less at once" },
   GONE: { retryable: false, action: "look the payload up by its key" },
   CORRUPT: { retryable: false, action: "run `paylode verify`, then restore the segment it names" },

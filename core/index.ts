@@ -8,6 +8,7 @@ export type {
   AppendOptions,
   Attributes,
   CallOptions,
+  IdempotentOptions,
   ListedPayload,
   Location,
   Payload,

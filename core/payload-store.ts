@@ -1,10 +1,12 @@
 import { encodeBlocks } from "./blocks.ts";
-import { hex } from "./bytes.ts";
+import { bytesEqual, hex, utf8, utf8Length } from "./bytes.ts";
 import { tieredPolicy, type CodecPolicy } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
 import { GroupView } from "./group-view.ts";
+import { invariant } from "./invariant.ts";
 import {
+  isWellFormed,
   resolveGroup,
   resolveKey,
   resolveName,
@@ -16,13 +18,14 @@ import {
   type TenantKey,
 } from "./key.ts";
 import { limits } from "./limits.ts";
-import { etagBytes, findInPage, type PageEntry } from "./page/page.ts";
+import { decodePlacedPage, etagBytes, findInPage, type PageEntry, type PageRequest } from "./page/page.ts";
 import { headOf } from "./payload-head.ts";
 import { checkPayloadInput } from "./payload-input.ts";
 import { PayloadReader } from "./payload-reader.ts";
 import type {
   AppendOptions,
   CallOptions,
+  IdempotentOptions,
   ListedPayload,
   Location,
   Payload,
@@ -109,17 +112,15 @@ export class PayloadStore {
     };
     const draft = await this.#draft([{ ...input, id: resolved.id }], options);
     const { tenant, group } = resolved;
-    const committed = options.ifAbsent
-      ? await this.#lanes.decide(tenant, group, async () => {
-          if (await this.#find(resolved)) {
-            throw new PayloadStoreError("EXISTS", `${describe(resolved)} has a payload already`, {
-              details: { ...resolved },
-            });
-          }
-          return draft;
-        })
-      : await this.#lanes.append(tenant, group, draft);
-    return locations(committed)[0]!;
+    const whenTaken = async () => {
+      if (!options.ifAbsent || !(await this.#find(resolved))) return;
+      throw new PayloadStoreError("EXISTS", `${describe(resolved)} has a payload already`, {
+        details: { ...resolved },
+      });
+    };
+    const [location] = await this.#commit(tenant, group, draft, options, options.ifAbsent ? whenTaken : undefined);
+    invariant(location !== undefined, "a commit of one payload has one location");
+    return location;
   }
 
   /**
@@ -132,12 +133,12 @@ export class PayloadStore {
   async appendMany(
     key: GroupKey,
     items: readonly (PayloadInput & { readonly id: PayloadId })[],
-    options: CallOptions = {},
+    options: IdempotentOptions = {},
   ): Promise<Location[]> {
     const { tenant, group } = resolveGroup(key);
     const named = items.map((item) => ({ ...item, id: resolveName("id", item.id) }));
     const draft = await this.#draft(named, options);
-    return locations(await this.#lanes.append(tenant, group, draft));
+    return this.#commit(tenant, group, draft, options);
   }
 
   /** @returns the payload's bytes, `undefined` if it was never stored or is deleted. Cost: two reads. */
@@ -358,6 +359,65 @@ export class PayloadStore {
     return { entries, blocks };
   }
 
+  /** Commits a draft, or finds that a request with its key was committed before. */
+  async #commit(
+    tenant: string,
+    group: string,
+    draft: PageDraft,
+    { idempotencyKey }: IdempotentOptions,
+    refuse?: () => Promise<void>,
+  ): Promise<Location[]> {
+    if (idempotencyKey === undefined && !refuse) return locationsOf(await this.#lanes.append(tenant, group, draft));
+    const request = idempotencyKey === undefined ? undefined : this.#request(idempotencyKey, draft);
+    let before: Location[] | undefined;
+    const committed = await this.#lanes.decide(tenant, group, async () => {
+      before = request && (await this.#answered(tenant, group, request));
+      if (before) return undefined;
+      await refuse?.();
+      return { ...draft, request };
+    });
+    return committed ? locationsOf(committed) : (before ?? []);
+  }
+
+  #request(key: string, draft: PageDraft): PageRequest {
+    const bytes = utf8Length(key);
+    if (bytes < 1 || bytes > limits.idempotencyKeyBytesMax || !isWellFormed(key)) {
+      const message = `idempotencyKey must be 1–${limits.idempotencyKeyBytesMax} bytes of UTF-8`;
+      throw new PayloadStoreError("INVALID", message, { details: { field: "idempotencyKey" } });
+    }
+    // What was asked, not how it was stored: ids, the payloads by their hashes, types and attributes.
+    const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes }) => [
+      id,
+      etag,
+      length,
+      contentType ?? null,
+      attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
+    ]);
+    return { key, bodyHash: this.#ports.digest.sha256(utf8(JSON.stringify(asked))).slice(0, 16) };
+  }
+
+  /** @returns the answer that the request had, if it was committed before. */
+  async #answered(tenant: string, group: string, request: PageRequest): Promise<Location[] | undefined> {
+    const { records, incomplete } = await this.#ports.index.requests(tenant, group, request.key);
+    for (const { place } of records) {
+      const { header, page: bytes } = await this.#frames.head(tenant, place);
+      const read = decodePlacedPage(bytes);
+      if (!read.ok)
+        throw new PayloadStoreError(
+          "CORRUPT",
+          `segment ${tenant}/${place.segment}, frame at byte ${place.offset}: ${read.damage}`,
+        );
+      const { page, places } = read.value;
+      if (header.group !== group || page.request?.key !== request.key) continue;
+      if (bytesEqual(page.request.bodyHash, request.bodyHash))
+        return places.map((found) => headOf(group, header.timeMs, place, found).location);
+      const message = `idempotency key ${JSON.stringify(request.key)} was used for another request in group ${JSON.stringify(group)}`;
+      throw new PayloadStoreError("KEY_REUSED", message, { details: { idempotencyKey: request.key } });
+    }
+    refuseIncomplete({ tenant, group }, incomplete);
+    return undefined;
+  }
+
   async #find(key: ResolvedKey): Promise<PayloadHead | undefined> {
     const { tenant, group, id } = key;
     const narrowed = await this.#ports.index.records(tenant, group, id);
@@ -440,8 +500,8 @@ export class PayloadStore {
   }
 }
 
-function locations(committed: Committed | undefined): Location[] {
-  return committed?.entries.map((entry) => headOf("", committed.timeMs, committed.place, entry).location) ?? [];
+function locationsOf({ entries, timeMs, place }: Committed): Location[] {
+  return entries.map((entry) => headOf("", timeMs, place, entry).location);
 }
 
 function refuseIncomplete(

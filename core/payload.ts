@@ -58,7 +58,16 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface AppendOptions extends CallOptions, Omit<PayloadInput, "bytes"> {
+export interface IdempotentOptions extends CallOptions {
+  /**
+   * 1–255 bytes, chosen by the caller and unique in its group. The same key with the same request again stores nothing and
+   * answers as the first time, also when what it stored is overwritten or deleted meanwhile; with another request it is
+   * `KEY_REUSED`. Kept for at least 24 hours.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface AppendOptions extends IdempotentOptions, Omit<PayloadInput, "bytes"> {
   /** Stores only if the id has no payload, else rejects with `EXISTS`. Exactly one of many concurrent creators wins. */
   readonly ifAbsent?: boolean | undefined;
 }

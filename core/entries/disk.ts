@@ -29,8 +29,11 @@ export type { Recovery } from "../adapters/disk/recover.ts";
 export interface DiskOptions extends PayloadStoreOptions {
   /** The store's folder. Made if it is not there, unless `readOnly`. */
   readonly directory: string;
-  /** `safe`: an append resolves once its bytes are on the disk. */
-  readonly durability?: "safe" | undefined;
+  /**
+   * `safe`, the default: an append resolves once its bytes are on the disk. `balanced` and `fast` resolve before that, by
+   * at most 100 and 1,000 ms: a power cut loses what was acknowledged in that time, a killed process loses nothing.
+   */
+  readonly durability?: Durability | undefined;
   /** `memory`: the index in typed arrays, saved as a checkpoint. */
   readonly index?: "memory" | undefined;
   /** Opens beside a process that writes, and sees what it acknowledges. Takes no lock and changes nothing. */
@@ -40,6 +43,11 @@ export interface DiskOptions extends PayloadStoreOptions {
   /** A segment file is sealed once it is this long, in bytes; 64 MiB by default. */
   readonly segmentBytesMax?: number | undefined;
 }
+
+export type Durability = "safe" | "balanced" | "fast";
+
+/** How long an acknowledged append may not be durable, in milliseconds. */
+const syncWithinMs: Readonly<Record<Durability, number>> = { safe: 0, balanced: 100, fast: 1000 };
 
 /** What a test puts in place of the machine. */
 export interface Machine {
@@ -108,7 +116,12 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
 
     const names = new SegmentNames(clock, random);
     const segmentBytesMax = options.segmentBytesMax ?? limits.segmentBytesMax;
-    const segments = new DiskSegmentStore({ ...ports, names, segmentBytesMax });
+    const segments = new DiskSegmentStore({
+      ...ports,
+      names,
+      segmentBytesMax,
+      syncWithinMs: syncWithinMs[options.durability ?? "safe"],
+    });
     for (const { segment } of await segments.segments()) names.seen(segment);
     const { index, checkpoint } = openIndex(ports, segments, store);
     const writing = { segments, index, codecs: nodeCodecs, clock, random, digest };
@@ -148,6 +161,7 @@ function openIndex(
       secret,
       reader,
       durable: (tenant, segment) => segments.durable(tenant, segment),
+      flush: () => segments.flush(),
     });
   };
   const index = make();
@@ -156,16 +170,9 @@ function openIndex(
 }
 
 function checkOptions(options: DiskOptions): void {
-  const known: [string, unknown, string][] = [
-    ["durability", options.durability ?? "safe", "safe"],
-    ["index", options.index ?? "memory", "memory"],
-  ];
-  for (const [field, value, only] of known) {
-    if (value === only) continue;
-    throw new PayloadStoreError("INVALID", `${field} must be "${only}"; got ${JSON.stringify(value)}`, {
-      details: { field },
-    });
-  }
+  const { durability = "safe", index = "memory" } = options;
+  if (!Object.hasOwn(syncWithinMs, durability)) throw invalid("durability", `"safe", "balanced" or "fast"`, durability);
+  if (index !== "memory") throw invalid("index", `"memory"`, index);
   if (typeof options.directory !== "string" || options.directory === "") {
     throw new PayloadStoreError("INVALID", "directory must name a folder", { details: { field: "directory" } });
   }
@@ -174,6 +181,12 @@ function checkOptions(options: DiskOptions): void {
       details: { field: "rebuild" },
     });
   }
+}
+
+function invalid(field: string, expected: string, found: unknown): PayloadStoreError {
+  return new PayloadStoreError("INVALID", `${field} must be ${expected}; got ${JSON.stringify(found)}`, {
+    details: { field },
+  });
 }
 
 function noStore(layout: Layout): PayloadStoreError {

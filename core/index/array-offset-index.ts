@@ -36,6 +36,8 @@ export class ArrayOffsetIndex implements OffsetIndex {
   readonly damageNotes: DamageNotes;
   /** Ids whose 64 bits are another id's as well, by their full name. */
   readonly collisions: Map<string, number> = new Map();
+  /** Grows with every change that a checkpoint keeps. */
+  changes = 0;
   readonly #reader: FrameReader;
   readonly #hasher: KeyHasher;
   readonly #group: Hash128 = new Int32Array(4);
@@ -63,7 +65,13 @@ export class ArrayOffsetIndex implements OffsetIndex {
    */
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
     const last = await this.lastSequence(record.tenant, record.group);
-    if (record.sequence <= last) return "known";
+    if (record.sequence <= last) {
+      // Of two frames of one page the one in the newer segment counts: a recovery appended it again, because the older
+      // one may be in memory only.
+      const known = this.placeOf(record.tenant, record.group, record.sequence);
+      if (known && record.place.segment > known.segment) this.relocate(record);
+      return "known";
+    }
     if (record.sequence > last + 1) {
       const { segment, offset } = record.place;
       const reason = `group ${JSON.stringify(record.group)}: pages ${last + 1}–${record.sequence - 1} are missing`;
@@ -93,6 +101,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
   relocate({ tenant, group, sequence, place }: PageRecord): void {
     const page = this.#pageOf(tenant, group, sequence);
     invariant(page >= 0, "a page that is relocated is in the index");
+    this.changes += 1;
     this.pages.relocate(page, this.segments.count(tenant, place.segment), place.offset, place.headBytes);
   }
 
@@ -130,6 +139,15 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return { records: [record], incomplete: this.damageNotes.about(tenant, group, record.sequence, record.place) };
   }
 
+  async requests(tenant: string, group: string, key: string): Promise<Records> {
+    const at = this.#findGroup(tenant, group);
+    if (at < 0) return { records: [], incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    this.#hasher.request(this.#group, key, this.#id);
+    const slot = this.idTable.find(this.#id);
+    if (slot < 0) return { records: [], incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    return { records: [this.#record(tenant, group, this.idTable.value(slot, decidingPage) - 1)] };
+  }
+
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
     // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
     let failure: Error | undefined;
@@ -164,7 +182,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
   }
 
   noteDamage(damage: SegmentDamage): void {
-    this.damageNotes.add(damage);
+    if (this.damageNotes.add(damage)) this.changes += 1;
   }
 
   async checkpoint(): Promise<void> {}
@@ -178,6 +196,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
     const added = placeEntries(page);
     invariant(added.ok, "a committed page places its entries");
 
+    this.changes += 1;
     const at = this.#insertGroup(tenant, group);
     const segment = this.segments.count(tenant, record.place.segment);
     const before = this.groupTable.value(at, newestPage);
@@ -196,6 +215,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
     if (dead.unreadable) this.tenantTotals.inexact(tenant);
     for (const id of dead.ids) this.#removeId(tenant, group, id);
     for (const entry of page.entries) this.#setId(tenant, group, entry.id, ordinal);
+    if (page.request) this.#setRequest(tenant, group, page.request.key, ordinal);
     this.tenantTotals.add(tenant, added.value);
     this.groupTable.setValue(at, livePayloads, live + added.value.length);
   }
@@ -291,6 +311,13 @@ export class ArrayOffsetIndex implements OffsetIndex {
     if (this.collisions.delete(fullName(tenant, group, id))) return;
     const slot = this.#findId(tenant, group, id);
     if (slot >= 0) this.idTable.remove(slot);
+  }
+
+  #setRequest(tenant: string, group: string, key: string, page: number): void {
+    this.#hasher.group(tenant, group, this.#group);
+    this.#hasher.request(this.#group, key, this.#id);
+    // A key that is there already was used more than a day ago; the newer answer counts.
+    this.idTable.setValue(this.idTable.insert(this.#id), decidingPage, page + 1);
   }
 
   /** The id has no slot of its own now: one that is found is another id's. */

@@ -14,10 +14,12 @@ export class DamageNotes {
     this.#crc32 = crc32;
   }
 
-  add(damage: SegmentDamage): void {
-    const notes = this.#byTenant.get(damage.tenant);
-    if (!notes) this.#byTenant.set(damage.tenant, [damage]);
-    else if (!notes.some((note) => note.segment === damage.segment && note.start === damage.start)) notes.push(damage);
+  /** @returns whether it was not known yet. */
+  add(damage: SegmentDamage): boolean {
+    const notes = this.#byTenant.get(damage.tenant) ?? [];
+    if (notes.some((note) => note.segment === damage.segment && note.start === damage.start)) return false;
+    this.#byTenant.set(damage.tenant, [...notes, damage]);
+    return true;
   }
 
   all(): readonly SegmentDamage[] {

@@ -25,6 +25,13 @@ export class KeyHasher {
     sipHash128(this.#key, this.#scratch, at + 1 + utf8Into(group, this.#scratch, at + 1), result);
   }
 
+  /** Never an id's hash: 0xff occurs in no UTF-8. */
+  request(group: Hash128, key: string, result: Hash128): void {
+    this.#words.set(group);
+    this.#scratch[16] = 0xff;
+    sipHash128(this.#key, this.#scratch, 17 + utf8Into(key, this.#scratch, 17), result);
+  }
+
   id(group: Hash128, id: string, result: Hash128): void {
     this.#words.set(group);
     sipHash128(this.#key, this.#scratch, 16 + utf8Into(id, this.#scratch, 16), result);

@@ -17,6 +17,8 @@ import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
 export interface Page {
   /** 16 random bytes: a commit meets its own page when its answer was lost. */
   readonly commitId: Uint8Array;
+  /** The idempotent request that the whole page is the answer to. */
+  readonly request?: PageRequest | undefined;
   /** Hides every payload the group had before. */
   readonly clearsGroup: boolean;
   /** Ids this page hides. */
@@ -31,6 +33,14 @@ export interface PageBlock {
   readonly rawBytes: number;
   /** Length of the body, without the block's header. */
   readonly bodyBytes: number;
+}
+
+/** A request that may be sent again: the same key with the same body has the same answer. */
+export interface PageRequest {
+  /** Chosen by the caller, unique in its group. */
+  readonly key: string;
+  /** The first 128 bits of the SHA-256 of what was asked. */
+  readonly bodyHash: Uint8Array;
 }
 
 export interface PageEntry {
@@ -64,7 +74,9 @@ export interface EntryPlace {
 export const etagBytes = 12;
 const commitIdBytes = 16;
 const pageVersion = 0;
+const bodyHashBytes = 16;
 const clearsGroupFlag = 1;
+const requestFlag = 2;
 const attributesFlag = 1;
 
 /**
@@ -78,8 +90,13 @@ export function encodePage(page: Page): Uint8Array {
   }
   const writer = new ByteWriter(64 + page.entries.length * 64);
   writer.uint8(pageVersion);
-  writer.uint8(page.clearsGroup ? clearsGroupFlag : 0);
+  writer.uint8((page.clearsGroup ? clearsGroupFlag : 0) | (page.request ? requestFlag : 0));
   writer.bytes(page.commitId);
+  if (page.request) {
+    invariant(page.request.bodyHash.length === bodyHashBytes, "body hash length");
+    writer.text(page.request.key);
+    writer.bytes(page.request.bodyHash);
+  }
   writer.varint(page.blocks.length);
   for (const block of page.blocks) {
     writer.uint8(block.codec);
@@ -219,8 +236,9 @@ const minEntryBytes = 1 + 1 + 1 + etagBytes + 1 + 1;
 function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly types: readonly string[] } {
   if (reader.uint8() !== pageVersion) reader.fail();
   const flags = reader.uint8();
-  if (flags & ~clearsGroupFlag) reader.fail();
+  if (flags & ~(clearsGroupFlag | requestFlag)) reader.fail();
   const commitId = reader.bytes(commitIdBytes);
+  const request = flags & requestFlag ? readRequest(reader) : undefined;
   const blocks: PageBlock[] = [];
   for (let left = reader.count(limits.commitBytesMax, 3); left > 0 && !reader.failed; left--) {
     const codec = reader.uint8();
@@ -238,7 +256,12 @@ function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly type
   for (let left = reader.count(limits.commitPayloadsMax); left > 0 && !reader.failed; left--) {
     deleted.push(reader.text(limits.nameBytesMax));
   }
-  return { commitId, clearsGroup: (flags & clearsGroupFlag) !== 0, deleted, blocks, types };
+  return { commitId, request, clearsGroup: (flags & clearsGroupFlag) !== 0, deleted, blocks, types };
+}
+
+function readRequest(reader: ByteReader): PageRequest {
+  const key = reader.text(limits.idempotencyKeyBytesMax);
+  return { key, bodyHash: reader.bytes(bodyHashBytes) };
 }
 
 function readEntry(reader: ByteReader, id: string, types: readonly string[]): PageEntry {

@@ -66,6 +66,12 @@ export interface OffsetIndex {
    */
   records(tenant: string, group: string, id?: string): Promise<Records>;
 
+  /**
+   * The pages that may be the answer to an idempotent request, newest first, also when what they brought is overwritten or
+   * deleted: they are kept for at least 24 hours.
+   */
+  requests(tenant: string, group: string, key: string): Promise<Records>;
+
   /** Groups that have payloads, in the order of their first commit since they were last empty of pages. Not for request paths where groups are many. */
   groups(tenant: string): AsyncIterable<GroupSummary>;
 

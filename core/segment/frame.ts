@@ -25,14 +25,15 @@ import { crcText, syncMarkerBytes } from "./header.ts";
 export const frameHeaderBytes = 56;
 
 /**
- * A mark says that everything before it is durable and acknowledged. Growing segments carry one after each group commit.
+ * A mark says that everything before it is acknowledged, and how far everything is durable. Growing segments carry one
+ * after each group commit.
  *
  *   0  sync marker     8
  *   8  kind            1   3
  *   9  reserved        3   0
  *  12  frames          4   frames before it in the segment
  *  16  before          4   CRC-32 of the group of the last frame, 0 if none
- *  20  reserved        8   0
+ *  20  durable         8   everything before this offset is durable; the mark's own offset in durability `safe`
  *  28  crc             4   over bytes 0–27, bound to name and offset
  */
 export const markBytes = 32;
@@ -58,6 +59,8 @@ export interface FrameHeader {
 export interface Mark {
   readonly frames: number;
   readonly groupCrcBefore: number;
+  /** Everything before this offset is durable. */
+  readonly durableBytes: number;
 }
 
 export interface FrameContext {
@@ -180,6 +183,7 @@ export function encodeMark(mark: Mark, marker: Uint8Array, offset: number, bindi
   bytes[8] = markKind;
   data.setUint32(12, mark.frames, true);
   data.setUint32(16, mark.groupCrcBefore, true);
+  setUint64(data, 20, mark.durableBytes);
   data.setUint32(28, binding.crc(offset, bytes.subarray(0, 28)), true);
   return bytes;
 }
@@ -189,7 +193,9 @@ export function decodeMark(bytes: Uint8Array, offset: number, binding: SegmentBi
   if (bytes.length < markBytes || bytes[8] !== markKind) return undefined;
   const data = view(bytes);
   if (data.getUint32(28, true) !== binding.crc(offset, bytes.subarray(0, 28))) return undefined;
-  return { frames: data.getUint32(12, true), groupCrcBefore: data.getUint32(16, true) };
+  const durableBytes = getUint64(data, 20);
+  if (durableBytes === undefined || durableBytes > offset) return undefined;
+  return { frames: data.getUint32(12, true), groupCrcBefore: data.getUint32(16, true), durableBytes };
 }
 
 export function startsWithMarker(bytes: Uint8Array, marker: Uint8Array): boolean {

@@ -74,6 +74,8 @@ export interface SegmentScan {
   readonly voids: readonly ByteRange[];
   /** Everything below was durable and acknowledged. The whole segment where it is sealed. */
   readonly durableBytes: number;
+  /** Everything below was acknowledged; more than is durable only where the writer does not wait for its syncs. */
+  readonly acknowledgedBytes: number;
   /** Whole frames, bodies checked, that lie beyond: acknowledged or not, nobody can tell. Always the last of `frames`. */
   readonly tailFrames: number;
   /** Frames the segment has had so far, also lost ones, and the group of the last: what the next frame's header says. */
@@ -128,7 +130,10 @@ type Report = (
   reason: string,
   lost: Omit<SegmentDamage, "tenant" | "segment" | "start" | "end" | "reason">,
 ) => void;
-type Frames = Pick<SegmentScan, "frames" | "voids" | "durableBytes" | "tailFrames" | "framesBefore" | "groupCrcBefore">;
+type Frames = Pick<
+  SegmentScan,
+  "frames" | "voids" | "durableBytes" | "acknowledgedBytes" | "tailFrames" | "framesBefore" | "groupCrcBefore"
+>;
 
 /** The sync marker of a segment whose header is damaged: its first frame's, or any mark's. Each proves itself by its checksum. */
 async function salvageMarker(window: Window, size: number, binding: SegmentBinding): Promise<Uint8Array | undefined> {
@@ -146,7 +151,15 @@ async function salvageMarker(window: Window, size: number, binding: SegmentBindi
 }
 
 function unreadable(source: SegmentSource, damage: SegmentDamage[]): SegmentScan {
-  const nothing = { frames: [], voids: [], durableBytes: 0, tailFrames: 0, framesBefore: 0, groupCrcBefore: 0 };
+  const nothing = {
+    frames: [],
+    voids: [],
+    durableBytes: 0,
+    acknowledgedBytes: 0,
+    tailFrames: 0,
+    framesBefore: 0,
+    groupCrcBefore: 0,
+  };
   return {
     tenant: source.tenant,
     segment: source.segment,
@@ -196,6 +209,7 @@ async function readListed(
     frames,
     voids: footer.voids,
     durableBytes: source.size,
+    acknowledgedBytes: source.size,
     tailFrames: 0,
     framesBefore: footer.frames.length,
     groupCrcBefore: 0,
@@ -223,6 +237,7 @@ async function readFrames(
   }[] = [];
   let offset = start?.offset ?? segmentHeaderBytes;
   let durableBytes = offset;
+  let acknowledgedBytes = offset;
   let number = start?.frames ?? 0;
   let groupCrcBefore = 0;
   let hole: { start: number; reason: string } | undefined;
@@ -241,8 +256,10 @@ async function readFrames(
       leaveHole(offset, mark.frames, mark.groupCrcBefore);
       number = mark.frames;
       groupCrcBefore = mark.groupCrcBefore;
+      // A mark behind nothing but durable bytes lies in their last page, or is lost without being missed.
+      durableBytes = mark.durableBytes === offset ? offset + markBytes : Math.max(durableBytes, mark.durableBytes);
       offset += markBytes;
-      durableBytes = offset;
+      acknowledgedBytes = offset;
       continue;
     }
     if (ours && start8[syncMarkerBytes] === footerKind && !hole) break;
@@ -292,7 +309,7 @@ async function readFrames(
     tailFrames += 1;
   }
   const kept = frames.filter((frame) => frame.offset < durableBytes || frame.offset < tailEnd);
-  return { frames: kept, voids: [], durableBytes, tailFrames, framesBefore: number, groupCrcBefore };
+  return { frames: kept, voids: [], durableBytes, acknowledgedBytes, tailFrames, framesBefore: number, groupCrcBefore };
 }
 
 /** Whether every block of a frame passes its checksum. */

@@ -48,10 +48,9 @@ describe("a failing disk", () => {
       for (let failAt = 1, done = false; !done; failAt++) {
         const disk = crashed.disk.clone();
         const fs = faultyFileSystem(disk, { failAt, how });
-        const error: unknown = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 9)).then(
-          (store) => store.close(),
-          (reason: unknown) => reason,
-        );
+        const error: unknown = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 9))
+          .then((store) => store.close())
+          .catch((reason: unknown) => reason);
         if (error !== undefined) expect(isPayloadStoreError(error), `${how} ${failAt}: ${String(error)}`).toBe(true);
         done = fs.failed === undefined;
         expect(await findViolations(disk.kill(), crashed.expected, 1), `${how} step ${failAt} (${fs.failed})`).toEqual(

@@ -126,7 +126,13 @@ export class CrashWorkload {
   }
 }
 
-/** Opens what a crash left and compares. @returns everything that is wrong, in words; nothing when all is well. */
+/** What {@link findViolations} leaves behind, to be expected after a further crash. */
+export function appendedAfter(seed: number): Expected[] {
+  const acknowledged = new Map([[`id-${seed % 6}`, Uint8Array.of(seed)]]);
+  return ["even", "odd"].map((tenant) => ({ tenant, group: "after", acknowledged, underWay: undefined }));
+}
+
+/** Opens what a crash left, compares, and appends a little. @returns everything that is wrong, in words; nothing when all is well. */
 export async function findViolations(fs: FileSystem, expected: readonly Expected[], seed: number): Promise<string[]> {
   const violations: string[] = [];
   let store: DiskStore;
@@ -149,9 +155,11 @@ export async function findViolations(fs: FileSystem, expected: readonly Expected
     }
   }
   try {
+    for (const tenant of ["even", "odd"])
+      await store.append({ tenant, group: "after", id: `id-${seed % 6}` }, Uint8Array.of(seed));
     await store.close();
   } catch (error) {
-    violations.push(`close: ${String(error)}`);
+    violations.push(`append and close: ${String(error)}`);
   }
   return violations;
 }

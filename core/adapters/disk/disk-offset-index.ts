@@ -20,6 +20,8 @@ export interface DiskOffsetIndexOptions {
   readonly secret: Uint8Array;
   /** How far a segment that this process wrote is durable. */
   readonly durable: (tenant: string, segment: string) => Coverage | undefined;
+  /** Makes everything durable that was acknowledged. */
+  readonly flush: () => Promise<void>;
 }
 
 /** A checkpoint is saved once so many pages, and a quarter of all pages, came since the last one. */
@@ -30,6 +32,7 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
   readonly #options: DiskOffsetIndexOptions;
   #saving: Promise<void> = Promise.resolve();
   #savedPages = 0;
+  #savedChanges = 0;
   #closed = false;
 
   constructor(options: DiskOffsetIndexOptions) {
@@ -46,6 +49,7 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
     const restored = restoreCheckpoint(this, bytes, secret, (part, seed) => digest.crc32(part, seed));
     if (!restored.ok) return { kind: "damaged", reason: restored.damage };
     this.#savedPages = this.pages.count;
+    this.#savedChanges = this.changes;
     return { kind: "loaded" };
   }
 
@@ -71,15 +75,18 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
 
   async #save(): Promise<void> {
     const { fs, layout, digest, secret } = this.#options;
-    if (this.pages.count === this.#savedPages && fs.stat(layout.checkpoint)) return;
+    if (this.changes === this.#savedChanges && fs.stat(layout.checkpoint)) return;
     for (const { tenant, name, frames } of this.segments.all()) {
       const durable = this.#options.durable(tenant, name);
       // Frames that are durable and not yet taken in are left for the next start.
       if (durable?.frames === frames) this.segments.cover(tenant, name, durable);
     }
+    const { changes } = this;
     const pages = this.pages.count;
     const bytes = encodeCheckpoint(this, secret, (part, seed) => digest.crc32(part, seed));
     if (!bytes) return;
+    // A checkpoint must not name a page that a power cut may still take.
+    await this.#options.flush();
     try {
       await ensureDirectory(fs, layout.index, "new store folder");
       await replaceFile(fs, layout.checkpoint, bytes, { file: "checkpoint", folder: "new checkpoint" });
@@ -87,5 +94,6 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
       throw diskError(error, "saving the index failed; nothing is lost, the next start reads the segments instead");
     }
     this.#savedPages = pages;
+    this.#savedChanges = changes;
   }
 }

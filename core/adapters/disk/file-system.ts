@@ -72,7 +72,7 @@ export interface FileLock {
 }
 
 /** Why a file is synced. Each is needed: a test removes them one by one and loses data, or work, to a power cut. */
-export const fileSyncs = ["frames", "seal", "checkpoint", "store.json"] as const;
+export const fileSyncs = ["frames", "seal", "header", "checkpoint", "store.json"] as const;
 export type FileSync = (typeof fileSyncs)[number];
 
 /** Why a folder is synced; each is needed, as above. */
@@ -83,5 +83,6 @@ export const directorySyncs = [
   "new segment",
   "new checkpoint",
   "new store.json",
+  "quarantine",
 ] as const;
 export type DirectorySync = (typeof directorySyncs)[number];

@@ -19,7 +19,7 @@ const sameTickMs = 50;
 
 /**
  * The index of a read-only opener, beside a process that writes: before each answer it takes in what was acknowledged
- * since, up to the last mark of the tenant's growing segment. It never writes, and never shows what is not durable.
+ * since, up to the last mark of the tenant's growing segment. It never writes, and never shows what was not acknowledged.
  *
  * Cost: two calls of `stat` an answer; reading what is new.
  */
@@ -58,6 +58,11 @@ export class FollowingOffsetIndex implements OffsetIndex {
   async records(tenant: string, group: string, id?: string): Promise<Records> {
     await this.#follow(tenant);
     return this.#inner.records(tenant, group, id);
+  }
+
+  async requests(tenant: string, group: string, key: string): Promise<Records> {
+    await this.#follow(tenant);
+    return this.#inner.requests(tenant, group, key);
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
@@ -111,9 +116,9 @@ export class FollowingOffsetIndex implements OffsetIndex {
     if (covered && covered.bytes >= bytes) return;
     const start = covered && covered.bytes > 0 ? { offset: covered.bytes, frames: covered.frames } : undefined;
     const scan = await this.#segments.scan(tenant, segment, start);
-    const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
-    if (scan.marker !== undefined) await takeIn(this.#inner, scan, settled);
-    const end = scan.sealed ? scan.size : scan.durableBytes;
+    const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
+    const acknowledged = scan.frames.filter(({ offset }) => offset < end);
+    if (scan.marker !== undefined) await takeIn(this.#inner, scan, acknowledged);
     if (end > (covered?.bytes ?? 0))
       this.#inner.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore });
   }

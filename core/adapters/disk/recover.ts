@@ -11,7 +11,7 @@ import type { ScannedFrame, SegmentDamage, SegmentScan } from "../../segment/sca
 import { diskError } from "./disk-error.ts";
 import type { DiskSegmentStore } from "./disk-segment-store.ts";
 import type { FileSystem } from "./file-system.ts";
-import { ensureDirectory } from "./files.ts";
+import { ensureDirectory, writeAll } from "./files.ts";
 import type { Layout } from "./layout.ts";
 import { writeFooter, type GrowingSegment } from "./segment-writer.ts";
 import { takeIn, takeInFrame } from "./take-in.ts";
@@ -84,7 +84,14 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
       if (scan.durableBytes < scan.size) tails.push(scan);
       else if (newest && scan.damage.every(({ start: at }) => at > 0)) {
         const { segment, marker, size, framesBefore, groupCrcBefore } = scan;
-        segments.resume(tenant, { segment, marker, bytes: size, frames: framesBefore, groupCrcBefore });
+        segments.resume(tenant, {
+          segment,
+          marker,
+          bytes: size,
+          frames: framesBefore,
+          groupCrcBefore,
+          durableBytes: size,
+        });
       }
     }
     for (const scan of tails) {
@@ -99,6 +106,8 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
 async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: number; tornBytes: number }> {
   const { fs, layout, segments, index, digest } = parts;
   const { tenant, segment } = scan;
+  // Without a mark not even the header is known to be durable; a newer segment must not leave this one unreadable.
+  if (scan.durableBytes <= segmentHeaderBytes) await writeHeaderAnew(parts, scan);
   const tail = scan.tailFrames === 0 ? [] : scan.frames.slice(-scan.tailFrames);
   let end = scan.durableBytes;
   let frames = 0;
@@ -128,6 +137,19 @@ async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: numb
   return { frames, tornBytes: scan.size - end };
 }
 
+async function writeHeaderAnew({ fs, layout, segments }: Parts, { tenant, segment }: SegmentScan): Promise<void> {
+  const header = segments.read(tenant, segment, 0, segmentHeaderBytes);
+  const file = fs.open(layout.segment(tenant, segment), "update");
+  try {
+    writeAll(file, [header], 0);
+    await file.sync("header");
+  } catch (error) {
+    throw diskError(error, `writing the header of segment ${tenant}/${segment} failed`);
+  } finally {
+    file.close();
+  }
+}
+
 function readBlocks({ segments, digest }: Parts, scan: SegmentScan, frame: ScannedFrame): EncodedBlock[] {
   const start = frame.offset + frame.headBytes;
   const body = segments.read(scan.tenant, scan.segment, start, frame.bodyBytes);
@@ -151,9 +173,9 @@ function growingAtMark(
   const binding = new SegmentBinding(digest, segment);
   const header = decodeSegmentHeader(segments.read(tenant, segment, 0, segmentHeaderBytes), tenant, binding);
   const mark = decodeMark(segments.read(tenant, segment, bytes - markBytes, markBytes), bytes - markBytes, binding);
-  return header.ok && mark
-    ? { segment, marker: header.value.marker, bytes, frames: mark.frames, groupCrcBefore: mark.groupCrcBefore }
-    : undefined;
+  if (!header.ok || mark?.durableBytes !== bytes - markBytes) return undefined;
+  const { frames, groupCrcBefore } = mark;
+  return { segment, marker: header.value.marker, bytes, frames, groupCrcBefore, durableBytes: bytes };
 }
 
 async function quarantine({ fs, layout, segments }: Parts, { tenant, segment }: SegmentSummary): Promise<void> {
@@ -161,6 +183,9 @@ async function quarantine({ fs, layout, segments }: Parts, { tenant, segment }: 
     segments.forget(tenant, segment);
     await ensureDirectory(fs, layout.quarantine, "new store folder");
     fs.rename(layout.segment(tenant, segment), join(layout.quarantine, `${tenant}-${segment}.seg`));
+    // Once it has a successor, an unreadable segment would count as damaged.
+    await fs.syncDirectory(layout.quarantine, "quarantine");
+    await fs.syncDirectory(layout.tenant(tenant), "quarantine");
   } catch (error) {
     throw diskError(error, `moving segment ${tenant}/${segment} to ${layout.quarantine} failed`);
   }

@@ -26,6 +26,8 @@ export interface WriterContext {
   readonly digest: Digest;
   /** A segment is sealed once it is this long, in bytes. */
   readonly segmentBytesMax: number;
+  /** How long an acknowledged frame may wait for its sync, in milliseconds; 0 waits for the sync before it acknowledges. */
+  readonly syncWithinMs: number;
   /** Called once, when a write or a sync fails: from then on nothing is acknowledged. */
   readonly fail: (error: PayloadStoreError) => void;
   readonly failure: () => PayloadStoreError | undefined;
@@ -45,6 +47,8 @@ export interface GrowingSegment {
   /** Frames in it so far, also lost ones. */
   readonly frames: number;
   readonly groupCrcBefore: number;
+  /** Everything before this offset is durable. */
+  readonly durableBytes: number;
 }
 
 interface Queued {
@@ -58,6 +62,9 @@ interface Queued {
  *
  * The order of one commit: frames, fdatasync, for a new file fsync of its folder, then a mark, which says that all before
  * it is durable; only then is anything acknowledged. When any step fails the file is given up for good.
+ *
+ * With `syncWithinMs` the sync comes later, for all that was written meanwhile; the mark says how far it got. A segment's
+ * first commit is always synced, so its name and header are.
  */
 export class SegmentWriter {
   readonly #context: WriterContext;
@@ -66,6 +73,8 @@ export class SegmentWriter {
   #growing: GrowingSegment | undefined;
   #file: OpenFile | undefined;
   #running: Promise<void> | undefined;
+  #syncDue = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(context: WriterContext, tenant: string, resume?: GrowingSegment) {
     this.#context = context;
@@ -84,11 +93,12 @@ export class SegmentWriter {
   }
 
   get idle(): boolean {
-    return this.#running === undefined;
+    return this.#running === undefined && this.#timer === undefined;
   }
 
-  /** Resolves when what is queued now is written or refused. */
+  /** Resolves when what is queued now is written and durable, or refused. */
   async settled(): Promise<void> {
+    if (this.#timer) this.#sync();
     await this.#running;
   }
 
@@ -107,18 +117,28 @@ export class SegmentWriter {
 
   /** Ends what is queued and lets go of the file. What was acknowledged needs no more. */
   async close(): Promise<void> {
-    await this.#running;
+    await this.settled();
     this.park();
+  }
+
+  /** Makes durable what was acknowledged before its sync. */
+  #sync(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#syncDue = true;
+    this.#running ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
     // Callers of the same turn come along.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#syncDue) {
       const batch = this.#takeBatch();
       try {
         const failure = this.#context.failure();
         if (failure) throw failure;
+        if (this.#syncDue) await this.#catchUp();
+        if (batch.length === 0) continue;
         const places = await this.#commit(batch.map(({ frame }) => frame));
         for (const [i, { resolve }] of batch.entries()) resolve(places[i]!);
         if ((this.#growing?.bytes ?? 0) >= this.#context.segmentBytesMax) await this.#seal();
@@ -128,6 +148,7 @@ export class SegmentWriter {
           `writing a segment of tenant ${this.#tenant} failed, so the store stopped writing`,
         );
         this.#context.fail(failure);
+        this.#syncDue = false;
         for (const { reject } of batch) reject(failure);
       }
     }
@@ -146,6 +167,7 @@ export class SegmentWriter {
   }
 
   async #commit(frames: readonly FrameDraft[]): Promise<FramePlace[]> {
+    const { syncWithinMs, fs, layout } = this.#context;
     const isNew = this.#growing === undefined;
     const parts: Uint8Array[] = [];
     const growing = this.#growing ?? (await this.#begin(parts));
@@ -167,12 +189,31 @@ export class SegmentWriter {
       groupCrcBefore = groupCrc(frame.group, (bytes) => this.#context.digest.crc32(bytes));
     }
     writeAll(file, parts, isNew ? 0 : growing.bytes);
-    await file.sync("frames");
-    if (isNew) await this.#context.fs.syncDirectory(this.#context.layout.tenant(this.#tenant), "new segment");
-    const mark = encodeMark({ frames: number, groupCrcBefore }, marker, offset, binding);
-    const bytes = writeAll(file, [mark], offset);
-    this.#growing = { segment, marker, bytes, frames: number, groupCrcBefore };
+    const synced = isNew || syncWithinMs === 0;
+    if (synced) await file.sync("frames");
+    else this.#timer ??= setTimeout(() => this.#sync(), syncWithinMs / 2);
+    if (isNew) await fs.syncDirectory(layout.tenant(this.#tenant), "new segment");
+    const durableBytes = synced ? offset : growing.durableBytes;
+    const bytes = writeAll(
+      file,
+      [encodeMark({ frames: number, groupCrcBefore, durableBytes }, marker, offset, binding)],
+      offset,
+    );
+    this.#growing = { segment, marker, bytes, frames: number, groupCrcBefore, durableBytes };
     return places;
+  }
+
+  /** Syncs what was acknowledged before, and says so in a mark. */
+  async #catchUp(): Promise<void> {
+    this.#syncDue = false;
+    const growing = this.#growing;
+    const file = this.#file;
+    if (!growing || !file) return;
+    await file.sync("frames");
+    const mark = { ...growing, durableBytes: growing.bytes };
+    const binding = new SegmentBinding(this.#context.digest, growing.segment);
+    const bytes = writeAll(file, [encodeMark(mark, growing.marker, growing.bytes, binding)], growing.bytes);
+    this.#growing = { ...mark, bytes };
   }
 
   /** Names a new segment and makes its header the first part to write. */
@@ -183,11 +224,12 @@ export class SegmentWriter {
     const marker = random.bytes(syncMarkerBytes);
     const header = { tenant: this.#tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) };
     parts.push(encodeSegmentHeader(header, new SegmentBinding(digest, segment)));
-    return { segment, marker, bytes: segmentHeaderBytes, frames: 0, groupCrcBefore: 0 };
+    return { segment, marker, bytes: segmentHeaderBytes, frames: 0, groupCrcBefore: 0, durableBytes: 0 };
   }
 
   /** Ends the segment with a footer. Durable before the next segment begins, so at most one is ever without. */
   async #seal(): Promise<void> {
+    if (this.#context.syncWithinMs > 0) await this.#catchUp();
     const growing = this.#growing;
     const file = this.#file;
     if (!growing || !file) return;
@@ -201,8 +243,9 @@ export class SegmentWriter {
     const scan = await scanSegment(source, digest);
     const bytes = await writeFooter(file, scan, [], digest);
     this.#context.sealed(this.#tenant, growing.segment, { bytes, frames: growing.frames });
-    file.close();
-    this.#file = undefined;
+    this.park();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#growing = undefined;
   }
 

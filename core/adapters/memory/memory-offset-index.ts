@@ -15,6 +15,8 @@ interface GroupPages {
   readonly group: string;
   /** Oldest first; the page's sequence is its position plus 1. */
   readonly records: PageRecord[];
+  /** Pages by the idempotent request they answer. */
+  readonly requests: Map<string, PageRecord>;
   /** Live payloads by id: the page that decides, and what it counts for. */
   readonly live: Map<string, { record: PageRecord; place: EntryPlace }>;
 }
@@ -34,14 +36,10 @@ export class MemoryOffsetIndex implements OffsetIndex {
     const places = placeEntries(page);
     invariant(places.ok, "a committed page places its entries");
     const { tenant, group } = record;
-    const pages = known ?? {
-      tenant,
-      group,
-      records: [],
-      live: new Map<string, { record: PageRecord; place: EntryPlace }>(),
-    };
+    const pages: GroupPages = known ?? { tenant, group, records: [], requests: new Map(), live: new Map() };
     if (!known) this.#groups.set(nameOf(tenant, group), pages);
     pages.records.push(record);
+    if (page.request) pages.requests.set(page.request.key, record);
     if (page.clearsGroup) pages.live.clear();
     for (const id of page.deleted) pages.live.delete(id);
     for (const place of places.value) pages.live.set(place.entry.id, { record, place });
@@ -58,6 +56,11 @@ export class MemoryOffsetIndex implements OffsetIndex {
     if (id === undefined) return { records: pages.records.toReversed() };
     const live = pages.live.get(id);
     return { records: live ? [live.record] : [] };
+  }
+
+  async requests(tenant: string, group: string, key: string): Promise<Records> {
+    const record = this.#groups.get(nameOf(tenant, group))?.requests.get(key);
+    return { records: record ? [record] : [] };
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
