@@ -11,25 +11,36 @@ const lockedMsMax = 1_500;
 const lockedPauseMs = 50;
 
 /**
+ * What a command wants of the store: to read; to read for as long as its own reader takes; to change what is there; to
+ * write, also into a folder that is new.
+ */
+export type Purpose = "read" | "stream" | "change" | "add";
+
+/**
  * Opens the folder, or speaks to the server that holds it.
  *
- * A holder without an address is another command, or a server that is just starting or stopping: that passes, so it is
- * waited for a little.
+ * A holder without an address is another command, or a server that is just starting or stopping. Who only reads, reads
+ * beside it. Who writes waits a little, since that passes. A stream never holds the folder: in `export | import` the two
+ * would wait for each other.
  *
- * @param options.create  whether a folder that is not there may be made
- * @throws {PayloadStoreError} `NOT_FOUND` when there is no folder; `LOCKED`, naming the process, when it does not let go
+ * @throws {PayloadStoreError} `NOT_FOUND` when there is no folder, unless it is for `add`; `LOCKED`, naming the process,
+ *   when it does not let go
  */
-export async function openStore(directory: string, options: { readonly create?: boolean } = {}): Promise<CommandStore> {
-  if (options.create !== true && !existsSync(directory)) {
+export async function openStore(directory: string, purpose: Purpose): Promise<CommandStore> {
+  if (purpose !== "add" && !existsSync(directory)) {
     throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}; --dir names another folder`);
   }
   for (let waitedMs = 0; ; waitedMs += lockedPauseMs) {
     try {
-      return localStore(await openDisk({ directory }));
+      const store = await openDisk({ directory });
+      if (purpose !== "stream") return localStore(store);
+      await store.close();
+      return localStore(await openDisk({ directory, readOnly: true }));
     } catch (error) {
       if (!isPayloadStoreError(error, "LOCKED")) throw error;
       const { url } = error.details;
       if (typeof url === "string" && (await answers(url))) return new RemoteStore(url);
+      if (purpose === "read" || purpose === "stream") return localStore(await openDisk({ directory, readOnly: true }));
       if (waitedMs >= lockedMsMax) throw heldBy(directory, error);
       await pause(lockedPauseMs);
     }
@@ -39,10 +50,10 @@ export async function openStore(directory: string, options: { readonly create?: 
 /** Runs a command on the store, and closes it whatever happens. A failure to close is one of the command. */
 export async function withStore<Result>(
   directory: string,
-  options: { readonly create?: boolean },
+  purpose: Purpose,
   use: (store: CommandStore) => Promise<Result>,
 ): Promise<Result> {
-  const store = await openStore(directory, options);
+  const store = await openStore(directory, purpose);
   let result: Result;
   try {
     result = await use(store);

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { exportCommand } from "./commands/export.ts";
 import { getCommand } from "./commands/get.ts";
 import { importCommand } from "./commands/import.ts";
@@ -26,7 +26,9 @@ export function createProgram(): Command {
   const program = new Command("paylode")
     .description("A payload store for AI agents.")
     .version(version(), "--version")
-    .option("--dir <folder>", "where the store is (default: $PAYLODE_DIR, else ./data)", defaultDirectory())
+    .addOption(
+      new Option("--dir <folder>", "where the store is").default(defaultDirectory(), "$PAYLODE_DIR, else ./data"),
+    )
     .option("--tenant <name>", "whose payloads", "default")
     .option("--json", "JSON on standard output")
     .addHelpText("after", exitCodeHelp)

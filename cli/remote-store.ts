@@ -34,7 +34,10 @@ export class RemoteStore implements CommandStore {
   }
 
   async appendMany(key: GroupKey, items: readonly (PayloadInput & { id: string })[]): Promise<readonly Location[]> {
-    const body = items.map((item) => `${formatLine({ ...item, body: item.bytes })}\n`).join("");
+    const lines = items.map(({ id, bytes, contentType, attributes }) =>
+      formatLine({ id, body: bytes, contentType, attributes }),
+    );
+    const body = lines.join("\n");
     const response = await this.#ask("POST", `${groupPath(key)}/payloads`, { body });
     const { payloads } = await answerOf<{ payloads: readonly { location: Location }[] }>(response);
     return payloads.map(({ location }) => location);

@@ -35,7 +35,9 @@ export interface Committed {
 }
 
 interface Waiting {
-  readonly draft: PageDraft | undefined;
+  /** Resolves when the draft is there; it took its place in the lane before. */
+  readonly ready: Promise<PageDraft | undefined>;
+  draft: PageDraft | undefined;
   readonly prepare: (() => Promise<PageDraft | undefined>) | undefined;
   readonly resolve: (committed: Committed | undefined) => void;
   readonly reject: (error: unknown) => void;
@@ -60,6 +62,9 @@ export class CommitLanes {
   readonly #random: Random;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #idle: (() => void)[] = [];
+  /** Commits under way; they never reject. */
+  readonly #committing = new Set<Promise<void>>();
+  #paused: Promise<void> | undefined;
 
   constructor(ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random }) {
     this.#segments = ports.segments;
@@ -68,8 +73,8 @@ export class CommitLanes {
     this.#random = ports.random;
   }
 
-  /** Commits a draft that holds whatever the group's state is. */
-  async append(tenant: string, group: string, draft: PageDraft): Promise<Committed> {
+  /** Commits a draft that holds whatever the group's state is. Drafts take effect in the order of the calls. */
+  async append(tenant: string, group: string, draft: Promise<PageDraft>): Promise<Committed> {
     const committed = await this.#enter(tenant, group, draft, undefined);
     invariant(committed !== undefined, "a draft is committed or rejected");
     return committed;
@@ -78,6 +83,20 @@ export class CommitLanes {
   /** Commits what `prepare` makes of the group's state, or nothing when it makes nothing. */
   decide(tenant: string, group: string, prepare: () => Promise<PageDraft | undefined>): Promise<Committed | undefined> {
     return this.#enter(tenant, group, undefined, prepare);
+  }
+
+  /** Runs `work` while nothing is being committed; what waits in the lanes is committed afterwards. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#paused) await this.#paused;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#paused = promise;
+    try {
+      await Promise.all(this.#committing);
+      return await work();
+    } finally {
+      this.#paused = undefined;
+      resolve();
+    }
   }
 
   /** Resolves once no lane has anything to do. */
@@ -91,13 +110,17 @@ export class CommitLanes {
   #enter(
     tenant: string,
     group: string,
-    draft: Waiting["draft"],
+    ready: Promise<PageDraft> | undefined,
     prepare: Waiting["prepare"],
   ): Promise<Committed | undefined> {
     return new Promise((resolve, reject) => {
       const lane = `${tenant}\0${group}`;
       const waiting = this.#lanes.get(lane);
-      const entry: Waiting = { draft, prepare, resolve, reject };
+      const entry: Waiting = { ready: ready ?? Promise.resolve(undefined), draft: undefined, prepare, resolve, reject };
+      entry.ready.then(
+        (draft) => (entry.draft = draft),
+        () => {},
+      );
       if (waiting) {
         waiting.push(entry);
         return;
@@ -110,12 +133,24 @@ export class CommitLanes {
   async #drain(lane: string, tenant: string, group: string): Promise<void> {
     const waiting = this.#lanes.get(lane) ?? [];
     while (waiting.length > 0) {
-      const sharing = takeSharing(waiting);
-      try {
-        await this.#commit(tenant, group, sharing);
-      } catch (error) {
-        for (const { reject } of sharing) reject(error);
+      if (this.#paused) {
+        await this.#paused;
+        continue;
       }
+      const [first] = waiting;
+      try {
+        await first?.ready;
+      } catch (error) {
+        waiting.shift()?.reject(error);
+        continue;
+      }
+      const sharing = takeSharing(waiting);
+      const committing = this.#commit(tenant, group, sharing).catch((error: unknown) => {
+        for (const { reject } of sharing) reject(error);
+      });
+      this.#committing.add(committing);
+      await committing;
+      this.#committing.delete(committing);
     }
     this.#lanes.delete(lane);
     if (this.#lanes.size === 0) for (const resolve of this.#idle.splice(0)) resolve();

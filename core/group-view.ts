@@ -22,10 +22,6 @@ export class GroupView {
     this.#group = group;
   }
 
-  get size(): number {
-    return this.#live.size;
-  }
-
   /** @throws {PayloadStoreError} `CORRUPT` when the page is malformed */
   add(sequence: number, timeMs: number, place: FramePlace, bytes: Uint8Array): void {
     const decoded = decodePlacedPage(bytes);

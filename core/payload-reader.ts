@@ -53,7 +53,8 @@ export class PayloadReader {
     }
     if (parts.length === 0) return emptyBytes;
     // A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
-    return parts.length > 1 ? concat(parts) : (parts[0] ?? emptyBytes).slice();
+    // Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
+    return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
   }
 
   async #load({
@@ -71,7 +72,7 @@ export class PayloadReader {
 
 /** A location comes from a caller: it must not be able to ask for more than a payload's worth. */
 function checkLocation(location: Location): void {
-  const { version, segment, offset, stored, start, length } = location;
+  const { version, segment, offset, stored, start, length } = (location as Location | null) ?? ({} as Location);
   const whole = [offset, stored, start, length].every((value) => Number.isSafeInteger(value) && value >= 0);
   const storedMax = 2 * limits.commitBytesMax;
   const malformed = !whole || stored > storedMax || start + length > storedMax || (stored === 0 && length > 0);

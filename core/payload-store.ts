@@ -110,7 +110,7 @@ export class PayloadStore {
       attributes: options.attributes,
       codec: options.codec,
     };
-    const draft = await this.#draft([{ ...input, id: resolved.id }], options);
+    const draft = this.#draft([{ ...input, id: resolved.id }], options);
     const { tenant, group } = resolved;
     const whenTaken = async () => {
       if (!options.ifAbsent || !(await this.#find(resolved))) return;
@@ -137,7 +137,7 @@ export class PayloadStore {
   ): Promise<Location[]> {
     const { tenant, group } = resolveGroup(key);
     const named = items.map((item) => ({ ...item, id: resolveName("id", item.id) }));
-    const draft = await this.#draft(named, options);
+    const draft = this.#draft(named, options);
     return this.#commit(tenant, group, draft, options);
   }
 
@@ -256,15 +256,15 @@ export class PayloadStore {
     return committed !== undefined;
   }
 
-  /** Deletes all payloads of a group, for good. @returns how many there were; damaged pages do not count. */
+  /** Deletes all payloads of a group, for good, also those that are damaged. @returns how many there were. */
   async deleteGroup(key: GroupKey, options: CallOptions = {}): Promise<number> {
     const { tenant, group } = resolveGroup(key);
     this.#enterWriting(options);
     let payloads = 0;
     await this.#lanes.decide(tenant, group, async () => {
-      const view = await this.#view(tenant, group).catch(whenCorrupt(undefined));
-      payloads = view?.size ?? 0;
-      return view?.size === 0 ? undefined : { clearsGroup: true, entries: [], blocks: [] };
+      payloads = await this.#ports.index.payloads(tenant, group);
+      const { incomplete } = await this.#ports.index.records(tenant, group);
+      return payloads > 0 || incomplete ? { clearsGroup: true, entries: [], blocks: [] } : undefined;
     });
     return payloads;
   }
@@ -322,6 +322,12 @@ export class PayloadStore {
     return this.#closing;
   }
 
+  /** Runs `work` while no write is under way; writes that come meanwhile wait for it. */
+  protected withoutWrites<T>(work: () => Promise<T>): Promise<T> {
+    this.#enter({});
+    return this.#lanes.exclusively(work);
+  }
+
   async #draft(items: readonly (PayloadInput & { readonly id: string })[], options: CallOptions): Promise<PageDraft> {
     this.#enterWriting(options);
     if (items.length < 1 || items.length > limits.commitPayloadsMax) {
@@ -363,18 +369,19 @@ export class PayloadStore {
   async #commit(
     tenant: string,
     group: string,
-    draft: PageDraft,
+    draft: Promise<PageDraft>,
     { idempotencyKey }: IdempotentOptions,
     refuse?: () => Promise<void>,
   ): Promise<Location[]> {
     if (idempotencyKey === undefined && !refuse) return locationsOf(await this.#lanes.append(tenant, group, draft));
-    const request = idempotencyKey === undefined ? undefined : this.#request(idempotencyKey, draft);
+    draft.catch(() => {});
     let before: Location[] | undefined;
     const committed = await this.#lanes.decide(tenant, group, async () => {
+      const request = idempotencyKey === undefined ? undefined : this.#request(idempotencyKey, await draft);
       before = request && (await this.#answered(tenant, group, request));
       if (before) return undefined;
       await refuse?.();
-      return { ...draft, request };
+      return { ...(await draft), request };
     });
     return committed ? locationsOf(committed) : (before ?? []);
   }

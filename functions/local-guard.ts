@@ -1,18 +1,25 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isPayloadStoreError } from "../core/errors.ts";
 import { problemOf, refusal } from "./http-errors.ts";
 import { checkTarget } from "./request-path.ts";
 
+type Listener<Result> = (incoming: IncomingMessage, outgoing: ServerResponse) => Result;
+
 /**
- * Refuses what only the raw request shows: path tricks, and pages of the open web.
+ * Refuses what only the raw request shows, before a URL parser sees it: path tricks, and pages of the open web.
  *
  * A server on the loopback has no keys yet; the browser is the one program on a laptop that runs strangers' code. A foreign
  * page reaches it by a simple POST, which browsers mark with Sec-Fetch-Site, or by a name of its own that resolves to
  * 127.0.0.1 ("DNS rebinding"), which then stands in Host.
- *
- * @returns the refusal, or `undefined` when the request may pass
  */
-export function refuseOnTheWire(incoming: IncomingMessage): Response | undefined {
+export function guarded(listener: Listener<Promise<void>>): Listener<void> {
+  return (incoming, outgoing) => {
+    const refused = refusalOf(incoming);
+    void (refused ? answer(refused, outgoing) : listener(incoming, outgoing));
+  };
+}
+
+function refusalOf(incoming: IncomingMessage): Response | undefined {
   try {
     checkTarget(incoming.url ?? "");
   } catch (error) {
@@ -32,3 +39,9 @@ export function refuseOnTheWire(incoming: IncomingMessage): Response | undefined
 }
 
 const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
+
+/** Closes the connection afterwards: a body that nobody reads would be taken for the next request. */
+async function answer(response: Response, outgoing: ServerResponse): Promise<void> {
+  outgoing.writeHead(response.status, { ...Object.fromEntries(response.headers), connection: "close" });
+  outgoing.end(await response.text());
+}

@@ -1,12 +1,12 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import { openDisk } from "../core/entries/disk.ts";
 import { PayloadStoreError } from "../core/errors.ts";
 import { createApp } from "./app.ts";
 import { httpLimits } from "./http-limits.ts";
-import { refuseOnTheWire } from "./local-guard.ts";
+import { guarded } from "./local-guard.ts";
 
 export interface LocalOptions {
   readonly directory: string;
@@ -44,17 +44,15 @@ export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
   }
   const { directory, payloadBytesMax } = options;
   const store = await openDisk(payloadBytesMax === undefined ? { directory } : { directory, payloadBytesMax });
+  const server = createServer(guarded(getRequestListener(createApp(store).fetch)));
   try {
-    const app = createApp(store);
-    const server = createAdaptorServer({
-      fetch: (request, env) => refuseOnTheWire((env as HttpBindings).incoming) ?? app.fetch(request, env),
-    }) as Server;
     const port = await listen(server, options.port, host);
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
     await store.announce({ url });
     let closing: Promise<void> | undefined;
     return { url, port, store, close: () => (closing ??= stop(server).then(() => store.close())) };
   } catch (error) {
+    if (server.listening) await stop(server);
     await store.close();
     throw error;
   }

@@ -11,7 +11,7 @@ export function exportCommand(): Command {
     .argument("[group]")
     .action(async (group: string | undefined, _options: unknown, command: Command) => {
       const { dir, tenant } = optionsOf(command);
-      await withStore(dir, {}, (store) =>
+      await withStore(dir, "stream", (store) =>
         writeAll(group === undefined ? all(store, tenant) : one(store, tenant, group)),
       );
     });

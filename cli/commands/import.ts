@@ -23,9 +23,7 @@ export function importCommand(): Command {
     .action(async (file: string, _options: unknown, command: Command) => {
       const { dir, tenant, json } = optionsOf(command);
       const startedMs = performance.now();
-      const stored = await withStore(dir, { create: true }, (store) =>
-        importFile(file, new ImportQueue(store, tenant)),
-      );
+      const stored = await withStore(dir, "add", (store) => importFile(file, new ImportQueue(store, tenant)));
       const seconds = Math.round(performance.now() - startedMs) / 1000;
       if (json) return writeJson({ ...stored, seconds });
       const amount = `${count(stored.payloads, "payload")} in ${count(stored.groups, "group")}`;

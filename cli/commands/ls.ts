@@ -12,7 +12,7 @@ export function lsCommand(): Command {
     .argument("[group]")
     .action(async (group: string | undefined, _options: unknown, command: Command) => {
       const { dir, tenant, json } = optionsOf(command);
-      await withStore(dir, {}, async (store) => {
+      await withStore(dir, "read", async (store) => {
         const rows = group === undefined ? groupRows(store, { tenant }) : payloadRows(store, { tenant, group });
         if (json) await writeAll(jsonLines(rows));
         else await writeAll(group === undefined ? groupTable(rows) : payloadTable(rows));

@@ -26,7 +26,7 @@ export function putCommand(): Command {
     .action(async (group: string, id: string, file: string, _options: unknown, command: Command) => {
       const { dir, tenant, json, contentType, codec, ifAbsent } = optionsOf<PutOptions>(command);
       const bytes = await bytesOf(file, limits.payloadBytesMax);
-      const location = await withStore(dir, { create: true }, (store) =>
+      const location = await withStore(dir, "add", (store) =>
         store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent }),
       );
       if (json) await writeJson({ group, id, bytes: bytes.length, location });

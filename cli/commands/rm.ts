@@ -11,7 +11,7 @@ export function rmCommand(): Command {
     .argument("[id]")
     .action(async (group: string, id: string | undefined, _options: unknown, command: Command) => {
       const { dir, tenant, json } = optionsOf(command);
-      const payloads = await withStore(dir, {}, async (store) => {
+      const payloads = await withStore(dir, "change", async (store) => {
         if (id === undefined) return store.deleteGroup({ tenant, group });
         return (await store.delete({ tenant, group, id })) ? 1 : 0;
       });

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { Command, Option } from "commander";
 import { isPayloadStoreError } from "../../core/errors.ts";
-import { serveLocal, untilStopped, type LocalServer } from "../../functions/local.ts";
+import type { LocalServer } from "../../functions/local.ts";
 import { optionsOf, parsePort } from "../globals.ts";
 import { heldBy } from "../open-store.ts";
 import { note, write, writeJson } from "../output.ts";
@@ -18,7 +18,9 @@ export function serveCommand(): Command {
     .option("--host <address>", "a loopback address; others wait for keys", "127.0.0.1")
     .action(async (_options: unknown, command: Command) => {
       const { dir, json, port, host } = optionsOf<ServeOptions>(command);
-      const server = await serve(dir, port, host);
+      // The other commands start without the weight of a server.
+      const { serveLocal, untilStopped } = await import("../../functions/local.ts");
+      const server = await serveLocal({ directory: dir, port, host }).catch(inWords(dir));
       const stopped = untilStopped(server);
       report(server);
       const { url } = server;
@@ -28,12 +30,10 @@ export function serveCommand(): Command {
     });
 }
 
-async function serve(directory: string, port: number, host: string): Promise<LocalServer> {
-  try {
-    return await serveLocal({ directory, port, host });
-  } catch (error) {
+function inWords(directory: string): (error: unknown) => never {
+  return (error) => {
     throw isPayloadStoreError(error, "LOCKED") ? heldBy(directory, error) : error;
-  }
+  };
 }
 
 /** What opening the folder found out that its owner should know. */

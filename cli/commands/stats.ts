@@ -8,7 +8,7 @@ export function statsCommand(): Command {
     .description("Show how much a tenant has stored, and how well it compressed.")
     .action(async (_options: unknown, command: Command) => {
       const { dir, tenant, json } = optionsOf(command);
-      const stats = await withStore(dir, {}, (store) => store.stats({ tenant }));
+      const stats = await withStore(dir, "read", (store) => store.stats({ tenant }));
       if (json) return writeJson(stats);
       const rows = [
         ["payloads", stats.payloads.toLocaleString("en-US")],

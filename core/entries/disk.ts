@@ -6,10 +6,11 @@ import { ensureDirectory } from "../adapters/disk/files.ts";
 import { FollowingOffsetIndex } from "../adapters/disk/following-offset-index.ts";
 import { Layout } from "../adapters/disk/layout.ts";
 import { NodeFileSystem } from "../adapters/disk/node-file-system.ts";
-import { recover, type Recovery } from "../adapters/disk/recover.ts";
+import { recover, replayAll, type Recovery } from "../adapters/disk/recover.ts";
+import { ReplaceableOffsetIndex } from "../adapters/disk/replaceable-offset-index.ts";
 import { setAside } from "../adapters/disk/set-aside.ts";
 import { StoreLock } from "../adapters/disk/store-lock.ts";
-import { createStoreFile, readStoreFile, type StoreFile } from "../adapters/disk/store-file.ts";
+import { createStoreFile, readStoreFile } from "../adapters/disk/store-file.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
 import { SystemRandom } from "../adapters/node/random.ts";
@@ -20,6 +21,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import { SegmentNames } from "../segment/name.ts";
 import { FrameReader } from "../segment/read-frame.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
 import { resolve } from "node:path";
 import { nodeCodecs } from "./node-codecs.ts";
 
@@ -57,26 +59,48 @@ export interface Machine {
   readonly pid: number;
 }
 
+/** What a rebuild found. */
+export interface Rebuild {
+  /** Commits that the segments hold. */
+  readonly pages: number;
+  readonly damage: readonly SegmentDamage[];
+}
+
+interface DiskParts {
+  readonly lock?: StoreLock | undefined;
+  readonly recovery: Recovery;
+  /** Makes a new index from the segments and puts it in the place of the old one. */
+  readonly rebuild: () => Promise<Rebuild>;
+}
+
 /** A store in one folder. */
 export class DiskStore extends PayloadStore {
-  readonly #lock: StoreLock | undefined;
+  readonly #parts: DiskParts;
   #released: Promise<void> | undefined;
   /** What opening found and did. */
   readonly recovery: Recovery;
 
-  constructor(ports: PayloadStorePorts, options: PayloadStoreOptions, lock: StoreLock | undefined, recovery: Recovery) {
+  constructor(ports: PayloadStorePorts, options: PayloadStoreOptions, parts: DiskParts) {
     super(ports, options);
-    this.#lock = lock;
-    this.recovery = recovery;
+    this.#parts = parts;
+    this.recovery = parts.recovery;
   }
 
   /** Tells other processes where this one serves the store: `LOCKED` errors name the URL. */
   async announce(holder: { readonly url: string }): Promise<void> {
-    await this.#lock?.announce(holder);
+    await this.#parts.lock?.announce(holder);
+  }
+
+  /**
+   * Makes the index anew from the segments, which suffice, and saves it. Reads go on meanwhile, writes wait.
+   * Cost: reads every page of the store, no payload.
+   */
+  rebuildIndex(): Promise<Rebuild> {
+    return this.withoutWrites(() => this.#parts.rebuild());
   }
 
   override close(): Promise<void> {
-    this.#released ??= super.close().finally(() => this.#lock?.release());
+    this.#released ??= super.close().finally(() => this.#parts.lock?.release());
     return this.#released;
   }
 }
@@ -107,11 +131,9 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       lock = await StoreLock.acquire(fs, layout, machine.pid ?? process.pid);
       if (options.rebuild) await setAside(ports);
     }
-    let store: StoreFile | undefined = readStoreFile(ports);
-    if (!store && readOnly) throw noStore(layout);
-    if (!store) {
-      store = await createStoreFile(ports);
-    }
+    const known = readStoreFile(ports);
+    if (!known && readOnly) throw noStore(layout);
+    const { secret } = known ?? (await createStoreFile(ports));
     if (!readOnly) await ensureDirectory(fs, layout.segments, "new store folder");
 
     const names = new SegmentNames(clock, random);
@@ -123,47 +145,50 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       syncWithinMs: syncWithinMs[options.durability ?? "safe"],
     });
     for (const { segment } of await segments.segments()) names.seen(segment);
-    const { index, checkpoint } = openIndex(ports, segments, store);
-    const writing = { segments, index, codecs: nodeCodecs, clock, random, digest };
-    if (!readOnly)
-      return new DiskStore(writing, options, lock, await recover({ ...ports, segments, index }, checkpoint));
-
-    const following = new FollowingOffsetIndex({ inner: index, segments, fs, layout, nowMs: () => clock.nowMs() });
-    const nothing = {
-      segmentsScanned: 0,
-      framesReplayed: 0,
-      tailFramesKept: 0,
-      tornBytes: 0,
-      quarantined: [],
-      damage: index.damage(),
+    const make = () => newIndex(ports, segments, secret);
+    const { index, checkpoint } = openIndex(make);
+    const writing = { segments, codecs: nodeCodecs, clock, random, digest };
+    if (readOnly) {
+      const following = new FollowingOffsetIndex({ inner: index, segments, fs, layout, nowMs: () => clock.nowMs() });
+      return new DiskStore({ ...writing, index: following }, options, {
+        recovery: { ...nothingDone, checkpoint, damage: index.damage() },
+        rebuild: () => Promise.reject(new PayloadStoreError("INVALID", "the store was opened read-only")),
+      });
+    }
+    const recovery = await recover({ ...ports, segments, index }, checkpoint);
+    const current = new ReplaceableOffsetIndex(index);
+    const rebuild = async (): Promise<Rebuild> => {
+      const fresh = make();
+      const pages = await replayAll(segments, fresh);
+      await fresh.checkpoint();
+      current.replace(fresh);
+      return { pages, damage: fresh.damage() };
     };
-    return new DiskStore({ ...writing, index: following }, options, undefined, { checkpoint, ...nothing });
+    return new DiskStore({ ...writing, index: current }, options, { lock, recovery, rebuild });
   } catch (error) {
     lock?.release();
     throw diskError(error, `opening ${layout.root} failed`);
   }
 }
 
+const nothingDone = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] };
+
 type IndexPorts = Pick<Machine, "fs"> & { readonly layout: Layout; readonly digest: typeof nodeDigest };
 
+function newIndex({ fs, layout, digest }: IndexPorts, segments: DiskSegmentStore, secret: Uint8Array): DiskOffsetIndex {
+  return new DiskOffsetIndex({
+    fs,
+    layout,
+    digest,
+    secret,
+    reader: new FrameReader(segments, digest),
+    durable: (tenant, segment) => segments.durable(tenant, segment),
+    flush: () => segments.flush(),
+  });
+}
+
 /** A damaged checkpoint is as good as none: the segments are read instead, and the next one takes its place. */
-function openIndex(
-  { fs, layout, digest }: IndexPorts,
-  segments: DiskSegmentStore,
-  { secret }: StoreFile,
-): { index: DiskOffsetIndex; checkpoint: Recovery["checkpoint"] } {
-  const make = () => {
-    const reader = new FrameReader(segments, digest);
-    return new DiskOffsetIndex({
-      fs,
-      layout,
-      digest,
-      secret,
-      reader,
-      durable: (tenant, segment) => segments.durable(tenant, segment),
-      flush: () => segments.flush(),
-    });
-  };
+function openIndex(make: () => DiskOffsetIndex): { index: DiskOffsetIndex; checkpoint: Recovery["checkpoint"] } {
   const index = make();
   const loaded = index.load();
   return loaded.kind === "damaged" ? { index: make(), checkpoint: "damaged" } : { index, checkpoint: loaded.kind };

@@ -148,6 +148,11 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return { records: [this.#record(tenant, group, this.idTable.value(slot, decidingPage) - 1)] };
   }
 
+  async payloads(tenant: string, group: string): Promise<number> {
+    const at = this.#findGroup(tenant, group);
+    return at < 0 ? 0 : this.groupTable.value(at, livePayloads);
+  }
+
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
     // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
     let failure: Error | undefined;

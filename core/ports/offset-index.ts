@@ -72,6 +72,9 @@ export interface OffsetIndex {
    */
   requests(tenant: string, group: string, key: string): Promise<Records>;
 
+  /** How many payloads a group has; those in damaged pages count. */
+  payloads(tenant: string, group: string): Promise<number>;
+
   /** Groups that have payloads, in the order of their first commit since they were last empty of pages. Not for request paths where groups are many. */
   groups(tenant: string): AsyncIterable<GroupSummary>;
 

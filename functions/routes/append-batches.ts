@@ -1,4 +1,5 @@
 import { isPayloadStoreError, type PayloadStoreError } from "../../core/errors.ts";
+import type { GroupKey } from "../../core/key.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
 import { statusOf } from "../http-errors.ts";
 import { httpLimits } from "../http-limits.ts";
@@ -9,12 +10,12 @@ import { json, type Handle } from "./route.ts";
 
 /**
  * POST /v1/{tenant}/payloads: an NDJSON batch over many groups. It is checked whole, then committed group by group; each
- * group is one commit. 200 when all were stored, else 207 with what became of each line.
+ * group is one commit, to which an Idempotency-Key belongs. 200 when all were stored, else 207 with what became of each line.
  */
 export const appendBatches: Handle = async (context, { tenant }, store) => {
   const body = await readBody(context.req.raw, httpLimits.batchBodyBytesMax);
   const groups = await readBatch(body, "withGroup", store.payloadBytesMax);
-  const results = await commitGroups(store, tenant, groups);
+  const results = await commitGroups(store, tenant, groups, context.req.header("idempotency-key"));
   const allStored = results.every(({ status }) => status === 200);
   if (allStored) return json({ payloads: results.map(({ group, id, location }) => ({ group, id, location })) });
   return json({ results }, 207);
@@ -35,12 +36,14 @@ async function commitGroups(
   store: PayloadStore,
   tenant: string,
   groups: ReadonlyMap<string, readonly PayloadLine[]>,
+  idempotencyKey: string | undefined,
 ): Promise<readonly LineResult[]> {
   const results: LineResult[] = [];
   const waiting = groups.entries();
   const worker = async (): Promise<void> => {
     // The workers share one iterator: each takes the next group that nobody has taken.
-    for (const [group, lines] of waiting) results.push(...(await commitGroup(store, tenant, group, lines)));
+    for (const [group, lines] of waiting)
+      results.push(...(await commitGroup(store, { tenant, group }, lines, idempotencyKey)));
   };
   await Promise.all(Array.from({ length: Math.min(groups.size, httpLimits.groupsInFlightMax) }, worker));
   return results.toSorted((a, b) => a.line - b.line);
@@ -48,12 +51,13 @@ async function commitGroups(
 
 async function commitGroup(
   store: PayloadStore,
-  tenant: string,
-  group: string,
+  key: GroupKey & { readonly group: string },
   lines: readonly PayloadLine[],
+  idempotencyKey: string | undefined,
 ): Promise<readonly LineResult[]> {
+  const { group } = key;
   try {
-    const locations = await store.appendMany({ tenant, group }, lines);
+    const locations = await store.appendMany(key, lines, { idempotencyKey });
     return lines.map(({ line, id }, i) => ({ line, group, id, status: 200, location: locations[i] }));
   } catch (error) {
     if (!isPayloadStoreError(error)) throw error;

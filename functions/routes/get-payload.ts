@@ -19,7 +19,7 @@ export const getPayload: Handle = async (context, key, store) => {
   if (known !== undefined && listsEtag(known, head.etag)) {
     return new Response(null, { status: 304, headers: validators(head) });
   }
-  if (isHead) return new Response(null, { headers: { ...headersOf(head), "content-length": String(head.bytes) } });
+  if (isHead) return new Response(null, { headers: headersOf(head, head.bytes) });
   if (range === undefined || !rangeIsCurrent(context, head)) return whole(await store.read(key), key);
   return part(store, key, head, range);
 };
@@ -40,7 +40,7 @@ async function part(store: PayloadStore, key: ResolvedKey, head: PayloadHead, ra
   const contentRange = `bytes ${place.start}-${place.end - 1}/${head.bytes}`;
   return new Response(bodyOf(payload), {
     status: 206,
-    headers: { ...headersOf(payload), "content-range": contentRange },
+    headers: { ...headersOf(payload, payload.body.length), "content-range": contentRange },
   });
 }
 
@@ -51,7 +51,7 @@ function rangeIsCurrent(context: Context, head: PayloadHead): boolean {
 }
 
 function whole(payload: Payload | undefined, key: ResolvedKey): Response {
-  return payload ? new Response(bodyOf(payload), { headers: headersOf(payload) }) : absent(key);
+  return payload ? new Response(bodyOf(payload), { headers: headersOf(payload, payload.bytes) }) : absent(key);
 }
 
 function absent({ group, id }: ResolvedKey): Response {
@@ -71,8 +71,9 @@ function validators({ etag, timeMs }: PayloadHead): Record<string, string> {
   };
 }
 
-function headersOf(head: PayloadHead): Record<string, string> {
+function headersOf(head: PayloadHead, length: number): Record<string, string> {
   return {
+    "content-length": String(length),
     "content-type": head.contentType ?? "application/octet-stream",
     "accept-ranges": "bytes",
     // Stored bytes are anyone's: a browser neither guesses their type nor runs them as a page of this origin.

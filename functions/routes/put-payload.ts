@@ -4,13 +4,14 @@ import type { CodecName } from "../../core/ports/codec.ts";
 import { readBody } from "../request-body.ts";
 import { json, type Handle } from "./route.ts";
 
-/** PUT …/payloads/{id}: stores the body under the id. It answers after the commit is durable. */
+/** PUT …/payloads/{id}: stores the body under the id. It answers after the commit is durable. Idempotency-Key: once only. */
 export const putPayload: Handle = async (context, { tenant, group, id }, store) => {
   const ifAbsent = createsOnly(context);
   const codec = codecOf(context.req.query("codec"));
   const contentType = context.req.header("content-type");
+  const idempotencyKey = context.req.header("idempotency-key");
   const bytes = await readBody(context.req.raw, store.payloadBytesMax);
-  const location = await store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent });
+  const location = await store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent, idempotencyKey });
   // 200 and not 201: the store does not look whether there was one before, which would cost a read.
   return json({ id, group, bytes: bytes.length, location });
 };

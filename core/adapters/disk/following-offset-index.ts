@@ -65,6 +65,11 @@ export class FollowingOffsetIndex implements OffsetIndex {
     return this.#inner.requests(tenant, group, key);
   }
 
+  async payloads(tenant: string, group: string): Promise<number> {
+    await this.#follow(tenant);
+    return this.#inner.payloads(tenant, group);
+  }
+
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
     await this.#follow(tenant);
     yield* this.#inner.groups(tenant);

@@ -103,6 +103,25 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
   return { checkpoint, ...found, damage: index.damage() };
 }
 
+/**
+ * Takes every segment into an empty index, in order. What is beyond the last mark of a segment is left to {@link recover}.
+ * @returns how many pages there are
+ */
+export async function replayAll(segments: DiskSegmentStore, index: ArrayOffsetIndex): Promise<number> {
+  let pages = 0;
+  for (const { tenant, segment } of await segments.segments()) {
+    const scan = await segments.scan(tenant, segment);
+    const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
+    pages += await takeIn(
+      index,
+      scan,
+      scan.frames.filter(({ offset }) => offset < end),
+    );
+    if (scan.marker) index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore });
+  }
+  return pages;
+}
+
 async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: number; tornBytes: number }> {
   const { fs, layout, segments, index, digest } = parts;
   const { tenant, segment } = scan;

@@ -63,6 +63,10 @@ export class MemoryOffsetIndex implements OffsetIndex {
     return { records: record ? [record] : [] };
   }
 
+  async payloads(tenant: string, group: string): Promise<number> {
+    return this.#groups.get(nameOf(tenant, group))?.live.size ?? 0;
+  }
+
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
     for (const pages of this.#groups.values()) {
       if (pages.tenant === tenant && pages.live.size > 0) yield { group: pages.group, payloads: pages.live.size };

@@ -33,9 +33,13 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
     const ask = (method: string, path: string, init: RequestInit = {}): Promise<Response> =>
       api.ask(new Request(api.origin + path, { method, ...init }));
     const newGroup = (): string => `/v1/t/groups/g${(groups += 1)}`;
-    const put = async (path: string, body: BodyInit, headers: Record<string, string> = {}): Promise<void> => {
+    const put = async (
+      path: string,
+      body: NonNullable<RequestInit["body"]>,
+      headers: Record<string, string> = {},
+    ): Promise<void> => {
       const response = await ask("PUT", path, { body, headers });
-      expect(response.status, await response.text()).toBe(200);
+      expect({ status: response.status, answer: await response.text() }).toMatchObject({ status: 200 });
     };
     const textAt = async (path: string): Promise<string | undefined> => {
       const response = await ask("GET", path);
@@ -193,7 +197,7 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
 
         for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
           const same = await ask("GET", path, { headers: { "if-none-match": known } });
-          expect(same.status, known).toBe(304);
+          expect({ known, status: same.status }).toEqual({ known, status: 304 });
           expect(same.headers.get("etag")).toBe(etag);
           expect(await same.text()).toBe("");
         }
@@ -218,6 +222,47 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
       });
     });
 
+    describe("Idempotency-Key", () => {
+      const headers = { "idempotency-key": "request-1" };
+
+      test("answers a repeated PUT as the first time, and stores nothing again", async () => {
+        const path = `${newGroup()}/payloads/a`;
+
+        const first = await ask("PUT", path, { body: "one", headers });
+        await put(path, "two");
+        const again = await ask("PUT", path, { body: "one", headers });
+
+        expect(again.status).toBe(200);
+        expect(await again.json()).toEqual(await first.json());
+        expect(await textAt(path)).toBe("two");
+      });
+
+      test("answers 422 to another request with the same key", async () => {
+        const path = `${newGroup()}/payloads/a`;
+        await put(path, "one", headers);
+
+        const problem = await problemFrom(await ask("PUT", path, { body: "other", headers }));
+
+        expect(problem).toMatchObject({ status: 409, code: "KEY_REUSED" });
+        expect(await textAt(path)).toBe("one");
+      });
+
+      test("belongs to each group of a batch", async () => {
+        const [a, b] = [newGroup(), newGroup()];
+        const lines = (group: string): string => `{"group":"${group.split("/").at(-1)}","id":"x","text":"one"}`;
+        const post = (body: string): Promise<Response> => ask("POST", "/v1/t/payloads", { body, headers });
+
+        expect((await post(lines(a))).status).toBe(200);
+        await put(`${a}/payloads/x`, "two");
+        expect((await post(`${lines(a)}\n${lines(b)}`)).status).toBe(200);
+
+        expect(await textAt(`${a}/payloads/x`)).toBe("two");
+        expect(await textAt(`${b}/payloads/x`)).toBe("one");
+        const single = await ask("POST", `${b}/payloads`, { body: '{"id":"y","text":"z"}', headers });
+        expect(await problemFrom(single)).toMatchObject({ code: "KEY_REUSED" });
+      });
+    });
+
     describe("HEAD", () => {
       test("answers like GET, without a body", async () => {
         const path = `${newGroup()}/payloads/a`;
@@ -228,9 +273,9 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
 
         expect(head.status).toBe(200);
         expect(await head.text()).toBe("");
-        for (const header of ["content-length", "content-type", "etag", "last-modified", "accept-ranges"]) {
-          expect(head.headers.get(header), header).toBe(get.headers.get(header));
-        }
+        const described = ({ headers }: Response): unknown =>
+          ["content-length", "content-type", "etag", "last-modified", "accept-ranges"].map((name) => headers.get(name));
+        expect(described(head)).toEqual(described(get));
         expect(head.headers.get("content-length")).toBe("5");
       });
 
@@ -548,7 +593,7 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         const body = [
           '{"id":"text","text":"héllo"}',
           '{"id":"payload","payload":"same as text"}',
-          '\r',
+          "\r",
           '{"id":"json","json":{"n":12345678901234567890,"e":1e400,"s":"\\ud83e\\udd80","nested":[null,1.5]}}\r',
           '{"id":"null","json":null}',
           '{"id":"bytes","base64":"AAEC/w=="}',
@@ -595,7 +640,7 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
 
       const good = '{"id":"good","text":"x"}';
       const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
-      test.each<[what: string, line: string | Uint8Array]>([
+      test.each<[what: string, line: string | Uint8Array<ArrayBuffer>]>([
         ["no JSON", "{"],
         ["a JSON string", '"x"'],
         ["an array", "[]"],
@@ -626,7 +671,14 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         ["an empty content type", '{"id":"a","text":"x","contentType":""}'],
         ["attributes that are a list", '{"id":"a","text":"x","attributes":["y"]}'],
         ["an attribute that is a number", '{"id":"a","text":"x","attributes":{"y":1}}'],
-        ["too many attributes", JSON.stringify({ id: "a", text: "x", attributes: { ...Array(33).fill("v") } })],
+        [
+          "too many attributes",
+          JSON.stringify({
+            id: "a",
+            text: "x",
+            attributes: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [i, "v"])),
+          }),
+        ],
         ["attributes that are too long", JSON.stringify({ id: "a", text: "x", attributes: { n: "v".repeat(5000) } })],
         ["the id of the line before", good],
         ["JSON that is nested too deeply to be written", `{"id":"a","json":${deep}}`],
@@ -635,7 +687,7 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
       ])("with %s is refused, names the line, and stores nothing", async (_what, line) => {
         const group = newGroup();
         const bytes = typeof line === "string" ? new TextEncoder().encode(line) : line;
-        const body = new Blob([`${good}\n\n`, bytes as Uint8Array<ArrayBuffer>, '\n{"id":"after","text":"x"}']);
+        const body = new Blob([`${good}\n\n`, bytes, '\n{"id":"after","text":"x"}']);
 
         const problem = await problemFrom(await ask("POST", `${group}/payloads`, { body: await body.arrayBuffer() }));
 

@@ -1,0 +1,22 @@
+import { env } from "node:process";
+import * as fc from "fast-check";
+
+/**
+ * Asserts a law with fast-check. `PBT_SEED` and `PBT_RUNS` set seed and number of runs; a failure ends with the line that
+ * runs it again.
+ *
+ * @param file  the test's own, `import.meta.filename`
+ */
+export async function holds<Ts>(
+  file: string,
+  property: fc.IRawProperty<Ts>,
+  { runs, project = "quick" }: { readonly runs: number; readonly project?: "quick" | "ci" },
+): Promise<void> {
+  const seed = Number(env["PBT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+  const numRuns = Number(env["PBT_RUNS"] ?? runs);
+  const outcome = await fc.check(property, { seed, numRuns, errorWithCause: true });
+  if (!outcome.failed) return;
+  const relative = file.slice(file.indexOf("test/"));
+  const replay = `PBT_SEED=${seed} PBT_RUNS=${numRuns} npx vitest run --project ${project} ${relative}`;
+  throw new Error(`${fc.defaultReportMessage(outcome)}\n\nReplay: ${replay}`, { cause: outcome.errorInstance });
+}
