@@ -1,6 +1,7 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { directorySyncs, fileSyncs, type DirectorySync, type FileSync } from "../../core/adapters/disk/file-system.ts";
-import { openDisk } from "../../core/entries/disk.ts";
+import { openDisk, type Durability } from "../../core/entries/disk.ts";
 import { appendedAfter, CrashWorkload, findViolations, storeFolder } from "../support/crash-workload.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
@@ -13,7 +14,11 @@ const firstSeed = Number(process.env["POWER_LOSS_SEED"] ?? 1);
  * Lets writers work and cuts the power at a random step; then opens, compares, cuts the power again at once, and compares
  * with the same: what a recovered store shows must be as durable as what was acknowledged.
  */
-async function runSchedule(seed: number, ignored: ReadonlySet<FileSync | DirectorySync>): Promise<string[]> {
+async function runSchedule(
+  seed: number,
+  ignored: ReadonlySet<FileSync | DirectorySync>,
+  durability: Durability = "safe",
+): Promise<string[]> {
   const random = seededRandom(seed * 31 + 7);
   const fs = new PowerLossFileSystem({ random: seededRandom(seed), syncTakes: "microtask" });
   fs.ignoreSyncs(ignored);
@@ -21,6 +26,7 @@ async function runSchedule(seed: number, ignored: ReadonlySet<FileSync | Directo
     seed,
     writers: 4,
     stepsPerWriter: 12,
+    durability,
     segmentBytesMax: 3000 + Math.floor(random() * 9000),
   });
   const crashAt = 1 + Math.floor(random() * 400);
@@ -123,6 +129,35 @@ describe("power loss", () => {
       const violations = await runSchedule(seed, new Set());
       expect(violations, `POWER_LOSS_SEED=${seed} POWER_LOSS_SCHEDULES=1`).toEqual([]);
     }
+  });
+
+  it.each(["balanced", "fast"] as const)(
+    "takes only the newest acknowledged writes in durability %s, whole commits of them",
+    async (durability) => {
+      for (let seed = 1; seed <= 150; seed++) {
+        expect(await runSchedule(seed, new Set(), durability), `seed ${seed}`).toEqual([]);
+      }
+    },
+  );
+
+  it.each([
+    ["balanced", 100],
+    ["fast", 1000],
+  ] as const)("takes nothing older than the window of durability %s: %i ms", async (durability, windowMs) => {
+    const disk = new PowerLossFileSystem({ random: seededRandom(1) });
+    const store = await openDisk({ directory: storeFolder, durability }, simulatedMachine(disk, 1));
+    const contents = new Map<string, Uint8Array>();
+    for (let i = 0; i < 5; i++) {
+      await store.append({ tenant: "even", group: "group-0", id: `id-${i}` }, Uint8Array.of(i));
+      contents.set(`id-${i}`, Uint8Array.of(i));
+    }
+    await wait(windowMs);
+
+    for (let cut = 0; cut < 20; cut++) {
+      const expected = [{ tenant: "even", group: "group-0", acknowledged: contents, underWay: undefined }];
+      expect(await findViolations(disk.powerLoss(), expected, cut)).toEqual([]);
+    }
+    await store.close();
   });
 
   const needed = [...fileSyncs, ...directorySyncs].filter(

@@ -1,4 +1,4 @@
-import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
+import { openDisk, type DiskStore, type Durability } from "../../core/entries/disk.ts";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { simulatedMachine } from "./machine.ts";
@@ -15,6 +15,8 @@ export interface Expected {
   readonly group: string;
   readonly acknowledged: Contents;
   readonly underWay: Contents | undefined;
+  /** What was acknowledged before that, since the last flush: may be found where acknowledgements do not wait for syncs. */
+  readonly earlier?: readonly Contents[];
 }
 
 interface Writer {
@@ -22,9 +24,11 @@ interface Writer {
   readonly group: string;
   contents: Contents;
   underWay: Contents | undefined;
+  earlier: Contents[];
 }
 
 export interface WorkloadOptions {
+  readonly durability?: Durability;
   readonly seed: number;
   readonly writers: number;
   readonly stepsPerWriter: number;
@@ -52,23 +56,26 @@ export class CrashWorkload {
       group: `group-${i}`,
       contents: new Map(),
       underWay: undefined,
+      earlier: [],
     }));
   }
 
   expected(): Expected[] {
-    return this.#writers.map(({ tenant, group, contents, underWay }) => ({
+    const waits = (this.#options.durability ?? "safe") === "safe";
+    return this.#writers.map(({ tenant, group, contents, underWay, earlier }) => ({
       tenant,
       group,
       acknowledged: contents,
       underWay,
+      earlier: waits ? [] : [...earlier],
     }));
   }
 
   /** Opens the store and lets the writers work until they are done or meet an error. @returns the errors that they met. */
   async run(fs: FileSystem): Promise<unknown[]> {
-    const { seed, segmentBytesMax, stepsPerWriter } = this.#options;
+    const { seed, segmentBytesMax, stepsPerWriter, durability } = this.#options;
     try {
-      this.#store = await openDisk({ directory: storeFolder, segmentBytesMax }, simulatedMachine(fs, seed));
+      this.#store = await openDisk({ directory: storeFolder, segmentBytesMax, durability }, simulatedMachine(fs, seed));
     } catch (error) {
       return [error];
     }
@@ -94,6 +101,7 @@ export class CrashWorkload {
       writer.underWay = next;
       this.flushed = false;
       await act();
+      writer.earlier.push(writer.contents);
       writer.contents = next;
       writer.underWay = undefined;
     };
@@ -113,7 +121,9 @@ export class CrashWorkload {
       await change(() => store.deleteGroup({ tenant, group }));
     } else {
       const before = this.#writers.map((other) => other.contents);
+      const older = new Set(this.#writers.flatMap((other) => other.earlier));
       await store.flush();
+      for (const other of this.#writers) other.earlier = other.earlier.filter((contents) => !older.has(contents));
       this.flushed = this.#writers.every((other, i) => other.contents === before[i] && !other.underWay);
     }
   }
@@ -142,10 +152,11 @@ export async function findViolations(fs: FileSystem, expected: readonly Expected
     return [`open: ${String(error)}`];
   }
   for (const { reason } of store.recovery.damage) violations.push(`damage: ${reason}`);
-  for (const { tenant, group, acknowledged, underWay } of expected) {
+  for (const { tenant, group, acknowledged, underWay, earlier = [] } of expected) {
     try {
       const found = await contentsOf(store, tenant, group);
-      const matches = sameContents(found, acknowledged) || (underWay && sameContents(found, underWay));
+      const allowed = [acknowledged, ...(underWay ? [underWay] : []), ...earlier];
+      const matches = allowed.some((contents) => sameContents(found, contents));
       if (!matches)
         violations.push(
           `${tenant}/${group}: holds ${[...found.keys()].join()}, expected ${[...acknowledged.keys()].join()}`,
