@@ -21,9 +21,8 @@ export async function encodeBlocks(
 ): Promise<EncodedBlock[]> {
   const blocks: EncodedBlock[] = [];
   for (const { parts, bytes, codec } of cut(inputs)) {
-    const shape = { rawBytes: sum(parts), payloads: parts.length, payloadBytes: bytes };
-    const chosen = byName(codecs, codec ?? policy(shape));
     const raw = concat(parts);
+    const chosen = byName(codecs, codec ?? policy({ raw, payloads: parts.length, payloadBytes: bytes }));
     const body = chosen.code === 0 ? raw : await chosen.encode(raw);
     const smaller = body.length < raw.length;
     blocks.push(
@@ -63,8 +62,4 @@ function* cut(inputs: readonly BlockInput[]): Generator<RawBlock> {
 
 function byName(codecs: Codecs, name: CodecName): Codecs[0] {
   return name === "none" ? codecs[0] : name === "lz4" ? codecs[1] : codecs[2];
-}
-
-function sum(parts: readonly Uint8Array[]): number {
-  return parts.reduce((total, part) => total + part.length, 0);
 }

@@ -101,6 +101,11 @@ export class ByteReader {
   }
 
   varint(): number {
+    const first = this.#bytes[this.#offset];
+    if (first !== undefined && first < 0x80) {
+      this.#offset += 1;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let i = 0; i < 8; i++) {
@@ -138,6 +143,15 @@ export class ByteReader {
   skip(length: number): void {
     if (length > this.remaining) this.fail();
     else this.#offset += length;
+  }
+
+  /** Skips `length` bytes; tells whether they are the expected ones. */
+  skipIfEqual(length: number, expected: Uint8Array): boolean {
+    const start = this.#offset;
+    this.skip(length);
+    if (length !== expected.length || this.#failed) return false;
+    for (let i = 0; i < length; i++) if (this.#bytes[start + i] !== expected[i]) return false;
+    return true;
   }
 
   text(bytesMax: number): string {

@@ -38,10 +38,24 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 export function hex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
+  for (let i = 0; i < bytes.length; i++) text += hexOfByte[bytes[i]!];
   return text;
+}
+
+/** The bytes that an even number of lower-case hex digits spell. */
+export function bytesOfHex(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (hexDigit(text, 2 * i) << 4) | hexDigit(text, 2 * i + 1);
+  return bytes;
+}
+
+function hexDigit(text: string, at: number): number {
+  const unit = text.charCodeAt(at);
+  return unit < 0x3a ? unit - 0x30 : unit - 0x57;
 }
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -2,7 +2,14 @@
 export { errorCodes, isPayloadStoreError, PayloadStoreError, type ErrorCode, type ErrorDetails } from "./errors.ts";
 export type { GroupKey, PayloadId, PayloadKey, TenantKey } from "./key.ts";
 export { limits } from "./limits.ts";
-export { tieredPolicy, type BlockShape, type CodecPolicy, type CodecTiers } from "./codec-policy.ts";
+export {
+  autoPolicy,
+  tieredPolicy,
+  type BlockShape,
+  type CodecPolicy,
+  type CodecPolicyName,
+  type CodecTiers,
+} from "./codec-policy.ts";
 export { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "./payload-store.ts";
 export type {
   AppendOptions,

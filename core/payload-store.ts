@@ -1,6 +1,6 @@
 import { encodeBlocks } from "./blocks.ts";
 import { bytesEqual, hex, utf8, utf8Length } from "./bytes.ts";
-import { tieredPolicy, type CodecPolicy } from "./codec-policy.ts";
+import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
 import { GroupView } from "./group-view.ts";
@@ -57,8 +57,8 @@ export interface PayloadStorePorts {
 export interface PayloadStoreOptions {
   /** Longest payload taken, in bytes; at most, and by default, `limits.payloadBytesMax`. */
   readonly payloadBytesMax?: number | undefined;
-  /** Chooses a codec where a payload names none; {@link tieredPolicy} by default. */
-  readonly codecPolicy?: CodecPolicy | undefined;
+  /** Chooses a codec where a payload names none: `tiered`, the default, goes by size, `auto` looks at the bytes. */
+  readonly codecPolicy?: CodecPolicyName | CodecPolicy | undefined;
   /** Refuses every write. */
   readonly readOnly?: boolean | undefined;
 }
@@ -84,7 +84,7 @@ export class PayloadStore {
     this.#ports = ports;
     this.#frames = new FrameReader(ports.segments, ports.digest);
     this.#lanes = new CommitLanes(ports);
-    this.#policy = options.codecPolicy ?? tieredPolicy();
+    this.#policy = codecPolicy(options.codecPolicy ?? "tiered");
     this.#readOnly = options.readOnly ?? false;
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {

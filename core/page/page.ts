@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from "../byte-stream.ts";
-import { bytesEqual, hex, utf8 } from "../bytes.ts";
+import { bytesOfHex, hex, utf8 } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { invariant } from "../invariant.ts";
 import { limits } from "../limits.ts";
@@ -111,7 +111,7 @@ export function encodePage(page: Page): Uint8Array {
   for (const entry of page.entries) {
     writer.text(entry.id);
     writer.varint(entry.bytes);
-    for (let i = 0; i < etagBytes; i++) writer.uint8(Number.parseInt(entry.etag.slice(2 * i, 2 * i + 2), 16));
+    writer.bytes(bytesOfHex(entry.etag));
     writer.varint(entry.contentType === undefined ? 0 : (types.get(entry.contentType) ?? 0));
     writer.uint8(entry.attributes ? attributesFlag : 0);
     if (entry.attributes) writeAttributes(writer, entry.attributes);
@@ -158,8 +158,7 @@ export function findInPage(bytes: Uint8Array, id: string): Decoded<PageAnswer> {
   const prefix = readPrefix(reader);
   let streamStart = 0;
   for (let left = reader.count(limits.commitPayloadsMax, minEntryBytes); left > 0 && !reader.failed; left--) {
-    const idBytes = reader.bytes(reader.varint());
-    if (idBytes.length === wanted.length && bytesEqual(idBytes, wanted)) {
+    if (reader.skipIfEqual(reader.varint(), wanted)) {
       const entry = readEntry(reader, id, prefix.types);
       if (reader.failed) break;
       const place = placeEntry(prefix.blocks, entry, streamStart);

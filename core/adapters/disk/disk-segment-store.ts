@@ -121,9 +121,9 @@ export class DiskSegmentStore implements SegmentStore {
 
   /** Forgets an open file, before it is moved or replaced. */
   forget(tenant: string, segment: string): void {
-    const path = this.#layout.segment(tenant, segment);
-    this.#files.get(path)?.close();
-    this.#files.delete(path);
+    const name = `${tenant}/${segment}`;
+    this.#files.get(name)?.close();
+    this.#files.delete(name);
   }
 
   #writer(tenant: string): SegmentWriter {
@@ -140,16 +140,16 @@ export class DiskSegmentStore implements SegmentStore {
   }
 
   #open(tenant: string, segment: string): OpenFile {
-    const path = this.#layout.segment(tenant, segment);
-    const known = this.#files.get(path);
+    const name = `${tenant}/${segment}`;
+    const known = this.#files.get(name);
     if (known) {
-      this.#files.delete(path);
-      this.#files.set(path, known);
+      this.#files.delete(name);
+      this.#files.set(name, known);
       return known;
     }
     let file: OpenFile;
     try {
-      file = this.#fs.open(path, "read");
+      file = this.#fs.open(this.#layout.segment(tenant, segment), "read");
     } catch (error) {
       if (errorCode(error) !== "ENOENT") throw diskError(error, `opening segment ${tenant}/${segment} failed`);
       throw new PayloadStoreError("GONE", `there is no segment ${tenant}/${segment}`, {
@@ -157,7 +157,7 @@ export class DiskSegmentStore implements SegmentStore {
         details: { tenant, segment },
       });
     }
-    this.#files.set(path, file);
+    this.#files.set(name, file);
     if (this.#files.size > limits.openFilesMax) {
       const [oldest] = this.#files;
       if (oldest) {
