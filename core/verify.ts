@@ -6,7 +6,7 @@ import type { Location } from "./payload.ts";
 import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { OffsetIndex } from "./ports/offset-index.ts";
-import type { SegmentStore } from "./ports/segment-store.ts";
+import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
 import type { ScannedFrame } from "./segment/scan.ts";
 
@@ -67,7 +67,6 @@ export async function verifyStore(
     else indexed.set(path, new Set([place.offset]));
   }
 
-  const sequences = new Map<string, string>();
   const all = await segments.segments();
   for (const { tenant, segment, bytes } of all) {
     const scan = await segments.scan(tenant, segment);
@@ -79,17 +78,15 @@ export async function verifyStore(
       total.frames += 1;
       const fault = (kind: FaultKind, reason: string) =>
         faults.push({ kind, tenant, segment, start: frame.offset, reason });
-      const page = `${tenant}\0${frame.sequence}\0${frame.group}`;
-      const twin = sequences.get(page);
       if (!known.delete(frame.offset)) {
-        if (twin)
-          fault(
-            "duplicate",
-            `page ${frame.sequence} of group ${JSON.stringify(frame.group)} lies in segment ${twin} as well`,
-          );
-        else fault("unindexed", `page ${frame.sequence} of group ${JSON.stringify(frame.group)} is not in the index`);
+        const page = `page ${frame.sequence} of group ${JSON.stringify(frame.group)}`;
+        const indexedAt = await placeOf(index, tenant, frame);
+        if (!indexedAt) fault("unindexed", `${page} is not in the index`);
+        // A page that is found here by now was committed since the verification began.
+        else if (indexedAt.segment !== segment || indexedAt.offset !== frame.offset) {
+          fault("duplicate", `${page} lies in segment ${indexedAt.segment} as well`);
+        }
       }
-      sequences.set(page, segment);
       const reader = new PayloadReader(frameReader, codecs, tenant);
       const damage = await verifyFrame(segment, frame, reader, digest, total);
       if (damage !== undefined) fault("damaged", damage);
@@ -121,6 +118,11 @@ export async function verifyStore(
     });
   }
   return { ...total, faults };
+}
+
+async function placeOf(index: OffsetIndex, tenant: string, frame: ScannedFrame): Promise<FramePlace | undefined> {
+  const { records } = await index.records(tenant, frame.group);
+  return records.find(({ sequence }) => sequence === frame.sequence)?.place;
 }
 
 /** @returns what is wrong with the frame's payloads, if anything. */
