@@ -1,132 +1,20 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { directorySyncs, fileSyncs, type DirectorySync, type FileSync } from "../../core/adapters/disk/file-system.ts";
-import { openDisk, type Durability } from "../../core/entries/disk.ts";
-import { appendedAfter, CrashWorkload, findViolations, storeFolder } from "../support/crash-workload.ts";
+import { directorySyncs, fileSyncs } from "../../core/adapters/disk/file-system.ts";
+import { openDisk } from "../../core/entries/disk.ts";
+import { findViolations, storeFolder } from "../support/crash-workload.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
+import { runPowerLossSchedule, runRebuildSchedules, runRecoverySchedules } from "../support/power-loss-schedules.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
 const schedules = Number(process.env["POWER_LOSS_SCHEDULES"] ?? 400);
 const firstSeed = Number(process.env["POWER_LOSS_SEED"] ?? 1);
 
-/**
- * Lets writers work and cuts the power at a random step; then opens, compares, cuts the power again at once, and compares
- * with the same: what a recovered store shows must be as durable as what was acknowledged.
- */
-async function runSchedule(
-  seed: number,
-  ignored: ReadonlySet<FileSync | DirectorySync>,
-  durability: Durability = "safe",
-): Promise<string[]> {
-  const random = seededRandom(seed * 31 + 7);
-  const fs = new PowerLossFileSystem({ random: seededRandom(seed), syncTakes: "microtask" });
-  fs.ignoreSyncs(ignored);
-  const workload = new CrashWorkload({
-    seed,
-    writers: 4,
-    stepsPerWriter: 12,
-    durability,
-    segmentBytesMax: 3000 + Math.floor(random() * 9000),
-  });
-  const crashAt = 1 + Math.floor(random() * 400);
-  let crashed: PowerLossFileSystem | undefined;
-  let expected = workload.expected();
-  let flushed = false;
-  fs.beforeOperation = (ops) => {
-    if (crashed) throw new Error("the power is off");
-    if (ops < crashAt) return;
-    crashed = fs.powerLoss();
-    expected = workload.expected();
-    flushed = workload.flushed;
-    throw new Error("the power is off");
-  };
-  await workload.run(fs);
-  if (!crashed) {
-    crashed = fs.powerLoss();
-    expected = workload.expected();
-    flushed = workload.flushed;
-  }
-
-  const violations = flushed ? await findWorkAfterFlush(crashed.clone(), seed) : [];
-  violations.push(...(await findViolations(crashed, expected, seed)));
-  const shown = crashed.powerLoss();
-  const again = await findViolations(shown, [...expected, ...appendedAfter(seed)], seed + 1);
-  return [...violations, ...again.map((violation) => `second power loss: ${violation}`)];
-}
-
-/** The first sync of a segment fails, the process is killed, and the power is cut at each step of the next one's recovery. */
-async function recoverySchedules(ignored: ReadonlySet<FileSync | DirectorySync>): Promise<string[]> {
-  for (let seed = 1; seed <= 6; seed++) {
-    const disk = new PowerLossFileSystem({ random: seededRandom(seed) });
-    const store = await openDisk({ directory: storeFolder }, simulatedMachine(disk, seed));
-    disk.failNextSync((_path, reason) => reason === "frames");
-    const unknown = new Map([["id-0", Uint8Array.of(1)]]);
-    await store.append({ tenant: "even", group: "group-0", id: "id-0" }, Uint8Array.of(1)).catch(() => {});
-    const killed = disk.kill();
-    killed.ignoreSyncs(ignored);
-    const expected = [
-      { tenant: "even", group: "group-0", acknowledged: new Map<string, Uint8Array>(), underWay: unknown },
-    ];
-    for (let step = 1; ; step++) {
-      const next = killed.clone();
-      let crashed: PowerLossFileSystem | undefined;
-      next.beforeOperation = (ops) => {
-        if (ops === step) crashed = next.powerLoss();
-      };
-      const recovered = await openDisk({ directory: storeFolder }, simulatedMachine(next, seed + 1));
-      await recovered.close();
-      if (!crashed) break;
-      const violations = await findViolations(crashed, expected, seed);
-      if (violations.length > 0) return violations;
-    }
-  }
-  return [];
-}
-
-/** A store whose `store.json` is lost is rebuilt and written, and the power is cut. */
-async function rebuildSchedules(ignored: ReadonlySet<FileSync | DirectorySync>): Promise<string[]> {
-  const key = { tenant: "even", group: "group-0", id: "id-0" };
-  const bytes = Uint8Array.of(1, 2, 3);
-  for (let seed = 1; seed <= 50; seed++) {
-    const fs = new PowerLossFileSystem({ random: seededRandom(seed) });
-    const first = await openDisk({ directory: storeFolder }, simulatedMachine(fs, seed));
-    await first.append(key, bytes);
-    await first.close();
-    fs.unlink(`${storeFolder}/store.json`);
-    await fs.syncDirectory(storeFolder, "new store.json");
-    fs.ignoreSyncs(ignored);
-    const rebuilt = await openDisk({ directory: storeFolder, rebuild: true }, simulatedMachine(fs, seed + 1));
-    await rebuilt.append({ ...key, id: "id-1" }, bytes);
-    const contents = new Map([
-      ["id-0", bytes],
-      ["id-1", bytes],
-    ]);
-    const expected = [{ tenant: key.tenant, group: key.group, acknowledged: contents, underWay: undefined }];
-    const violations = await findViolations(fs.powerLoss(), expected, seed + 2);
-    if (violations.length > 0) return violations;
-  }
-  return [];
-}
-
-/** A flush that resolved leaves nothing for the next start to read from the segments. */
-async function findWorkAfterFlush(fs: PowerLossFileSystem, seed: number): Promise<string[]> {
-  try {
-    const store = await openDisk({ directory: storeFolder }, simulatedMachine(fs, seed + 2));
-    const { checkpoint, framesReplayed } = store.recovery;
-    await store.close();
-    return checkpoint === "loaded" && framesReplayed === 0
-      ? []
-      : [`after flush: checkpoint ${checkpoint}, ${framesReplayed} frames replayed`];
-  } catch (error) {
-    return [`open after flush: ${String(error)}`];
-  }
-}
-
 describe("power loss", () => {
   it("loses nothing that was acknowledged, shows no half of a commit, and reports no damage", async () => {
     for (let seed = firstSeed; seed < firstSeed + schedules; seed++) {
-      const violations = await runSchedule(seed, new Set());
+      const violations = await runPowerLossSchedule(seed, new Set());
       expect(violations, `POWER_LOSS_SEED=${seed} POWER_LOSS_SCHEDULES=1`).toEqual([]);
     }
   });
@@ -135,7 +23,7 @@ describe("power loss", () => {
     "takes only the newest acknowledged writes in durability %s, whole commits of them",
     async (durability) => {
       for (let seed = 1; seed <= 150; seed++) {
-        expect(await runSchedule(seed, new Set(), durability), `seed ${seed}`).toEqual([]);
+        expect(await runPowerLossSchedule(seed, new Set(), durability), `seed ${seed}`).toEqual([]);
       }
     },
   );
@@ -166,17 +54,18 @@ describe("power loss", () => {
 
   it.each(needed)("needs the sync of %s: without it, it loses data or work", async (reason) => {
     let found: string[] = [];
-    for (let seed = 1; seed <= 400 && found.length === 0; seed++) found = await runSchedule(seed, new Set([reason]));
+    for (let seed = 1; seed <= 400 && found.length === 0; seed++)
+      found = await runPowerLossSchedule(seed, new Set([reason]));
     expect(found).not.toEqual([]);
   });
 
   it("needs the sync of header: without it, a power cut during the recovery from a failed first sync loses the tail", async () => {
-    expect(await recoverySchedules(new Set())).toEqual([]);
-    expect(await recoverySchedules(new Set(["header"]))).not.toEqual([]);
+    expect(await runRecoverySchedules(new Set())).toEqual([]);
+    expect(await runRecoverySchedules(new Set(["header"]))).not.toEqual([]);
   });
 
   it("needs the sync of new store.json: without it, a rebuilt store may not open after the next power loss", async () => {
-    expect(await rebuildSchedules(new Set())).toEqual([]);
-    expect(await rebuildSchedules(new Set(["new store.json"]))).not.toEqual([]);
+    expect(await runRebuildSchedules(new Set())).toEqual([]);
+    expect(await runRebuildSchedules(new Set(["new store.json"]))).not.toEqual([]);
   });
 });

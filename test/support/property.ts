@@ -14,7 +14,7 @@ export async function holds<Ts>(
 ): Promise<void> {
   const seed = Number(env["PBT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   const numRuns = Number(env["PBT_RUNS"] ?? runs);
-  const outcome = await fc.check(property, { seed, numRuns, errorWithCause: true });
+  const outcome = await fc.check(property, { seed, numRuns });
   if (!outcome.failed) return;
   const relative = file.slice(file.indexOf("test/"));
   const replay = `PBT_SEED=${seed} PBT_RUNS=${numRuns} npx vitest run --project ${project} ${relative}`;
