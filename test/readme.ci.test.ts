@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -32,7 +33,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "paylode-readme-"));
   clone = join(folder, "paylode");
   await run(`git clone --quiet ${repository} ${clone}`, folder);
-  const blocks = [...(await readFile(join(clone, "README.md"), "utf8")).matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = ""]) => text.trim());
+  const blocks = [...(await readFile(join(clone, "README.md"), "utf8")).matchAll(/^```sh\n(.*?)^```$/gms)].map(
+    ([, text = ""]) => text.trim(),
+  );
   [start = "", ...usage] = blocks;
 });
 
@@ -74,7 +77,7 @@ describe("the README's quick start, in a fresh clone", () => {
         acknowledged.push(path);
       }
     });
-    while (acknowledged.length < 300) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (acknowledged.length < 300) await wait(5);
     await kill();
     await Promise.all(writers);
 
@@ -90,14 +93,20 @@ describe("the README's quick start, in a fresh clone", () => {
 });
 
 function parseLines(text: string): Line[] {
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line) as Line);
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Line);
 }
 
 async function compare(lines: readonly Line[]): Promise<number> {
   for (const line of lines) {
     const { group, id, base64, json } = line;
     const path = `/v1/default/groups/${encodeURIComponent(group)}/payloads/${encodeURIComponent(id)}`;
-    const expected = base64 !== undefined ? Buffer.from(base64, "base64") : Buffer.from(line.text ?? line.payload ?? JSON.stringify(json));
+    const expected =
+      base64 !== undefined
+        ? Buffer.from(base64, "base64")
+        : Buffer.from(line.text ?? line.payload ?? JSON.stringify(json));
     const answer = await fetch((server?.url ?? "") + path);
     expect(answer.status, path).toBe(200);
     expect(Buffer.compare(Buffer.from(await answer.arrayBuffer()), expected), path).toBe(0);
@@ -107,13 +116,19 @@ async function compare(lines: readonly Line[]): Promise<number> {
 
 /** An environment as after a fresh install: an own prefix, and nothing of the runner's own npm. */
 function environment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_") && !["NODE_ENV", "VITEST", "INIT_CWD"].includes(name));
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("npm_") && !["NODE_ENV", "VITEST", "INIT_CWD"].includes(name),
+  );
   const path = (process.env["PATH"] ?? "").split(":").filter((part) => !part.includes("node_modules"));
   return { ...Object.fromEntries(kept), PATH: path.join(":"), npm_config_prefix: join(folder, "prefix"), PORT: "0" };
 }
 
 async function run(command: string, cwd: string): Promise<string> {
-  const child = spawn("bash", ["-euo", "pipefail", "-c", command], { cwd, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("bash", ["-euo", "pipefail", "-c", command], {
+    cwd,
+    env: environment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   let errors = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
@@ -134,7 +149,7 @@ async function serve(command: string): Promise<{ process: ChildProcess; url: str
     };
     child.stdout.setEncoding("utf8").on("data", look);
     child.stderr.setEncoding("utf8").on("data", look);
-    child.once("close", (code) => void reject(new Error(`${command}: exit ${code}\n${output}`)));
+    child.once("close", (code) => reject(new Error(`${command}: exit ${code}\n${output}`)));
   });
   return { process: child, url };
 }

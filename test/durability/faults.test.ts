@@ -51,7 +51,7 @@ describe("a failing disk", () => {
         const error: unknown = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 9))
           .then((store) => store.close())
           .catch((reason: unknown) => reason);
-        if (error !== undefined) expect(isPayloadStoreError(error), `${how} ${failAt}: ${String(error)}`).toBe(true);
+        expect(error === undefined || isPayloadStoreError(error), `${how} step ${failAt} (${fs.failed})`).toBe(true);
         done = fs.failed === undefined;
         expect(await findViolations(disk.kill(), crashed.expected, 1), `${how} step ${failAt} (${fs.failed})`).toEqual(
           [],

@@ -59,7 +59,7 @@ async function runUntilKilled(directory: string, trial: number, afterMs: number)
       output += text;
       if (output.startsWith("open\n")) resolve();
     });
-    child.once("exit", (code) => void reject(new Error(`the writer ended by itself, with ${code}`)));
+    child.once("exit", (code) => reject(new Error(`the writer ended by itself, with ${code}`)));
   });
   await opened;
   await wait(afterMs);

@@ -1,0 +1,84 @@
+import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
+import { noise, prose, text } from "../conformance/sample-bytes.ts";
+import { simulatedMachine } from "./machine.ts";
+import { PowerLossFileSystem } from "./power-loss-file-system.ts";
+import { seededRandom } from "./seeded-random.ts";
+
+/** Where the golden store lies in the simulated file system; its files are kept in `test/golden/format-0`. */
+export const goldenDirectory = "/golden";
+
+export interface GoldenPayload {
+  readonly tenant: string;
+  readonly group: string;
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly contentType?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+const long = new Uint8Array(5 * 1024 * 1024).fill(0x61);
+
+/** What the golden store holds, group by group in the order of its lists. */
+export const goldenPayloads: readonly GoldenPayload[] = [
+  { tenant: "acme", group: "run", id: "none", bytes: prose(500, 1), contentType: "text/plain" },
+  { tenant: "acme", group: "run", id: "lz4", bytes: prose(3000, 2), attributes: { model: "m", naïve: "ünï" } },
+  { tenant: "acme", group: "run", id: "zstd", bytes: prose(120_000, 3) },
+  { tenant: "acme", group: "run", id: "noise", bytes: noise(1500, 4) },
+  { tenant: "acme", group: "run", id: "empty", bytes: text("") },
+  { tenant: "acme", group: "run", id: "overwritten", bytes: text("the second one") },
+  { tenant: "acme", group: "run", id: "asked twice", bytes: text("once") },
+  ...Array.from({ length: 30 }, (_, i) => ({
+    tenant: "acme",
+    group: "batch é/🛫",
+    id: `${i}`,
+    bytes: prose(i * 40, 10 + i),
+    ...(i % 10 === 0 ? { contentType: "application/json" } : {}),
+  })),
+  { tenant: "acme", group: "long", id: "five MiB", bytes: long, contentType: "text/plain" },
+  { tenant: "acme", group: "cleared", id: "after", bytes: text("after") },
+  { tenant: "acme", group: "f".repeat(32), id: "f".repeat(32), bytes: text("2^128 − 1") },
+  { tenant: "other", group: "run", id: "none", bytes: text("another tenant's") },
+];
+
+/** Ids that were stored once and deleted. */
+export const goldenDeleted = [
+  { tenant: "acme", group: "run", id: "deleted" },
+  { tenant: "acme", group: "cleared", id: "before" },
+  { tenant: "other", group: "gone", id: "gone" },
+] as const;
+
+/** Writes the golden store with today's code: always the same bytes. @returns its files by their path in it. */
+export async function writeGoldenStore(): Promise<Map<string, Uint8Array>> {
+  const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+  const machine = simulatedMachine(fs, 1);
+  const store = await openDisk({ directory: goldenDirectory, segmentBytesMax: 16_384 }, machine);
+  await fill(store);
+  await store.close();
+  const kept = fs.files().filter((file) => !file.includes("/LOCK"));
+  return new Map(kept.map((file) => [file.slice(goldenDirectory.length + 1), fs.readFile(file)]));
+}
+
+async function fill(store: DiskStore): Promise<void> {
+  const put = ({ bytes, contentType, attributes, ...key }: GoldenPayload) =>
+    store.append(key, bytes, { contentType, attributes });
+  const key = { tenant: "acme", group: "run" };
+  const alone = goldenPayloads.filter(({ id, group }) => group === "run" && id !== "asked twice");
+
+  await store.append({ tenant: "other", group: "gone", id: "gone" }, prose(200, 9));
+  await store.append({ ...key, group: "cleared", id: "before" }, prose(2000, 8));
+  for (const payload of alone) await put(payload.id === "overwritten" ? { ...payload, bytes: noise(900, 7) } : payload);
+  await store.append({ ...key, id: "deleted" }, prose(2000, 5));
+  await store.append({ ...key, id: "overwritten" }, text("the second one"));
+  for (let i = 0; i < 2; i++)
+    await store.append({ ...key, id: "asked twice" }, text("once"), { idempotencyKey: "request 1" });
+  const { group } = goldenPayloads.find(({ id }) => id === "29") ?? { group: "" };
+  await store.appendMany(
+    { tenant: "acme", group },
+    goldenPayloads.filter((payload) => payload.group === group),
+  );
+  await store.deleteGroup({ ...key, group: "cleared" });
+  await store.deleteGroup({ tenant: "other", group: "gone" });
+  for (const payload of goldenPayloads.slice(-4, -2)) await put(payload);
+  await store.append({ tenant: "acme", id: 2n ** 128n - 1n }, text("2^128 − 1"));
+  await store.delete({ ...key, id: "deleted" });
+}
