@@ -25,7 +25,10 @@ export const errorCodes: Readonly<Record<ErrorCode, { readonly retryable: boolea
   KEY_REUSED: { retryable: false, action: "send another request with another idempotency key" },
   TOO_LARGE: { retryable: false, action: "send less at once" },
   GONE: { retryable: false, action: "look the payload up by its key" },
-  CORRUPT: { retryable: false, action: "run `paylode verify`, then restore the segment it names" },
+  CORRUPT: {
+    retryable: false,
+    action: "run `paylode verify`, restore the segment it names, then run `paylode rebuild`",
+  },
   UNSUPPORTED_VERSION: { retryable: false, action: "open it with the release that wrote it, or a newer one" },
   UNAVAILABLE: { retryable: true, action: "retry later; the outcome of a write is unknown until it is read back" },
   LOCKED: { retryable: true, action: "use the process that holds the store, or stop it" },

@@ -17,7 +17,7 @@ export const limits = {
   blockRawBytesMax: 4_194_304,
   /** Raw bytes gathered before a block shared by a batch is closed. 64 KiB halve the bytes of lone payloads and still read in tens of µs. */
   sharedBlockBytes: 65_536,
-  /** Encoded page of one commit, 16 MiB: 10,000 ids of 512 bytes with attributes. */
+  /** Encoded page of one commit, 16 MiB: 10,000 ids of 512 bytes, or fewer with attributes. */
   pageBytesMax: 16_777_216,
   /** All attributes of one payload, encoded, in bytes. They are for filtering; bodies belong in the payload. */
   attributesBytesMax: 4096,

@@ -41,6 +41,7 @@ import type { GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
+import { incompleteError } from "./segment/incomplete.ts";
 import type { SegmentDamage } from "./segment/scan.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
@@ -515,15 +516,7 @@ function refuseIncomplete(
   key: { readonly tenant: string; readonly group: string; readonly id?: string },
   damage: SegmentDamage | undefined,
 ): void {
-  if (!damage) return;
-  const { segment, start, end, reason } = damage;
-  throw new PayloadStoreError(
-    "CORRUPT",
-    `${describe(key)}: pages may be lost in segment ${key.tenant}/${segment}, bytes ${start}–${end}: ${reason}`,
-    {
-      details: { tenant: key.tenant, segment, start, end },
-    },
-  );
+  if (damage) throw incompleteError(describe(key), key.tenant, damage);
 }
 
 function describe(key: { readonly group: string; readonly id?: string }): string {

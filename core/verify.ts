@@ -73,8 +73,8 @@ export async function verifyStore(
     const known = indexed.get(`${tenant}/${segment}`) ?? new Set<number>();
     indexed.delete(`${tenant}/${segment}`);
     for (const { start, reason } of scan.damage) faults.push({ kind: "damaged", tenant, segment, start, reason });
-    const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
-    for (const frame of settled) {
+    const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
+    for (const frame of scan.frames.filter(({ offset }) => offset < end)) {
       total.frames += 1;
       const fault = (kind: FaultKind, reason: string) =>
         faults.push({ kind, tenant, segment, start: frame.offset, reason });

@@ -160,6 +160,8 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     const rebuild = async (): Promise<Rebuild> => {
       const fresh = make();
       const pages = await replayAll(segments, fresh);
+      // The old index may be saving itself; both write the same temporary file.
+      await current.checkpoint().catch(() => {});
       await fresh.checkpoint();
       current.replace(fresh);
       return { pages, damage: fresh.damage() };
@@ -198,6 +200,10 @@ function checkOptions(options: DiskOptions): void {
   const { durability = "safe", index = "memory" } = options;
   if (!Object.hasOwn(syncWithinMs, durability)) throw invalid("durability", `"safe", "balanced" or "fast"`, durability);
   if (index !== "memory") throw invalid("index", `"memory"`, index);
+  const { segmentBytesMax = limits.segmentBytesMax } = options;
+  if (!Number.isSafeInteger(segmentBytesMax) || segmentBytesMax < 1 || segmentBytesMax > limits.segmentBytesMax) {
+    throw invalid("segmentBytesMax", `1–${limits.segmentBytesMax} bytes`, segmentBytesMax);
+  }
   if (typeof options.directory !== "string" || options.directory === "") {
     throw new PayloadStoreError("INVALID", "directory must name a folder", { details: { field: "directory" } });
   }

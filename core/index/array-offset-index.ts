@@ -1,4 +1,5 @@
 import { isPayloadStoreError } from "../errors.ts";
+import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
 import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
 import type { CommitOutcome, GroupSummary, OffsetIndex, PageRecord, Records, Totals } from "../ports/offset-index.ts";
@@ -64,7 +65,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
    * sequences is kept as damage, since pages are lost in it.
    */
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
-    const last = await this.lastSequence(record.tenant, record.group);
+    const last = this.#newestOf(record.tenant, record.group).sequence;
     if (record.sequence <= last) {
       // Of two frames of one page the one in the newer segment counts: a recovery appended it again, because the older
       // one may be in memory only.
@@ -106,9 +107,9 @@ export class ArrayOffsetIndex implements OffsetIndex {
   }
 
   async lastSequence(tenant: string, group: string): Promise<number> {
-    const at = this.#findGroup(tenant, group);
-    const committed = at < 0 ? 0 : this.pages.sequence(this.groupTable.value(at, newestPage) - 1);
-    return Math.max(committed, this.damageNotes.lastSequence(tenant, group));
+    const { sequence, page } = this.#newestOf(tenant, group);
+    if (!this.damageNotes.concern(tenant)) return sequence;
+    return this.damageNotes.lastSequence(tenant, group, sequence, page < 0 ? undefined : this.#place(page));
   }
 
   async records(tenant: string, group: string, id?: string): Promise<Records> {
@@ -170,6 +171,8 @@ export class ArrayOffsetIndex implements OffsetIndex {
       if (payloads > 0) yield { group, payloads };
     }
     if (failure) throw failure;
+    const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
+    if (lost) throw incompleteError(`the groups of tenant ${tenant}`, tenant, lost);
   }
 
   async *all(): AsyncGenerator<PageRecord> {
@@ -186,7 +189,17 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return this.damageNotes.all();
   }
 
+  /** Damage to a group of which nothing else is left, so that it is not among {@link groups}. */
+  #groupWithoutPages(tenant: string): SegmentDamage | undefined {
+    const gone = this.damageNotes.groups(tenant).find((group) => {
+      const at = this.#findGroup(tenant, group);
+      return at < 0 || this.groupTable.value(at, livePayloads) === 0;
+    });
+    return gone === undefined ? undefined : this.damageNotes.about(tenant, gone, 0, undefined);
+  }
+
   noteDamage(damage: SegmentDamage): void {
+    if (damage.frames !== 0) this.tenantTotals.inexact(damage.tenant);
     if (this.damageNotes.add(damage)) this.changes += 1;
   }
 
@@ -284,6 +297,13 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return page >= 0 && this.pages.sequence(page) === sequence ? page : -1;
   }
 
+  /** The group's newest page that the index has; page −1, sequence 0 if it has none. */
+  #newestOf(tenant: string, group: string): { readonly page: number; readonly sequence: number } {
+    const at = this.#findGroup(tenant, group);
+    const page = at < 0 ? -1 : this.groupTable.value(at, newestPage) - 1;
+    return { page, sequence: page < 0 ? 0 : this.pages.sequence(page) };
+  }
+
   #findGroup(tenant: string, group: string): number {
     this.#hasher.group(tenant, group, this.#group);
     return this.groupTable.find(this.#group);
@@ -362,7 +382,7 @@ interface Dead {
   unreadable: boolean;
 }
 
-export function samePlace(a: FramePlace, b: FramePlace): boolean {
+function samePlace(a: FramePlace, b: FramePlace): boolean {
   return a.segment === b.segment && a.offset === b.offset;
 }
 

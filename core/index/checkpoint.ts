@@ -12,7 +12,7 @@ import type { IndexedSegment } from "./segment-table.ts";
  *   0  magic           8   "PAYLIDX\n"
  *   8  version         4   0
  *  12  summary length  4
- *  16  crc             4   CRC-32 over bytes 0–15, the summary and the arrays, from the CRC-32 of the store's secret
+ *  16  crc             4   CRC-32 over bytes 0–15, 20–23, the summary and the arrays, from the CRC-32 of the store's secret
  *  20  reserved        4
  *  24  summary             JSON, UTF-8, padded with spaces to a multiple of 8
  *      arrays              the columns and tables, each little-endian, one after the other

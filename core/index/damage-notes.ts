@@ -1,5 +1,6 @@
 import { utf8 } from "../bytes.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
+import { frameHeaderBytes } from "../segment/frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 
 /**
@@ -44,13 +45,36 @@ export class DamageNotes {
     });
   }
 
-  /** The highest sequence of the group that is known to be lost: it is not given out again. */
-  lastSequence(tenant: string, group: string): number {
-    let last = 0;
+  /**
+   * The highest sequence that the group may have had: those of lost pages are not given out again, so that a segment which is
+   * restored finds them free.
+   *
+   * @param committed  the group's newest page, with its place; 0 if there is none
+   */
+  lastSequence(tenant: string, group: string, committed: number, place: FramePlace | undefined): number {
+    let last = committed;
     for (const note of this.#byTenant.get(tenant) ?? []) {
-      if (note.group === group && note.sequence !== undefined && note.sequence > last) last = note.sequence;
+      if (note.frames === 0) continue;
+      if (note.group !== undefined) {
+        if (note.group === group) last = Math.max(last, note.sequence ?? 0);
+        continue;
+      }
+      if (note.groupCrc !== undefined && note.groupCrc !== this.#crc32(utf8(group))) continue;
+      if (!place || !liesBehind(place, note))
+        last += note.frames ?? Math.ceil((note.end - note.start) / frameHeaderBytes);
     }
     return last;
+  }
+
+  /** Damage that may have taken a group's every page, so that nothing else names the group. */
+  nameless(tenant: string): SegmentDamage | undefined {
+    return this.#byTenant.get(tenant)?.find((note) => note.frames !== 0 && note.group === undefined);
+  }
+
+  /** Groups that are known to have lost pages. */
+  groups(tenant: string): readonly string[] {
+    const notes = this.#byTenant.get(tenant) ?? [];
+    return notes.flatMap(({ group, frames }) => (group !== undefined && frames !== 0 ? [group] : []));
   }
 }
 

@@ -2,6 +2,8 @@
 export interface Coverage {
   readonly bytes: number;
   readonly frames: number;
+  /** Whether the segment has its footer: then it does not grow any more. */
+  readonly sealed: boolean;
 }
 
 export interface IndexedSegment {
@@ -58,7 +60,7 @@ export class SegmentTable {
     const known = this.#ordinals.get(path);
     if (known !== undefined) return known;
     this.#ordinals.set(path, this.#segments.length);
-    this.#segments.push({ tenant, name, frames: 0, covered: { bytes: 0, frames: 0 } });
+    this.#segments.push({ tenant, name, frames: 0, covered: { bytes: 0, frames: 0, sealed: false } });
     return this.#segments.length - 1;
   }
 }

@@ -50,7 +50,7 @@ export interface GroupSummary {
 export interface OffsetIndex {
   /**
    * Makes a page current, if its sequence is the group's next. A page that is already there under its sequence, by its
-   * commit id and place, is committed once. The segments must already hold it durably.
+   * place, is committed once. The segments must already hold it durably.
    *
    * @param page  the decoded page at `record.place`
    * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown

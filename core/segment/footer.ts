@@ -43,6 +43,10 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/**
+ * What a segment has, and all of it: a segment with damage is never sealed, because a footer lists what is whole, and would
+ * hide that something was lost.
+ */
 export interface Footer {
   readonly frames: readonly FrameEntry[];
   readonly voids: readonly ByteRange[];

@@ -28,7 +28,7 @@ export const syncMarkerBytes = 8;
 export interface SegmentHeader {
   readonly tenant: string;
   readonly segment: string;
-  /** Random and never shown to a tenant, so no payload can pretend to be a frame. */
+  /** Random and never shown to a tenant, so that no payload can pretend to be a frame while the header is whole. */
   readonly marker: Uint8Array;
   readonly createdMs: number;
 }

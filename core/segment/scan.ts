@@ -78,7 +78,7 @@ export interface SegmentScan {
   readonly acknowledgedBytes: number;
   /** Whole frames, bodies checked, that lie beyond: acknowledged or not, nobody can tell. Always the last of `frames`. */
   readonly tailFrames: number;
-  /** Frames the segment has had so far, also lost ones, and the group of the last: what the next frame's header says. */
+  /** Frames up to the last mark, also lost ones, and the group of the last: what the next frame's header says. */
   readonly framesBefore: number;
   readonly groupCrcBefore: number;
 }
@@ -239,12 +239,14 @@ async function readFrames(
   let durableBytes = offset;
   let acknowledgedBytes = offset;
   let number = start?.frames ?? 0;
+  let crc = 0;
+  let framesBefore = number;
   let groupCrcBefore = 0;
   let hole: { start: number; reason: string } | undefined;
 
-  const leaveHole = (end: number, next: number, crc: number) => {
+  const leaveHole = (end: number, next: number, lostCrc: number) => {
     if (hole)
-      broken.push({ range: { start: hole.start, end }, reason: hole.reason, before: number, next, groupCrc: crc });
+      broken.push({ range: { start: hole.start, end }, reason: hole.reason, before: number, next, groupCrc: lostCrc });
     hole = undefined;
   };
 
@@ -255,11 +257,13 @@ async function readFrames(
     if (mark) {
       leaveHole(offset, mark.frames, mark.groupCrcBefore);
       number = mark.frames;
-      groupCrcBefore = mark.groupCrcBefore;
+      crc = mark.groupCrcBefore;
       // A mark behind nothing but durable bytes lies in their last page, or is lost without being missed.
       durableBytes = mark.durableBytes === offset ? offset + markBytes : Math.max(durableBytes, mark.durableBytes);
       offset += markBytes;
       acknowledgedBytes = offset;
+      framesBefore = number;
+      groupCrcBefore = crc;
       continue;
     }
     if (ours && start8[syncMarkerBytes] === footerKind && !hole) break;
@@ -280,7 +284,7 @@ async function readFrames(
           frame: header.value,
         });
       number = header.value.number + 1;
-      groupCrcBefore = groupCrc(group, (bytes) => digest.crc32(bytes));
+      crc = groupCrc(group, (bytes) => digest.crc32(bytes));
       offset = end;
       continue;
     }
@@ -291,11 +295,12 @@ async function readFrames(
   }
 
   const torn = broken.find(({ range }) => range.end > durableBytes);
-  for (const { range, reason, before, next, groupCrc: crc, frame } of broken) {
-    if (range.end > durableBytes) continue;
-    if (frame) report(range, reason, { frames: 1, group: frame.group, sequence: frame.sequence });
-    else if (next - before === 1) report(range, reason, { frames: 1, groupCrc: crc });
-    else report(range, reason, { frames: next === before ? 0 : next > before ? next - before : undefined });
+  for (const { range, reason, before, next, groupCrc: lostCrc, frame } of broken) {
+    if (range.start >= durableBytes) continue;
+    if (range.end > durableBytes) report({ start: range.start, end: durableBytes }, reason, { frames: undefined });
+    else if (frame) report(range, reason, { frames: 1, group: frame.group, sequence: frame.sequence });
+    else if (next - before === 1) report(range, reason, { frames: 1, groupCrc: lostCrc });
+    else report(range, reason, { frames: next >= before ? next - before : undefined });
   }
 
   let tailEnd = Math.min(hole?.start ?? source.size, torn?.range.start ?? source.size);
@@ -309,7 +314,7 @@ async function readFrames(
     tailFrames += 1;
   }
   const kept = frames.filter((frame) => frame.offset < durableBytes || frame.offset < tailEnd);
-  return { frames: kept, voids: [], durableBytes, acknowledgedBytes, tailFrames, framesBefore: number, groupCrcBefore };
+  return { frames: kept, voids: [], durableBytes, acknowledgedBytes, tailFrames, framesBefore, groupCrcBefore };
 }
 
 /** Whether every block of a frame passes its checksum. */

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";
+import { DiskSegmentStore } from "../../core/adapters/disk/disk-segment-store.ts";
+import { Layout } from "../../core/adapters/disk/layout.ts";
+import { nodeDigest } from "../../core/adapters/node/digest.ts";
+import { SegmentNames } from "../../core/segment/name.ts";
 import { storeFolder } from "../support/crash-workload.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
@@ -37,6 +41,7 @@ async function writeTen(
 async function wrongAnswers(
   fs: PowerLossFileSystem,
   truth: Map<string, Uint8Array | undefined>,
+  groups = ["g0", "g1", "g2"],
 ): Promise<{ wrong: string[]; corrupt: number }> {
   const wrong: string[] = [];
   let corrupt = 0;
@@ -61,7 +66,7 @@ async function wrongAnswers(
       judge(error, name);
     }
   }
-  for (const group of ["g0", "g1", "g2"]) {
+  for (const group of groups) {
     try {
       const listed: string[] = [];
       for await (const payload of store.list({ tenant, group })) listed.push(`${group} ${payload.id}`);
@@ -103,6 +108,47 @@ function segmentFile(fs: PowerLossFileSystem): string {
   const [file, ...more] = fs.files().filter((name) => name.endsWith(".seg"));
   expect(more).toEqual([]);
   return file ?? "";
+}
+
+describe("damage in one frame", () => {
+  it("refuses answers about its own group only, with the index and without", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const { store, truth } = await writeTen(fs);
+    await store.close();
+    const file = segmentFile(fs);
+    const bytes = fs.readFile(file);
+    const frames = await framesOf(fs);
+    expect(frames).toHaveLength(records);
+    for (const saved of [true, false]) {
+      if (!saved) fs.unlink(`${storeFolder}/index/checkpoint`);
+      for (const { group, offset, headBytes } of frames) {
+        for (let at = offset; at < offset + headBytes; at += 5) {
+          const damaged = fs.clone();
+          const flipped = bytes.slice();
+          flipped[at]! ^= 16;
+          damaged.writeFile(file, flipped);
+          const others = new Map([...truth].filter(([name]) => !name.startsWith(group)));
+          expect(await wrongAnswers(damaged, others, [])).toEqual({ wrong: [], corrupt: 0 });
+        }
+      }
+    }
+  });
+});
+
+async function framesOf(fs: PowerLossFileSystem) {
+  const layout = new Layout(storeFolder);
+  const machine = simulatedMachine(fs, 3);
+  const names = new SegmentNames(machine.clock, machine.random);
+  const segments = new DiskSegmentStore({
+    ...machine,
+    layout,
+    names,
+    digest: nodeDigest,
+    segmentBytesMax: 1,
+    syncWithinMs: 0,
+  });
+  const [summary] = await segments.segments();
+  return (await segments.scan(summary?.tenant ?? "", summary?.segment ?? "")).frames;
 }
 
 describe("a flipped bit is CORRUPT or harmless, never other bytes and never absence", () => {

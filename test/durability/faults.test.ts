@@ -112,6 +112,22 @@ describe("a failed fdatasync", () => {
     }
   });
 
+  it("refuses what waited behind it, and what other tenants write", async () => {
+    const disk = new PowerLossFileSystem({ random: seededRandom(1), syncTakes: "immediate", trace: true });
+    const store = await openDisk({ directory: storeFolder }, simulatedMachine(disk, 1));
+    for (const tenant of ["a", "b"]) await store.append({ tenant, id: "first" }, Uint8Array.of(1));
+    disk.failNextSync((path) => path.includes("/a/"));
+
+    const failing = store.append({ tenant: "a", id: "fails" }, Uint8Array.of(2));
+    while (!disk.trace.some((line) => line.includes("sync") && line.includes("/a/"))) await Promise.resolve();
+    const waiting = ["waits", "waits-too"].map((id) => store.append({ tenant: "a", id }, Uint8Array.of(3)));
+    const results = await Promise.allSettled([failing, ...waiting]);
+    const other = store.append({ tenant: "b", id: "elsewhere" }, Uint8Array.of(5));
+
+    for (const result of results) expect(result).toMatchObject({ status: "rejected", reason: { code: "UNAVAILABLE" } });
+    await expect(other).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  });
+
   it("is not tried again: every later write is refused until the store is reopened", async () => {
     const disk = new PowerLossFileSystem({ random: seededRandom(1) });
     const store = await openDisk({ directory: storeFolder }, simulatedMachine(disk, 1));

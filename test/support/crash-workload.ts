@@ -166,6 +166,9 @@ export async function findViolations(fs: FileSystem, expected: readonly Expected
     }
   }
   try {
+    const { faults } = await store.verify();
+    for (const { kind, segment, start, reason } of faults)
+      violations.push(`${kind}: ${segment} at ${start}: ${reason}`);
     for (const tenant of ["even", "odd"])
       await store.append({ tenant, group: "after", id: `id-${seed % 6}` }, Uint8Array.of(seed));
     await store.close();

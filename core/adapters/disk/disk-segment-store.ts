@@ -1,4 +1,5 @@
 import { PayloadStoreError } from "../../errors.ts";
+import type { Coverage } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { FrameDraft, FramePlace, SegmentStore, SegmentSummary } from "../../ports/segment-store.ts";
@@ -24,7 +25,7 @@ export class DiskSegmentStore implements SegmentStore {
   readonly #writers = new Map<string, SegmentWriter>();
   /** Open for reading, least recently used first. */
   readonly #files = new Map<string, OpenFile>();
-  readonly #sealed = new Map<string, { readonly bytes: number; readonly frames: number }>();
+  readonly #sealed = new Map<string, Coverage>();
   #failure: PayloadStoreError | undefined;
   #closed = false;
 
@@ -36,7 +37,7 @@ export class DiskSegmentStore implements SegmentStore {
       ...options,
       fail: (error) => void (this.#failure ??= error),
       failure: () => this.#failure,
-      sealed: (tenant, segment, durable) => void this.#sealed.set(`${tenant}/${segment}`, durable),
+      sealed: (tenant, segment, durable) => void this.#sealed.set(`${tenant}/${segment}`, { ...durable, sealed: true }),
     };
   }
 
@@ -109,9 +110,10 @@ export class DiskSegmentStore implements SegmentStore {
   }
 
   /** How far a segment that this process wrote is durable, and how many frames that are. */
-  durable(tenant: string, segment: string): { readonly bytes: number; readonly frames: number } | undefined {
+  durable(tenant: string, segment: string): Coverage | undefined {
     const growing = this.#writers.get(tenant)?.growing;
-    return growing?.segment === segment ? growing : this.#sealed.get(`${tenant}/${segment}`);
+    if (growing?.segment !== segment) return this.#sealed.get(`${tenant}/${segment}`);
+    return { bytes: growing.bytes, frames: growing.frames, sealed: false };
   }
 
   /** Goes on writing where an earlier process ended in good order. */

@@ -125,6 +125,6 @@ export class FollowingOffsetIndex implements OffsetIndex {
     const acknowledged = scan.frames.filter(({ offset }) => offset < end);
     if (scan.marker !== undefined) await takeIn(this.#inner, scan, acknowledged);
     if (end > (covered?.bytes ?? 0))
-      this.#inner.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore });
+      this.#inner.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
   }
 }

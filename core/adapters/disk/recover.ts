@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { samePlace, type ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
 import { invariant } from "../../invariant.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { SegmentSummary } from "../../ports/segment-store.ts";
@@ -13,12 +13,12 @@ import type { DiskSegmentStore } from "./disk-segment-store.ts";
 import type { FileSystem } from "./file-system.ts";
 import { ensureDirectory, writeAll } from "./files.ts";
 import type { Layout } from "./layout.ts";
-import { writeFooter, type GrowingSegment } from "./segment-writer.ts";
+import { hidesDamage, writeFooter, type GrowingSegment } from "./segment-writer.ts";
 import { takeIn, takeInFrame } from "./take-in.ts";
 
 /** What opening a store found and did. */
 export interface Recovery {
-  /** Where the index came from: `loaded`, `none` (a new store, or a rebuild), or `damaged`, then it was set aside. */
+  /** Where the index came from: `loaded`, `none` (a new store, or a rebuild), or `damaged`: then it was read anew, and the next one takes its place. */
   readonly checkpoint: "loaded" | "none" | "damaged";
   /** Segments that were read, because the index did not cover them. */
   readonly segmentsScanned: number;
@@ -28,7 +28,7 @@ export interface Recovery {
   readonly tailFramesKept: number;
   /** Bytes of torn tails: a crash cut them short, nobody was told that they were stored. They stay where they are, as voids. */
   readonly tornBytes: number;
-  /** Segments without one whole byte of content, moved to `quarantine/`. */
+  /** Segments that were being made when the machine stopped, without a mark or a whole frame, moved to `quarantine/`. */
   readonly quarantined: readonly string[];
   readonly damage: readonly SegmentDamage[];
 }
@@ -53,49 +53,47 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
   const { segments, index } = parts;
   const found = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] as string[] };
   for (const [tenant, summaries] of byTenant(await segments.segments())) {
-    const tails: SegmentScan[] = [];
+    const tails: string[] = [];
+    let last: { readonly segment: string; readonly growing: GrowingSegment | undefined } | undefined;
     for (const summary of summaries) {
-      const newest = summary === summaries.at(-1);
-      const covered = index.segments.covered(tenant, summary.segment);
-      if (covered?.bytes === summary.bytes) {
-        const growing = newest ? growingAtMark(parts, summary) : undefined;
-        if (growing) segments.resume(tenant, growing);
-        continue;
+      const { segment, bytes } = summary;
+      const covered = index.segments.covered(tenant, segment);
+      if (covered?.bytes === bytes) {
+        const growing = covered.sealed ? undefined : growingAtMark(parts, summary);
+        last = { segment, growing };
+        // A segment that should grow on, and whose last mark is lost, is read like one that is not covered.
+        if (covered.sealed || growing) continue;
       }
       const start =
-        covered && covered.bytes > 0 && covered.bytes < summary.bytes
+        covered && covered.bytes > 0 && covered.bytes < bytes
           ? { offset: covered.bytes, frames: covered.frames }
           : undefined;
-      const scan = await segments.scan(tenant, summary.segment, start);
+      const scan = await segments.scan(tenant, segment, start);
       found.segmentsScanned += 1;
-      if (newest && !scan.sealed && scan.marker === undefined) {
-        // Not one mark in it: it was being made when the machine stopped.
+      const empty =
+        scan.marker === undefined || (scan.acknowledgedBytes <= segmentHeaderBytes && scan.tailFrames === 0);
+      if (summary === summaries.at(-1) && empty && !scan.sealed) {
+        // Not one mark in it, nor a whole frame: it was being made when the machine stopped.
         await quarantine(parts, summary);
-        found.quarantined.push(`${tenant}/${summary.segment}`);
+        found.quarantined.push(`${tenant}/${segment}`);
         continue;
       }
+      const { sealed, marker, size, durableBytes, framesBefore, groupCrcBefore } = scan;
       const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
       found.framesReplayed += await takeIn(index, scan, settled);
-      index.segments.cover(tenant, summary.segment, {
-        bytes: scan.sealed ? scan.size : scan.durableBytes,
-        frames: scan.framesBefore,
-      });
-      if (scan.sealed || scan.marker === undefined) continue;
-      if (scan.durableBytes < scan.size) tails.push(scan);
-      else if (newest && scan.damage.every(({ start: at }) => at > 0)) {
-        const { segment, marker, size, framesBefore, groupCrcBefore } = scan;
-        segments.resume(tenant, {
-          segment,
-          marker,
-          bytes: size,
-          frames: framesBefore,
-          groupCrcBefore,
-          durableBytes: size,
-        });
-      }
+      if (sealed || durableBytes === size)
+        index.segments.cover(tenant, segment, { bytes: size, frames: framesBefore, sealed });
+      const clean =
+        !sealed && marker !== undefined && durableBytes === size && scan.damage.every(({ start: at }) => at > 0);
+      const growing = clean
+        ? { segment, marker, bytes: size, frames: framesBefore, groupCrcBefore, durableBytes }
+        : undefined;
+      last = { segment, growing };
+      if (!sealed && marker !== undefined && durableBytes < size) tails.push(segment);
     }
-    for (const scan of tails) {
-      const kept = await keepTail(parts, scan);
+    if (last?.growing) segments.resume(tenant, last.growing);
+    for (const segment of tails) {
+      const kept = await keepTail(parts, tenant, segment);
       found.tailFramesKept += kept.frames;
       found.tornBytes += kept.tornBytes;
     }
@@ -117,14 +115,16 @@ export async function replayAll(segments: DiskSegmentStore, index: ArrayOffsetIn
       scan,
       scan.frames.filter(({ offset }) => offset < end),
     );
-    if (scan.marker) index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore });
+    if (scan.marker)
+      index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
   }
   return pages;
 }
 
-async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: number; tornBytes: number }> {
+async function keepTail(parts: Parts, tenant: string, segment: string): Promise<{ frames: number; tornBytes: number }> {
   const { fs, layout, segments, index, digest } = parts;
-  const { tenant, segment } = scan;
+  // One whole scan says which frames are appended again and which the footer lists: none is in both, none in neither.
+  const scan = await segments.scan(tenant, segment);
   // Without a mark not even the header is known to be durable; a newer segment must not leave this one unreadable.
   if (scan.durableBytes <= segmentHeaderBytes) await writeHeaderAnew(parts, scan);
   const tail = scan.tailFrames === 0 ? [] : scan.frames.slice(-scan.tailFrames);
@@ -132,28 +132,29 @@ async function keepTail(parts: Parts, scan: SegmentScan): Promise<{ frames: numb
   let frames = 0;
   for (const frame of tail) {
     end = frame.offset + frame.headBytes + frame.bodyBytes;
-    const { kind, group, sequence, timeMs, page, offset, headBytes } = frame;
+    const { kind, group, sequence, timeMs, page } = frame;
     const known = index.placeOf(tenant, group, sequence);
     // An earlier start had appended it again, and did not come to seal this segment.
-    if (known && !samePlace(known, { segment, offset, headBytes })) continue;
+    if (known && known.segment > segment) continue;
     const draft = { kind, group, sequence, timeMs, page, blocks: readBlocks(parts, scan, frame) };
     const place = await segments.append(tenant, draft);
     if (known) index.relocate({ tenant, group, sequence, place });
     else await takeInFrame(index, scan, frame, place);
     frames += 1;
   }
+  const tornBytes = scan.size - end;
+  if (hidesDamage(scan)) return { frames, tornBytes };
   segments.forget(tenant, segment);
   const file = fs.open(layout.segment(tenant, segment), "update");
   try {
-    const whole = await segments.scan(tenant, segment);
-    const bytes = await writeFooter(file, whole, [{ start: scan.durableBytes, end: scan.size }], digest);
-    index.segments.cover(tenant, segment, { bytes, frames: scan.framesBefore });
+    const bytes = await writeFooter(file, scan, [{ start: scan.durableBytes, end: scan.size }], digest);
+    index.segments.cover(tenant, segment, { bytes, frames: scan.framesBefore, sealed: true });
   } catch (error) {
     throw diskError(error, `sealing segment ${tenant}/${segment} failed`);
   } finally {
     file.close();
   }
-  return { frames, tornBytes: scan.size - end };
+  return { frames, tornBytes };
 }
 
 async function writeHeaderAnew({ fs, layout, segments }: Parts, { tenant, segment }: SegmentScan): Promise<void> {

@@ -141,7 +141,7 @@ export class SegmentWriter {
         if (batch.length === 0) continue;
         const places = await this.#commit(batch.map(({ frame }) => frame));
         for (const [i, { resolve }] of batch.entries()) resolve(places[i]!);
-        if ((this.#growing?.bytes ?? 0) >= this.#context.segmentBytesMax) await this.#seal();
+        if (this.#isFull()) await this.#seal();
       } catch (error) {
         const failure = diskError(
           error,
@@ -153,6 +153,11 @@ export class SegmentWriter {
       }
     }
     this.#running = undefined;
+  }
+
+  #isFull(): boolean {
+    const { bytes = 0, frames = 0 } = this.#growing ?? {};
+    return bytes >= this.#context.segmentBytesMax || frames + limits.groupCommitFramesMax > limits.segmentFramesMax;
   }
 
   #takeBatch(): Queued[] {
@@ -227,7 +232,10 @@ export class SegmentWriter {
     return { segment, marker, bytes: segmentHeaderBytes, frames: 0, groupCrcBefore: 0, durableBytes: 0 };
   }
 
-  /** Ends the segment with a footer. Durable before the next segment begins, so at most one is ever without. */
+  /**
+   * Ends the segment, with a footer unless it is damaged. Durable with all its marks before the next segment begins: only
+   * the newest segment has a tail.
+   */
   async #seal(): Promise<void> {
     if (this.#context.syncWithinMs > 0) await this.#catchUp();
     const growing = this.#growing;
@@ -241,8 +249,11 @@ export class SegmentWriter {
       read: (at: number, bytes: number) => readUpTo(file, at, bytes),
     };
     const scan = await scanSegment(source, digest);
-    const bytes = await writeFooter(file, scan, [], digest);
-    this.#context.sealed(this.#tenant, growing.segment, { bytes, frames: growing.frames });
+    if (hidesDamage(scan)) await file.sync("seal");
+    else {
+      const bytes = await writeFooter(file, scan, [], digest);
+      this.#context.sealed(this.#tenant, growing.segment, { bytes, frames: growing.frames });
+    }
     this.park();
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -252,6 +263,11 @@ export class SegmentWriter {
   #path(segment: string): string {
     return this.#context.layout.segment(this.#tenant, segment);
   }
+}
+
+/** Whether a footer would hide that a frame was lost. */
+export function hidesDamage(scan: SegmentScan): boolean {
+  return scan.marker === undefined || scan.damage.some(({ frames }) => frames !== 0);
 }
 
 /**
