@@ -7,6 +7,7 @@ import { PayloadStoreError } from "../core/errors.ts";
 import { createApp } from "./app.ts";
 import { httpLimits } from "./http-limits.ts";
 import { guarded } from "./local-guard.ts";
+import { HttpMetrics, metered } from "./local-metrics.ts";
 
 export interface LocalOptions {
   readonly directory: string;
@@ -44,7 +45,9 @@ export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
   }
   const { directory, payloadBytesMax } = options;
   const store = await openDisk(payloadBytesMax === undefined ? { directory } : { directory, payloadBytesMax });
-  const server = createServer(guarded(getRequestListener(createApp(store).fetch)));
+  const metrics = new HttpMetrics(store);
+  const listener = getRequestListener(createApp(store, { metrics }).fetch);
+  const server = createServer(metered(guarded(listener), metrics));
   try {
     const port = await listen(server, options.port, host);
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;

@@ -88,6 +88,8 @@ const lineSchema = v.object({
 
 type Line = v.InferOutput<typeof lineSchema>;
 
+export type LineMember = keyof typeof lineSchema.entries;
+
 const contentMembers = ["text", "payload", "json", "base64"] as const;
 const members: ReadonlySet<string> = new Set(Object.keys(lineSchema.entries));
 

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { isPayloadStoreError, type PayloadStoreError } from "../../core/errors.ts";
 import type { GroupKey } from "../../core/key.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
@@ -6,30 +7,58 @@ import { httpLimits } from "../http-limits.ts";
 import { readBatch } from "../ndjson-batch.ts";
 import type { PayloadLine } from "../ndjson-lines.ts";
 import { readBody } from "../request-body.ts";
-import { json, type Handle } from "./route.ts";
+import { idempotencyKey, locationSchema, nameSchema, naturalSchema, payloadLineSchema } from "../schemas.ts";
+import { json, type Route } from "./route.ts";
+
+const storedMembers = { group: nameSchema, id: nameSchema, location: locationSchema };
+
+const lineResultSchema = v.pipe(
+  v.object({
+    line: v.pipe(naturalSchema, v.description("counted from 1, blank lines included")),
+    group: nameSchema,
+    id: nameSchema,
+    status: v.pipe(v.number(), v.integer(), v.description("what the line alone would have been answered with")),
+    location: v.optional(locationSchema),
+    code: v.optional(v.pipe(v.string(), v.description("of the problem, when it was not stored"))),
+    detail: v.optional(v.string()),
+  }),
+  v.metadata({ ref: "LineResult" }),
+);
+
+type LineResult = v.InferOutput<typeof lineResultSchema>;
 
 /**
  * POST /v1/{tenant}/payloads: an NDJSON batch over many groups. It is checked whole, then committed group by group; each
  * group is one commit, to which an Idempotency-Key belongs. 200 when all were stored, else 207 with what became of each line.
  */
-export const appendBatches: Handle = async (context, { tenant }, store) => {
-  const body = await readBody(context.req.raw, httpLimits.batchBodyBytesMax);
-  const groups = await readBatch(body, "withGroup", store.payloadBytesMax);
-  const results = await commitGroups(store, tenant, groups, context.req.header("idempotency-key"));
-  const allStored = results.every(({ status }) => status === 200);
-  if (allStored) return json({ payloads: results.map(({ group, id, location }) => ({ group, id, location })) });
-  return json({ results }, 207);
+export const appendBatches: Route = {
+  description: {
+    operationId: "appendBatches",
+    summary: "Store a batch of payloads in many groups",
+    description: "Checked whole before anything is stored, then one commit for each group.",
+    headers: { "Idempotency-Key": idempotencyKey },
+    body: { kind: "ndjson", schema: payloadLineSchema },
+    answers: {
+      200: {
+        description: "All are stored and durable, in the order of the lines.",
+        content: [{ kind: "json", schema: v.object({ payloads: v.array(v.object(storedMembers)) }) }],
+      },
+      207: {
+        description: "Some groups failed: what became of each line.",
+        content: [{ kind: "json", schema: v.object({ results: v.array(lineResultSchema) }) }],
+      },
+    },
+    problems: ["TOO_LARGE"],
+  },
+  handle: async (context, { tenant }, store) => {
+    const body = await readBody(context.req.raw, httpLimits.batchBodyBytesMax);
+    const groups = await readBatch(body, "withGroup", store.payloadBytesMax);
+    const results = await commitGroups(store, tenant, groups, context.req.header("idempotency-key"));
+    const allStored = results.every(({ status }) => status === 200);
+    if (allStored) return json({ payloads: results.map(({ group, id, location }) => ({ group, id, location })) });
+    return json({ results }, 207);
+  },
 };
-
-interface LineResult {
-  readonly line: number;
-  readonly group: string;
-  readonly id: string;
-  readonly status: number;
-  readonly location?: unknown;
-  readonly code?: string;
-  readonly detail?: string;
-}
 
 /** @returns a result for each line, by line number */
 async function commitGroups(

@@ -1,8 +1,23 @@
+import * as v from "valibot";
 import { refusal } from "../http-errors.ts";
-import { json, type Handle } from "./route.ts";
+import { naturalSchema } from "../schemas.ts";
+import { json, type Route } from "./route.ts";
 
 /** DELETE …/groups/{group}: all of the group's payloads, and how many that were. 404 when there was none. */
-export const deleteGroup: Handle = async (_context, { tenant, group }, store) => {
-  const payloads = await store.deleteGroup({ tenant, group });
-  return payloads > 0 ? json({ payloads }) : refusal("NOT_FOUND", `no group ${JSON.stringify(group)}`);
+export const deleteGroup: Route = {
+  description: {
+    operationId: "deleteGroup",
+    summary: "Delete all payloads of a group",
+    answers: {
+      200: {
+        description: "They are deleted, durably; so many there were.",
+        content: [{ kind: "json", schema: v.object({ payloads: naturalSchema }) }],
+      },
+    },
+    problems: ["NOT_FOUND", "CONFLICT"],
+  },
+  handle: async (_context, { tenant, group }, store) => {
+    const payloads = await store.deleteGroup({ tenant, group });
+    return payloads > 0 ? json({ payloads }) : refusal("NOT_FOUND", `no group ${JSON.stringify(group)}`);
+  },
 };

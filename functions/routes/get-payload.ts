@@ -1,27 +1,69 @@
 import type { Context } from "hono";
+import * as v from "valibot";
 import type { ResolvedKey } from "../../core/key.ts";
 import type { Payload, PayloadHead } from "../../core/payload.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
 import { parseRange, resolveRange, type ByteRange } from "../byte-range.ts";
 import { listsEtag, quoted } from "../etag.ts";
 import { refusal } from "../http-errors.ts";
-import type { Handle } from "./route.ts";
+import { problemSchema } from "../schemas.ts";
+import type { Route } from "./route.ts";
+
+const version = {
+  ETag: "names the bytes: the same bytes have the same one for ever",
+  "Last-Modified": "when they were stored, by the writer's clock",
+};
+const shape = {
+  ...version,
+  "Accept-Ranges": "bytes",
+  "Content-Length": "bytes of this answer",
+  "Content-Type": "as it was stored, else application/octet-stream",
+};
 
 /** GET and HEAD …/payloads/{id}: the bytes as they were stored. If-None-Match → 304, Range → 206. */
-export const getPayload: Handle = async (context, key, store) => {
-  const isHead = context.req.method === "HEAD";
-  const known = context.req.header("if-none-match");
-  const range = isHead ? undefined : parseRange(context.req.header("range"));
-  if (!isHead && known === undefined && range === undefined) return whole(await store.read(key), key);
+export const getPayload: Route = {
+  description: {
+    operationId: "getPayload",
+    summary: "Read a payload",
+    headers: {
+      "If-None-Match": {
+        description: "etags that are known, or *: 304 when one of them is still it",
+        schema: v.string(),
+      },
+      Range: { description: "one range of bytes; anything else is answered with the whole", schema: v.string() },
+      "If-Range": { description: "an etag: the range only of that version, else the whole", schema: v.string() },
+    },
+    answers: {
+      200: { description: "The bytes.", headers: shape, content: [{ kind: "bytes" }] },
+      206: {
+        description: "A part of them.",
+        headers: { ...shape, "Content-Range": "which part" },
+        content: [{ kind: "bytes" }],
+      },
+      304: { description: "They are the ones that are known.", headers: version },
+      416: {
+        description: "INVALID: the range holds nothing.",
+        headers: { "Content-Range": "how many bytes there are" },
+        content: [{ kind: "problem", schema: problemSchema }],
+      },
+    },
+    problems: ["NOT_FOUND", "CORRUPT", "UNSUPPORTED_VERSION"],
+  },
+  handle: async (context, key, store) => {
+    const isHead = context.req.method === "HEAD";
+    const known = context.req.header("if-none-match");
+    const range = isHead ? undefined : parseRange(context.req.header("range"));
+    if (!isHead && known === undefined && range === undefined) return whole(await store.read(key), key);
 
-  const head = await store.head(key);
-  if (!head) return absent(key);
-  if (known !== undefined && listsEtag(known, head.etag)) {
-    return new Response(null, { status: 304, headers: validators(head) });
-  }
-  if (isHead) return new Response(null, { headers: headersOf(head, head.bytes) });
-  if (range === undefined || !rangeIsCurrent(context, head)) return whole(await store.read(key), key);
-  return part(store, key, head, range);
+    const head = await store.head(key);
+    if (!head) return absent(key);
+    if (known !== undefined && listsEtag(known, head.etag)) {
+      return new Response(null, { status: 304, headers: validators(head) });
+    }
+    if (isHead) return new Response(null, { headers: headersOf(head, head.bytes) });
+    if (range === undefined || !rangeIsCurrent(context, head)) return whole(await store.read(key), key);
+    return part(store, key, head, range);
+  },
 };
 
 /** Reads a part of the version that the range was measured on; when that was replaced meanwhile, the new one is given whole. */

@@ -1,19 +1,50 @@
 import type { Context } from "hono";
+import * as v from "valibot";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { CodecName } from "../../core/ports/codec.ts";
 import { readBody } from "../request-body.ts";
-import { json, type Handle } from "./route.ts";
+import { bytesSchema, idempotencyKey, locationSchema, nameSchema } from "../schemas.ts";
+import { json, type Route } from "./route.ts";
 
 /** PUT …/payloads/{id}: stores the body under the id. It answers after the commit is durable. Idempotency-Key: once only. */
-export const putPayload: Handle = async (context, { tenant, group, id }, store) => {
-  const ifAbsent = createsOnly(context);
-  const codec = codecOf(context.req.query("codec"));
-  const contentType = context.req.header("content-type");
-  const idempotencyKey = context.req.header("idempotency-key");
-  const bytes = await readBody(context.req.raw, store.payloadBytesMax);
-  const location = await store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent, idempotencyKey });
-  // 200 and not 201: the store does not look whether there was one before, which would cost a read.
-  return json({ id, group, bytes: bytes.length, location });
+export const putPayload: Route = {
+  description: {
+    operationId: "putPayload",
+    summary: "Store a payload",
+    description: "It answers after the commit is durable. A payload by this name is overwritten.",
+    query: { codec: { description: "by default the store chooses", schema: v.picklist(["none", "lz4", "zstd"]) } },
+    headers: {
+      "If-None-Match": { description: "stores only where there is nothing, else 412", schema: v.literal("*") },
+      "Idempotency-Key": idempotencyKey,
+    },
+    body: { kind: "bytes" },
+    answers: {
+      200: {
+        description: "It is stored and durable.",
+        content: [
+          {
+            kind: "json",
+            schema: v.object({ id: nameSchema, group: nameSchema, bytes: bytesSchema, location: locationSchema }),
+          },
+        ],
+      },
+    },
+    problems: ["EXISTS", "CONFLICT", "KEY_REUSED", "TOO_LARGE", "CORRUPT"],
+  },
+  handle: async (context, { tenant, group, id }, store) => {
+    const ifAbsent = createsOnly(context);
+    const codec = codecOf(context.req.query("codec"));
+    const contentType = context.req.header("content-type");
+    const bytes = await readBody(context.req.raw, store.payloadBytesMax);
+    const location = await store.append({ tenant, group, id }, bytes, {
+      contentType,
+      codec,
+      ifAbsent,
+      idempotencyKey: context.req.header("idempotency-key"),
+    });
+    // 200 and not 201: the store does not look whether there was one before, which would cost a read.
+    return json({ id, group, bytes: bytes.length, location });
+  },
 };
 
 /** A condition that is ignored is worse than one that is refused. */

@@ -1,9 +1,61 @@
 import type { Context } from "hono";
+import type { GenericSchema } from "valibot";
+import type { ErrorCode } from "../../core/errors.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
 import type { PathNames } from "../request-path.ts";
 
-/** Answers one method of one path. The names are decoded; `context.req.param` is not used, since it would decode again. */
-export type Handle = (context: Context, names: PathNames, store: PayloadStore) => Response | Promise<Response>;
+/** One method of one path: what it does, and what docs/openapi.json says of it. */
+export interface Route {
+  readonly description: RouteDescription;
+  readonly handle: Handle;
+}
+
+/** The names are decoded; `context.req.param` is not used, since it would decode again. */
+export type Handle = (
+  context: Context,
+  names: PathNames,
+  store: PayloadStore,
+  metrics: MetricsText | undefined,
+) => Response | Promise<Response>;
+
+/** Numbers for Prometheus. Only a server that lives long enough to be asked twice keeps any. */
+export interface MetricsText {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+/** The path's own names are not listed: they follow from the path. */
+export interface RouteDescription {
+  /** Names the operation in generated clients. */
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly query?: Readonly<Record<string, InputDescription>>;
+  readonly headers?: Readonly<Record<string, InputDescription>>;
+  readonly body?: ContentDescription;
+  /** Status → answer. */
+  readonly answers: Readonly<Record<number, AnswerDescription>>;
+  /** Codes it can answer with, besides those that every route has; their statuses follow from them. */
+  readonly problems: readonly ErrorCode[];
+}
+
+export interface InputDescription {
+  readonly description: string;
+  readonly schema: GenericSchema;
+}
+
+export interface AnswerDescription {
+  readonly description: string;
+  /** Name → what it says. They are always there. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly content?: readonly ContentDescription[];
+}
+
+export type ContentDescription =
+  | { readonly kind: "json" | "problem"; readonly schema: GenericSchema }
+  /** The schema is that of one line. */
+  | { readonly kind: "ndjson"; readonly schema: GenericSchema }
+  | { readonly kind: "bytes" | "text" };
 
 /** The answer to a request as JSON. */
 export function json(value: unknown, status = 200): Response {

@@ -1,0 +1,23 @@
+import * as v from "valibot";
+import { json, type Route } from "./route.ts";
+
+/** GET /openapi.json: docs/openapi.json, which `npm run openapi` makes from the routes. */
+export const getOpenapi: Route = {
+  description: {
+    operationId: "getOpenapi",
+    summary: "This document",
+    answers: {
+      200: {
+        description: "OpenAPI 3.1.",
+        content: [{ kind: "json", schema: v.looseObject({ openapi: v.string() }) }],
+      },
+    },
+    problems: [],
+  },
+  handle: async () => {
+    // Read when it is asked for, so that a server starts without it and the generator runs while it is broken. Bundlers take
+    // an import along; a path in the file system would be lost to them.
+    const { default: document } = await import("../../docs/openapi.json", { with: { type: "json" } });
+    return json(document);
+  },
+};
