@@ -381,8 +381,10 @@ export class PayloadStore {
       const request = idempotencyKey === undefined ? undefined : this.#request(idempotencyKey, await draft);
       before = request && (await this.#answered(tenant, group, request));
       if (before) return undefined;
+      // What is malformed, too large or comes too late is refused as such, also where the id is taken.
+      const drafted = await draft;
       await refuse?.();
-      return { ...(await draft), request };
+      return { ...drafted, request };
     });
     return committed ? locationsOf(committed) : (before ?? []);
   }

@@ -18,6 +18,9 @@ const newestPage = 0; // ordinal + 1
 const livePayloads = 1;
 const clearedThrough = 2; // pages up to this sequence are hidden
 
+/** A page's ordinal that stands for none. */
+const absent = -1;
+
 /** Value of an id's slot. */
 const decidingPage = 0; // ordinal + 1
 
@@ -333,9 +336,15 @@ export class ArrayOffsetIndex implements OffsetIndex {
   }
 
   #removeId(tenant: string, group: string, id: string): void {
-    if (this.collisions.delete(fullName(tenant, group, id))) return;
+    const name = fullName(tenant, group, id);
     const slot = this.#findId(tenant, group, id);
-    if (slot >= 0) this.idTable.remove(slot);
+    if (!this.collisions.has(name)) {
+      if (slot >= 0) this.idTable.remove(slot);
+      return;
+    }
+    // While the other id's slot stands, this one has to be known as absent.
+    if (slot >= 0) this.collisions.set(name, absent);
+    else this.collisions.delete(name);
   }
 
   #setRequest(tenant: string, group: string, key: string, page: number): void {
@@ -351,6 +360,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
       this.collisions.set(fullName(tenant, group, id), page);
       return;
     }
+    if (this.collisions.size > 0) this.collisions.delete(fullName(tenant, group, id));
     this.idTable.setValue(this.idTable.insert(this.#id), decidingPage, page + 1);
   }
 

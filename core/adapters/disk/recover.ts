@@ -79,12 +79,18 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
         continue;
       }
       const { sealed, marker, size, durableBytes, framesBefore, groupCrcBefore } = scan;
+      // A segment that lost its end does not grow on: the index names pages where new ones would come to lie.
+      const shrunk = covered !== undefined && covered.bytes > bytes;
       const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
       found.framesReplayed += await takeIn(index, scan, settled);
-      if (sealed || durableBytes === size)
+      if (!shrunk && (sealed || durableBytes === size))
         index.segments.cover(tenant, segment, { bytes: size, frames: framesBefore, sealed });
       const clean =
-        !sealed && marker !== undefined && durableBytes === size && scan.damage.every(({ start: at }) => at > 0);
+        !shrunk &&
+        !sealed &&
+        marker !== undefined &&
+        durableBytes === size &&
+        scan.damage.every(({ start: at }) => at > 0);
       const growing = clean
         ? { segment, marker, bytes: size, frames: framesBefore, groupCrcBefore, durableBytes }
         : undefined;

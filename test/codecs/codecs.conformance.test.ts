@@ -1,0 +1,4 @@
+import { nodeCodecs } from "../../core/entries/node-codecs.ts";
+import { codecSuite } from "../conformance/index.ts";
+
+for (const codec of Object.values(nodeCodecs)) await codecSuite({ name: codec.name, codec });
