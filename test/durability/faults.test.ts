@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import { openDisk } from "../../core/entries/disk.ts";
 import { CrashWorkload, contentsOf, findViolations, storeFolder } from "../support/crash-workload.ts";
 import { faultyFileSystem, type FaultPlan } from "../support/faulty-file-system.ts";
+import { platformError } from "../support/platform-error.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
@@ -82,6 +84,44 @@ async function crashedDisk() {
     const store = await openDisk({ directory: storeFolder }, simulatedMachine(crashed.clone(), 1));
     if (store.recovery.tailFramesKept > 0) return { disk: crashed, expected };
   }
+}
+
+describe("closing", () => {
+  it("rejects when the index could not be saved, and has lost nothing", async () => {
+    const disk = new PowerLossFileSystem({ random: seededRandom(1) });
+    let full = false;
+    const fs: FileSystem = {
+      ...delegate(disk),
+      open: (path, mode) => {
+        if (full && mode === "create") throw platformError("ENOSPC", "open", path);
+        return disk.open(path, mode);
+      },
+    };
+    const store = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 1));
+    await store.append({ tenant: "t", id: "a" }, Uint8Array.of(1));
+    full = true;
+
+    await expect(store.close()).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringContaining("the disk is full"),
+    });
+
+    const reopened = await openDisk({ directory: storeFolder }, simulatedMachine(disk, 2));
+    expect(await reopened.get({ tenant: "t", id: "a" })).toEqual(Uint8Array.of(1));
+  });
+});
+
+function delegate(fs: FileSystem): FileSystem {
+  return {
+    open: (path, mode) => fs.open(path, mode),
+    list: (path) => fs.list(path),
+    stat: (path) => fs.stat(path),
+    makeDirectory: (path) => fs.makeDirectory(path),
+    rename: (from, to) => fs.rename(from, to),
+    unlink: (path) => fs.unlink(path),
+    syncDirectory: (path, reason) => fs.syncDirectory(path, reason),
+    lock: (path) => fs.lock(path),
+  };
 }
 
 describe("a failed fdatasync", () => {
