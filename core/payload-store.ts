@@ -1,12 +1,9 @@
-import { encodeBlocks } from "./blocks.ts";
-import { bytesEqual, hex, utf8, utf8Length } from "./bytes.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
+import { draftPage, requestOf } from "./draft.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
-import { GroupView } from "./group-view.ts";
 import { invariant } from "./invariant.ts";
 import {
-  isWellFormed,
   resolveGroup,
   resolveKey,
   resolveName,
@@ -14,13 +11,11 @@ import {
   type GroupKey,
   type PayloadId,
   type PayloadKey,
-  type ResolvedKey,
   type TenantKey,
 } from "./key.ts";
 import { limits } from "./limits.ts";
-import { decodePlacedPage, etagBytes, findInPage, type PageEntry, type PageRequest } from "./page/page.ts";
+import { describeKey, Lookup } from "./lookup.ts";
 import { headOf } from "./payload-head.ts";
-import { checkPayloadInput } from "./payload-input.ts";
 import { PayloadReader } from "./payload-reader.ts";
 import type {
   AppendOptions,
@@ -39,10 +34,8 @@ import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
-import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+import type { SegmentStore } from "./ports/segment-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
-import { incompleteError } from "./segment/incomplete.ts";
-import type { SegmentDamage } from "./segment/scan.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
 /** What a store is made of. Entries (`core/entries/`) put these together. */
@@ -74,6 +67,7 @@ export interface PayloadStoreOptions {
 export class PayloadStore {
   readonly #ports: PayloadStorePorts;
   readonly #frames: FrameReader;
+  readonly #lookup: Lookup;
   readonly #lanes: CommitLanes;
   readonly #policy: CodecPolicy;
   readonly #readOnly: boolean;
@@ -84,6 +78,7 @@ export class PayloadStore {
   constructor(ports: PayloadStorePorts, options: PayloadStoreOptions = {}) {
     this.#ports = ports;
     this.#frames = new FrameReader(ports.segments, ports.digest);
+    this.#lookup = new Lookup(ports.index, this.#frames);
     this.#lanes = new CommitLanes(ports);
     this.#policy = codecPolicy(options.codecPolicy ?? "tiered");
     this.#readOnly = options.readOnly ?? false;
@@ -114,8 +109,8 @@ export class PayloadStore {
     const draft = this.#draft([{ ...input, id: resolved.id }], options);
     const { tenant, group } = resolved;
     const whenTaken = async () => {
-      if (!options.ifAbsent || !(await this.#find(resolved))) return;
-      throw new PayloadStoreError("EXISTS", `${describe(resolved)} has a payload already`, {
+      if (!options.ifAbsent || !(await this.#lookup.find(resolved))) return;
+      throw new PayloadStoreError("EXISTS", `${describeKey(resolved)} has a payload already`, {
         details: { ...resolved },
       });
     };
@@ -154,7 +149,7 @@ export class PayloadStore {
   ): Promise<Payload | undefined> {
     const resolved = resolveKey(key);
     return this.#lookedUpTwice(options, async () => {
-      const head = await this.#find(resolved);
+      const head = await this.#lookup.find(resolved);
       if (!head) return undefined;
       throwIfAborted(options.signal);
       return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range) };
@@ -164,7 +159,7 @@ export class PayloadStore {
   /** What is known of a payload, without reading a byte of it. Cost: one read. */
   async head(key: PayloadKey, options: CallOptions = {}): Promise<PayloadHead | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, () => this.#find(resolved));
+    return this.#lookedUpTwice(options, () => this.#lookup.find(resolved));
   }
 
   async has(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
@@ -199,7 +194,7 @@ export class PayloadStore {
       const payloads: (Uint8Array | undefined)[] = [];
       for (const id of names) {
         throwIfAborted(options.signal);
-        const head = await this.#find({ tenant, group, id });
+        const head = await this.#lookup.find({ tenant, group, id });
         payloads.push(head && (await reader.read(head.location)));
       }
       return payloads;
@@ -217,7 +212,7 @@ export class PayloadStore {
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
   ): AsyncGenerator<ListedPayload> {
     const { tenant, group } = resolveGroup(key);
-    const view = await this.#lookedUpTwice(options, () => this.#view(tenant, group));
+    const view = await this.#lookedUpTwice(options, () => this.#lookup.view(tenant, group));
     let left = options.limit ?? Infinity;
     for (const listed of view.payloads(options.after)) {
       if (left-- <= 0) return;
@@ -251,7 +246,7 @@ export class PayloadStore {
     const { tenant, group, id } = resolved;
     const committed = await this.#lanes.decide(tenant, group, async () => {
       // What is damaged cannot be told from what is there; it is hidden all the same.
-      const there = await this.#find(resolved).catch(whenCorrupt(true));
+      const there = await this.#lookup.find(resolved).catch(whenCorrupt(true));
       return there ? { deleted: [id], entries: [], blocks: [] } : undefined;
     });
     return committed !== undefined;
@@ -331,39 +326,15 @@ export class PayloadStore {
 
   async #draft(items: readonly (PayloadInput & { readonly id: string })[], options: CallOptions): Promise<PageDraft> {
     this.#enterWriting(options);
-    if (items.length < 1 || items.length > limits.commitPayloadsMax) {
-      throw new PayloadStoreError(
-        "INVALID",
-        `a commit holds 1–${limits.commitPayloadsMax} payloads; got ${items.length}`,
-      );
-    }
-    const ids = new Set<string>();
-    let bytes = 0;
-    for (const item of items) {
-      checkPayloadInput(item, this.payloadBytesMax);
-      if (ids.has(item.id))
-        throw new PayloadStoreError("INVALID", `id ${JSON.stringify(item.id)} occurs twice in one commit`, {
-          details: { id: item.id },
-        });
-      ids.add(item.id);
-      bytes += item.bytes.length;
-    }
-    if (bytes > limits.commitBytesMax) {
-      throw new PayloadStoreError(
-        "TOO_LARGE",
-        `the commit has ${bytes} bytes; at most ${limits.commitBytesMax}: split it`,
-      );
-    }
-    const entries = items.map((item): PageEntry => ({
-      id: item.id,
-      bytes: item.bytes.length,
-      etag: hex(this.#ports.digest.sha256(item.bytes).subarray(0, etagBytes)),
-      contentType: item.contentType,
-      attributes: item.attributes,
-    }));
-    const blocks = await encodeBlocks(items, this.#ports.codecs, this.#policy);
+    const { codecs, digest } = this.#ports;
+    const draft = await draftPage(items, {
+      codecs,
+      digest,
+      policy: this.#policy,
+      payloadBytesMax: this.payloadBytesMax,
+    });
     throwIfAborted(options.signal);
-    return { entries, blocks };
+    return draft;
   }
 
   /** Commits a draft, or finds that a request with its key was committed before. */
@@ -378,8 +349,9 @@ export class PayloadStore {
     draft.catch(() => {});
     let before: Location[] | undefined;
     const committed = await this.#lanes.decide(tenant, group, async () => {
-      const request = idempotencyKey === undefined ? undefined : this.#request(idempotencyKey, await draft);
-      before = request && (await this.#answered(tenant, group, request));
+      const request =
+        idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, await draft, this.#ports.digest);
+      before = request && (await this.#lookup.answered(tenant, group, request));
       if (before) return undefined;
       // What is malformed, too large or comes too late is refused as such, also where the id is taken.
       const drafted = await draft;
@@ -387,91 +359,6 @@ export class PayloadStore {
       return { ...drafted, request };
     });
     return committed ? locationsOf(committed) : (before ?? []);
-  }
-
-  #request(key: string, draft: PageDraft): PageRequest {
-    const bytes = utf8Length(key);
-    if (bytes < 1 || bytes > limits.idempotencyKeyBytesMax || !isWellFormed(key)) {
-      const message = `idempotencyKey must be 1–${limits.idempotencyKeyBytesMax} bytes of UTF-8`;
-      throw new PayloadStoreError("INVALID", message, { details: { field: "idempotencyKey" } });
-    }
-    // What was asked, not how it was stored: ids, the payloads by their hashes, types and attributes.
-    const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes }) => [
-      id,
-      etag,
-      length,
-      contentType ?? null,
-      attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
-    ]);
-    return { key, bodyHash: this.#ports.digest.sha256(utf8(JSON.stringify(asked))).slice(0, 16) };
-  }
-
-  /** @returns the answer that the request had, if it was committed before. */
-  async #answered(tenant: string, group: string, request: PageRequest): Promise<Location[] | undefined> {
-    const { records, incomplete } = await this.#ports.index.requests(tenant, group, request.key);
-    for (const { place } of records) {
-      const { header, page: bytes } = await this.#frames.head(tenant, place);
-      const read = decodePlacedPage(bytes);
-      if (!read.ok)
-        throw new PayloadStoreError(
-          "CORRUPT",
-          `segment ${tenant}/${place.segment}, frame at byte ${place.offset}: ${read.damage}`,
-        );
-      const { page, places } = read.value;
-      if (header.group !== group || page.request?.key !== request.key) continue;
-      if (bytesEqual(page.request.bodyHash, request.bodyHash))
-        return places.map((found) => headOf(group, header.timeMs, place, found).location);
-      const message = `idempotency key ${JSON.stringify(request.key)} was used for another request in group ${JSON.stringify(group)}`;
-      throw new PayloadStoreError("KEY_REUSED", message, { details: { idempotencyKey: request.key } });
-    }
-    refuseIncomplete({ tenant, group }, incomplete);
-    return undefined;
-  }
-
-  async #find(key: ResolvedKey): Promise<PayloadHead | undefined> {
-    const { tenant, group, id } = key;
-    const narrowed = await this.#ports.index.records(tenant, group, id);
-    const found = await this.#findIn(key, narrowed.records);
-    if (found.decided || narrowed.records.length === 0) {
-      refuseIncomplete(key, narrowed.incomplete);
-      return found.head;
-    }
-    // The page that was to decide names another id: two ids share their hash. The whole group tells.
-    const all = await this.#ports.index.records(tenant, group);
-    const walked = await this.#findIn(key, all.records);
-    refuseIncomplete(key, all.incomplete);
-    return walked.head;
-  }
-
-  async #findIn(
-    key: ResolvedKey,
-    records: readonly { readonly place: FramePlace }[],
-  ): Promise<{ decided: boolean; head?: PayloadHead }> {
-    for (const { place } of records) {
-      const { header, page } = await this.#frames.head(key.tenant, place);
-      if (header.group !== key.group) continue;
-      const answer = findInPage(page, key.id);
-      if (!answer.ok)
-        throw new PayloadStoreError(
-          "CORRUPT",
-          `segment ${key.tenant}/${place.segment}, frame at byte ${place.offset}: ${answer.damage}`,
-        );
-      if (answer.value.kind === "hidden") return { decided: true };
-      if (answer.value.kind === "payload")
-        return { decided: true, head: headOf(key.group, header.timeMs, place, answer.value.place) };
-    }
-    return { decided: false };
-  }
-
-  async #view(tenant: string, group: string): Promise<GroupView> {
-    const { records, incomplete } = await this.#ports.index.records(tenant, group);
-    const view = new GroupView(group);
-    for (const { sequence, place } of records.toReversed()) {
-      const { header, page } = await this.#frames.head(tenant, place);
-      if (header.group === group) view.add(sequence, header.timeMs, place, page);
-    }
-    refuseIncomplete({ tenant, group }, incomplete);
-    return view;
   }
 
   /** A segment that went away meanwhile was compacted: the index names its successor, once. */
@@ -512,18 +399,6 @@ export class PayloadStore {
 
 function locationsOf({ entries, timeMs, place }: Committed): Location[] {
   return entries.map((entry) => headOf("", timeMs, place, entry).location);
-}
-
-function refuseIncomplete(
-  key: { readonly tenant: string; readonly group: string; readonly id?: string },
-  damage: SegmentDamage | undefined,
-): void {
-  if (damage) throw incompleteError(describe(key), key.tenant, damage);
-}
-
-function describe(key: { readonly group: string; readonly id?: string }): string {
-  const group = `group ${JSON.stringify(key.group)}`;
-  return key.id === undefined ? group : `${group}, id ${JSON.stringify(key.id)}`;
 }
 
 function whenCorrupt<T>(instead: T): (error: unknown) => T {

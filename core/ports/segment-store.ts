@@ -1,22 +1,6 @@
 import type { PayloadStoreError } from "../errors.ts";
-import type { EncodedBlock } from "../segment/block.ts";
+import type { FrameDraft } from "../segment/frame.ts";
 import type { ScanStart, SegmentScan } from "../segment/scan.ts";
-
-/** A frame that has no place yet: what one commit of one group stores. */
-export interface FrameDraft {
-  readonly kind: FrameKind;
-  readonly group: string;
-  /** The page's number in its group, 1 … `limits.sequenceMax`. */
-  readonly sequence: number;
-  /** When the commit was made, milliseconds since 1970. For people, never for order. */
-  readonly timeMs: number;
-  /** The encoded page, at most `limits.pageBytesMax`. */
-  readonly page: Uint8Array;
-  readonly blocks: readonly EncodedBlock[];
-}
-
-/** `payloads` brings payloads (and may hide older ones), `tombstone` only hides. */
-export type FrameKind = "payloads" | "tombstone";
 
 /** Where a frame lies. Its blocks follow its head directly. */
 export interface FramePlace {

@@ -1,7 +1,7 @@
 import { getUint64, setUint64, utf8, bytesEqual, view } from "../bytes.ts";
 import { ByteReader, ByteWriter } from "../byte-stream.ts";
 import { limits } from "../limits.ts";
-import type { FrameKind } from "../ports/segment-store.ts";
+import type { FrameKind } from "./frame.ts";
 import type { SegmentBinding } from "./binding.ts";
 import { damaged, decoded, type Decoded } from "./decoded.ts";
 import { crcText, syncMarkerBytes } from "./header.ts";

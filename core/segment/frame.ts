@@ -1,8 +1,7 @@
 import { bytesEqual, getUint64, setUint64, utf8, utf8Text, view } from "../bytes.ts";
 import { limits } from "../limits.ts";
-import type { FrameDraft, FrameKind } from "../ports/segment-store.ts";
 import type { SegmentBinding } from "./binding.ts";
-import { blockHeaderBytes, encodeBlockHeader, storedBlockBytes } from "./block.ts";
+import { blockHeaderBytes, encodeBlockHeader, storedBlockBytes, type EncodedBlock } from "./block.ts";
 import { damaged, decoded, type Decoded } from "./decoded.ts";
 import { crcText, syncMarkerBytes } from "./header.ts";
 
@@ -40,6 +39,22 @@ export const markBytes = 32;
 
 const kindCodes = { payloads: 1, tombstone: 2 } as const satisfies Record<FrameKind, number>;
 export const markKind = 3 as const;
+
+/** A frame that has no place yet: what one commit of one group stores. */
+export interface FrameDraft {
+  readonly kind: FrameKind;
+  readonly group: string;
+  /** The page's number in its group, 1 … `limits.sequenceMax`. */
+  readonly sequence: number;
+  /** When the commit was made, milliseconds since 1970. For people, never for order. */
+  readonly timeMs: number;
+  /** The encoded page, at most `limits.pageBytesMax`. */
+  readonly page: Uint8Array;
+  readonly blocks: readonly EncodedBlock[];
+}
+
+/** `payloads` brings payloads (and may hide older ones), `tombstone` only hides. */
+export type FrameKind = "payloads" | "tombstone";
 
 /** What the header says, with the group. */
 export interface FrameHeader {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Digest } from "../../core/ports/digest.ts";
-import type { FrameDraft, FramePlace, SegmentStore } from "../../core/ports/segment-store.ts";
+import type { FramePlace, SegmentStore } from "../../core/ports/segment-store.ts";
+import type { FrameDraft } from "../../core/segment/frame.ts";
 import type { EncodedBlock } from "../../core/segment/block.ts";
 import { isSegmentName } from "../../core/segment/name.ts";
 import { FrameReader } from "../../core/segment/read-frame.ts";

@@ -1,0 +1,82 @@
+import { encodeBlocks } from "./blocks.ts";
+import { hex, utf8, utf8Length } from "./bytes.ts";
+import type { CodecPolicy } from "./codec-policy.ts";
+import type { PageDraft } from "./commit-lanes.ts";
+import { PayloadStoreError } from "./errors.ts";
+import { isWellFormed } from "./key.ts";
+import { limits } from "./limits.ts";
+import { etagBytes, type PageEntry, type PageRequest } from "./page/page.ts";
+import { checkPayloadInput } from "./payload-input.ts";
+import type { PayloadInput } from "./payload.ts";
+import type { Codecs } from "./ports/codec.ts";
+import type { Digest } from "./ports/digest.ts";
+
+/** What drafts of one store are made with. */
+export interface DraftTools {
+  readonly codecs: Codecs;
+  readonly policy: CodecPolicy;
+  readonly digest: Digest;
+  readonly payloadBytesMax: number;
+}
+
+/**
+ * Checks and encodes the payloads of one commit.
+ * @throws {PayloadStoreError} `INVALID`, `TOO_LARGE`; nothing is stored then
+ */
+export async function draftPage(
+  items: readonly (PayloadInput & { readonly id: string })[],
+  tools: DraftTools,
+): Promise<PageDraft> {
+  if (items.length < 1 || items.length > limits.commitPayloadsMax) {
+    throw new PayloadStoreError(
+      "INVALID",
+      `a commit holds 1–${limits.commitPayloadsMax} payloads; got ${items.length}`,
+    );
+  }
+  const ids = new Set<string>();
+  let bytes = 0;
+  for (const item of items) {
+    checkPayloadInput(item, tools.payloadBytesMax);
+    if (ids.has(item.id))
+      throw new PayloadStoreError("INVALID", `id ${JSON.stringify(item.id)} occurs twice in one commit`, {
+        details: { id: item.id },
+      });
+    ids.add(item.id);
+    bytes += item.bytes.length;
+  }
+  if (bytes > limits.commitBytesMax) {
+    throw new PayloadStoreError(
+      "TOO_LARGE",
+      `the commit has ${bytes} bytes; at most ${limits.commitBytesMax}: split it`,
+    );
+  }
+  const entries = items.map((item): PageEntry => ({
+    id: item.id,
+    bytes: item.bytes.length,
+    etag: hex(tools.digest.sha256(item.bytes).subarray(0, etagBytes)),
+    contentType: item.contentType,
+    attributes: item.attributes,
+  }));
+  const blocks = await encodeBlocks(items, tools.codecs, tools.policy);
+  return { entries, blocks };
+}
+
+/**
+ * An idempotent request by its key and what it asks: ids, the payloads by their hashes, types and attributes, not how they
+ * are stored.
+ */
+export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRequest {
+  const bytes = utf8Length(key);
+  if (bytes < 1 || bytes > limits.idempotencyKeyBytesMax || !isWellFormed(key)) {
+    const message = `idempotencyKey must be 1–${limits.idempotencyKeyBytesMax} bytes of UTF-8`;
+    throw new PayloadStoreError("INVALID", message, { details: { field: "idempotencyKey" } });
+  }
+  const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes }) => [
+    id,
+    etag,
+    length,
+    contentType ?? null,
+    attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
+  ]);
+  return { key, bodyHash: digest.sha256(utf8(JSON.stringify(asked))).slice(0, 16) };
+}
