@@ -73,6 +73,7 @@ export async function verifyStore(
     const known = indexed.get(`${tenant}/${segment}`) ?? new Set<number>();
     indexed.delete(`${tenant}/${segment}`);
     for (const { start, reason } of scan.damage) faults.push({ kind: "damaged", tenant, segment, start, reason });
+    if (scan.brokenFooter) faults.push({ kind: "damaged", tenant, segment, ...scan.brokenFooter });
     const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
     for (const frame of scan.frames.filter(({ offset }) => offset < end)) {
       total.frames += 1;

@@ -68,6 +68,8 @@ export interface SegmentScan {
   readonly size: number;
   readonly marker: Uint8Array | undefined;
   readonly sealed: boolean;
+  /** A footer that does not hold: damaged, or cut short when the machine stopped. The frames tell as much. */
+  readonly brokenFooter: { readonly start: number; readonly reason: string } | undefined;
   /** Frames whose head is whole, in order; below `durableBytes` their bodies were not looked at. */
   readonly frames: readonly ScannedFrame[];
   readonly damage: readonly SegmentDamage[];
@@ -114,14 +116,16 @@ export async function scanSegment(source: SegmentSource, digest: Digest, start?:
   const scanned = footer.ok
     ? await readListed(source, window, footer.value, binding, report, start)
     : await readFrames(source, window, marker, binding, digest, report, start);
+  const { footerAt, ...found } = scanned;
   return {
     tenant: source.tenant,
     segment: source.segment,
     size: source.size,
     marker,
     sealed: footer.ok,
+    brokenFooter: footer.ok || footerAt === undefined ? undefined : { start: footerAt, reason: footer.damage },
     damage,
-    ...scanned,
+    ...found,
   };
 }
 
@@ -133,7 +137,10 @@ type Report = (
 type Frames = Pick<
   SegmentScan,
   "frames" | "voids" | "durableBytes" | "acknowledgedBytes" | "tailFrames" | "framesBefore" | "groupCrcBefore"
->;
+> & {
+  /** Where a footer begins that does not hold, if one was met. */
+  readonly footerAt?: number | undefined;
+};
 
 /** The sync marker of a segment whose header is damaged: its first frame's, or any mark's. Each proves itself by its checksum. */
 async function salvageMarker(window: Window, size: number, binding: SegmentBinding): Promise<Uint8Array | undefined> {
@@ -166,6 +173,7 @@ function unreadable(source: SegmentSource, damage: SegmentDamage[]): SegmentScan
     size: source.size,
     marker: undefined,
     sealed: false,
+    brokenFooter: undefined,
     damage,
     ...nothing,
   };
@@ -242,6 +250,7 @@ async function readFrames(
   let crc = 0;
   let framesBefore = number;
   let groupCrcBefore = 0;
+  let footerAt: number | undefined;
   let hole: { start: number; reason: string } | undefined;
 
   const leaveHole = (end: number, next: number, lostCrc: number) => {
@@ -266,7 +275,10 @@ async function readFrames(
       groupCrcBefore = crc;
       continue;
     }
-    if (ours && start8[syncMarkerBytes] === footerKind && !hole) break;
+    if (ours && start8[syncMarkerBytes] === footerKind && !hole) {
+      footerAt = offset;
+      break;
+    }
     const header = ours ? await frameHeaderAt(window, offset, binding) : damaged(`no frame at byte ${offset}`);
     const end = header.ok ? offset + header.value.headBytes + header.value.bodyBytes : 0;
     if (header.ok && end <= source.size) {
@@ -314,7 +326,16 @@ async function readFrames(
     tailFrames += 1;
   }
   const kept = frames.filter((frame) => frame.offset < durableBytes || frame.offset < tailEnd);
-  return { frames: kept, voids: [], durableBytes, acknowledgedBytes, tailFrames, framesBefore, groupCrcBefore };
+  return {
+    frames: kept,
+    voids: [],
+    durableBytes,
+    acknowledgedBytes,
+    tailFrames,
+    framesBefore,
+    groupCrcBefore,
+    footerAt,
+  };
 }
 
 /** Whether every block of a frame passes its checksum. */

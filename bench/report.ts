@@ -1,0 +1,213 @@
+import type { BenchRecord, PeerRounds } from "./record.ts";
+import { median, spread, type Latency } from "./spread.ts";
+
+/** A record as Markdown: the same on the terminal and in docs/performance.md. Figures are medians of the rounds. */
+export function report(record: BenchRecord): string {
+  return [heading(record), peersTable(record), aloneTable(record), codecTable(record), httpTable(record), notes(record)]
+    .filter((part) => part !== "")
+    .join("\n\n")
+    .concat("\n");
+}
+
+function heading({ machine, work, rounds, date, version, seconds }: BenchRecord): string {
+  const commit = version.commit ? `, commit ${version.commit}${version.changed ? " with changes" : ""}` : "";
+  return [
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node.slice(1)}; ${date.slice(0, 10)}${commit}.`,
+    `${grouped(work.payloads)} payloads (${work.source}; median ${work.medianBytes} B, mean ${grouped(work.rawBytes / work.payloads)} B),`,
+    `${work.batchPayloads} a commit, each commit durable; ${rounds} interleaved rounds in ${grouped(seconds)} s. Medians, ± half the distance between the rounds.`,
+  ].join("\n");
+}
+
+interface Column {
+  readonly title: string;
+  readonly better: "more" | "less";
+  readonly of: (peer: PeerRounds) => readonly number[];
+  readonly digits?: number;
+}
+
+const perRead = (pick: (read: PeerRounds["read"][number]) => number) => (peer: PeerRounds) => peer.read.map(pick);
+
+const columns: readonly Column[] = [
+  { title: "written/s", better: "more", of: ({ write }) => write.map((round) => round.payloadsPerSecond) },
+  { title: "commit p99 ms", better: "less", of: ({ write }) => write.map((round) => round.commitMs.p99), digits: 1 },
+  { title: "disk / raw", better: "less", of: ({ write }) => write.map((round) => round.diskRatio), digits: 2 },
+  { title: "get p50 µs", better: "less", of: perRead(({ get }) => get.p50), digits: 1 },
+  { title: "p99", better: "less", of: perRead(({ get }) => get.p99), digits: 1 },
+  { title: "p99.9", better: "less", of: perRead(({ get }) => get.p999), digits: 1 },
+  { title: "has p50 µs, hit", better: "less", of: perRead(({ hit }) => hit.p50), digits: 1 },
+  { title: "miss", better: "less", of: perRead(({ miss }) => miss.p50), digits: 1 },
+  { title: "groups read, payloads/s", better: "more", of: perRead((read) => read.groupPayloadsPerSecond) },
+  { title: "open ms", better: "less", of: ({ open }) => open.map((round) => round.openMs), digits: 1 },
+  { title: "RSS MB", better: "less", of: ({ open }) => open.map((round) => round.rssBytes / 1e6), digits: 1 },
+  {
+    title: "heap B/payload",
+    better: "less",
+    of: ({ open }) => open.map((round) => round.heapBytesPerPayload),
+    digits: 1,
+  },
+];
+
+/** Peers and Paylode, and how far it is from the best of the others: above 1 it is better, whichever way a column runs. */
+function peersTable({ peers, work }: BenchRecord): string {
+  const rows = peers.map((peer) => {
+    const fewer = (peer.write[0]?.payloads ?? work.payloads) < work.payloads;
+    return [
+      fewer ? `${peer.name} (${grouped(peer.write[0]?.payloads ?? 0)} payloads)` : peer.name,
+      ...columns.map(({ of, digits }, i) => figure(of(peer), digits, i < 4)),
+    ];
+  });
+  const ours = peers.find(({ name }) => name === "paylode");
+  const rivals = peers.filter((peer) => peer !== ours && peer.write[0]?.payloads === work.payloads);
+  if (ours && rivals.length > 0) {
+    rows.push([
+      "**paylode against the best**",
+      ...columns.map(({ of, better }) => {
+        const best = Math[better === "more" ? "max" : "min"](...rivals.map((peer) => median(of(peer))));
+        const ratio = better === "more" ? median(of(ours)) / best : best / median(of(ours));
+        return best > 0 && ratio > 0 && Number.isFinite(ratio) ? `**${significant(ratio)}×**` : "–";
+      }),
+    ]);
+  }
+  return table(["", ...columns.map(({ title }) => title)], rows);
+}
+
+function aloneTable({ single, rebuild }: BenchRecord): string {
+  if (single.length === 0) return "";
+  const floor = median(single.map((round) => round.floorPerSecond));
+  const rows: [string, readonly number[], string][] = [
+    ["appends/s, one caller that waits", single.map((round) => round.serialPerSecond), "its fdatasyncs"],
+    ["appends/s, 64 callers, a group each", single.map((round) => round.callersPerSecond), "its fdatasyncs"],
+  ];
+  return table(
+    ["paylode alone", "", "against a bare write and fdatasync each"],
+    [
+      [
+        "a bare write and fdatasync, one after the other, per second",
+        figure(
+          single.map((round) => round.floorPerSecond),
+          0,
+          true,
+        ),
+        "",
+      ],
+      ...rows.map(([title, values]) => [title, figure(values, 0, true), `${significant(median(values) / floor)}×`]),
+      [
+        "index rebuilt, payloads/s",
+        figure(
+          rebuild.map((round) => round.payloadsPerSecond),
+          0,
+          true,
+        ),
+        "",
+      ],
+      [
+        "index rebuilt, commits/s",
+        figure(
+          rebuild.map((round) => round.pagesPerSecond),
+          0,
+          true,
+        ),
+        "",
+      ],
+    ],
+  );
+}
+
+function codecTable({ codecs }: BenchRecord): string {
+  if (codecs.every(({ rounds }) => rounds.length === 0)) return "";
+  return table(
+    ["paylode's codecs", "written/s", "disk / raw", "get p50 µs", "p99"],
+    codecs.map(({ choice, rounds }) => [
+      choice,
+      figure(
+        rounds.map((round) => round.payloadsPerSecond),
+        0,
+        true,
+      ),
+      figure(
+        rounds.map((round) => round.diskRatio),
+        2,
+      ),
+      figure(
+        rounds.map((round) => round.get.p50),
+        1,
+        true,
+      ),
+      figure(
+        rounds.map((round) => round.get.p99),
+        1,
+      ),
+    ]),
+  );
+}
+
+function httpTable({ http }: BenchRecord): string {
+  if (http.every(({ rounds }) => rounds.length === 0)) return "";
+  const rateOf = (name: string, verb: "put" | "get") =>
+    http.find(({ server }) => server === name)?.rounds.map((round) => round[verb].perSecond) ?? [];
+  const rows = http.map(({ server, rounds }) => [
+    server === "hello" ? "a hono server that says hello" : server,
+    ...(["put", "get"] as const).flatMap((verb) => [
+      figure(
+        rounds.map((round) => round[verb].perSecond),
+        0,
+        true,
+      ),
+      latencies(rounds.map((round) => round[verb].latency)),
+      figure(
+        rounds.map((round) => round[verb].serverMicros),
+        0,
+      ),
+    ]),
+  ]);
+  rows.push([
+    "**paylode against hello**",
+    ...(["put", "get"] as const).flatMap((verb) => [
+      `**${significant(median(rateOf("paylode", verb)) / median(rateOf("hello", verb)))}×**`,
+      "",
+      "",
+    ]),
+  ]);
+  return table(
+    ["HTTP, 64 connections", "PUT/s", "p50 / p99 ms", "server µs each", "GET/s", "p50 / p99 ms", "server µs each"],
+    rows,
+  );
+}
+
+function notes({ peers, missing }: BenchRecord): string {
+  const durable = Map.groupBy(peers, (peer) => peer.durable);
+  return [
+    "How each commit is made durable:",
+    "",
+    ...[...durable].map(([how, kinds]) => `- ${kinds.map(({ name }) => name).join(", ")}: ${how}`),
+    ...missing.map(({ name }) => `- ${name}: not measured, its package is not there`),
+  ].join("\n");
+}
+
+function latencies(rounds: readonly Latency[]): string {
+  const ms = (pick: (round: Latency) => number) => (median(rounds.map(pick)) / 1000).toFixed(1);
+  return `${ms((round) => round.p50)} / ${ms((round) => round.p99)}`;
+}
+
+function figure(values: readonly number[], digits = 0, withSpread = false): string {
+  if (values.length === 0) return "–";
+  const middle = digits === 0 ? grouped(median(values)) : median(values).toFixed(digits);
+  return withSpread && values.length > 1 ? `${middle} ±${Math.round(spread(values) * 50)} %` : middle;
+}
+
+function grouped(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+function significant(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(2);
+}
+
+/** A Markdown table whose columns are aligned, so that it reads well on a terminal too. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, 3, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(" | ")} |`;
+  const rule = `| ${widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}

@@ -1,0 +1,52 @@
+import { measureCodec, type CodecResult, type CodecTask } from "./measures/codec.ts";
+import { measureHttp, type HttpResult, type HttpTask } from "./measures/http.ts";
+import { measureOpen, type OpenResult, type OpenTask } from "./measures/open.ts";
+import { measureRead, type ReadResult, type ReadTask } from "./measures/read.ts";
+import { measureRebuild, type RebuildResult, type RebuildTask } from "./measures/rebuild.ts";
+import { measureSingle, type SingleResult, type SingleTask } from "./measures/single.ts";
+import { measureWrite, type WriteResult, type WriteTask } from "./measures/write.ts";
+
+export type Task = WriteTask | OpenTask | ReadTask | RebuildTask | SingleTask | CodecTask | HttpTask;
+
+export interface Results {
+  readonly write: WriteResult;
+  readonly open: OpenResult;
+  readonly read: ReadResult;
+  readonly rebuild: RebuildResult;
+  readonly single: SingleResult;
+  readonly codec: CodecResult;
+  readonly http: HttpResult;
+}
+
+/**
+ * One measure in a process of its own, so that none inherits another's heap or compiled code.
+ *
+ * It is also run by hand, under a profiler:
+ *     node --cpu-prof bench/worker.ts '{"measure":"write","peer":"paylode","directory":"bench/data/x","payloads":100000}'
+ */
+function measure(task: Task): Promise<Results[keyof Results]> {
+  switch (task.measure) {
+    case "write":
+      return measureWrite(task);
+    case "open":
+      return measureOpen(task);
+    case "read":
+      return measureRead(task);
+    case "rebuild":
+      return measureRebuild(task);
+    case "single":
+      return measureSingle(task);
+    case "codec":
+      return measureCodec(task);
+    case "http":
+      return measureHttp(task);
+  }
+}
+
+const result = await measure(JSON.parse(process.argv[2] ?? "") as Task);
+if (process.send) {
+  process.send(result);
+  process.disconnect();
+} else {
+  console.log(JSON.stringify(result, undefined, 2));
+}
