@@ -112,11 +112,12 @@ export async function scanSegment(source: SegmentSource, digest: Digest, start?:
     });
   if (!marker) return unreadable(source, damage);
 
-  const footer = await readFooter(source, marker, binding);
+  const { footer, offset: named } = await readFooter(source, marker, binding);
   const scanned = footer.ok
     ? await readListed(source, window, footer.value, binding, report, start)
     : await readFrames(source, window, marker, binding, digest, report, start);
-  const { footerAt, ...found } = scanned;
+  const { footerAt: met, ...found } = scanned;
+  const footerAt = named ?? met;
   return {
     tenant: source.tenant,
     segment: source.segment,
@@ -179,16 +180,17 @@ function unreadable(source: SegmentSource, damage: SegmentDamage[]): SegmentScan
   };
 }
 
+/** The footer, and where a trailer that holds says it begins. */
 async function readFooter(
   source: SegmentSource,
   marker: Uint8Array,
   binding: SegmentBinding,
-): Promise<Decoded<Footer>> {
-  if (source.size < segmentHeaderBytes + trailerBytes) return damaged("too short for a footer");
+): Promise<{ readonly footer: Decoded<Footer>; readonly offset?: number }> {
+  if (source.size < segmentHeaderBytes + trailerBytes) return { footer: damaged("too short for a footer") };
   const trailer = decodeTrailer(await source.read(source.size - trailerBytes, trailerBytes), source.size, binding);
-  if (!trailer.ok) return trailer;
+  if (!trailer.ok) return { footer: trailer };
   const { offset, bytes, crc } = trailer.value;
-  return decodeFooter(await source.read(offset, bytes), crc, offset, marker, binding);
+  return { footer: decodeFooter(await source.read(offset, bytes), crc, offset, marker, binding), offset };
 }
 
 /** The frames a footer lists. A frame that is damaged is attributed to its group and sequence. */
