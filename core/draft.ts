@@ -1,5 +1,5 @@
 import { encodeBlocks } from "./blocks.ts";
-import { hex, utf8, utf8Length } from "./bytes.ts";
+import { bytesOfHex, utf8, utf8Length } from "./bytes.ts";
 import type { CodecPolicy } from "./codec-policy.ts";
 import type { PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError } from "./errors.ts";
@@ -53,7 +53,7 @@ export async function draftPage(
   const entries = items.map((item): PageEntry => ({
     id: item.id,
     bytes: item.bytes.length,
-    etag: hex(tools.digest.sha256(item.bytes).subarray(0, etagBytes)),
+    etag: tools.digest.sha256(item.bytes).slice(0, 2 * etagBytes),
     contentType: item.contentType,
     attributes: item.attributes,
   }));
@@ -78,5 +78,5 @@ export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRe
     contentType ?? null,
     attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
   ]);
-  return { key, bodyHash: digest.sha256(utf8(JSON.stringify(asked))).slice(0, 16) };
+  return { key, bodyHash: bytesOfHex(digest.sha256(utf8(JSON.stringify(asked))).slice(0, 32)) };
 }

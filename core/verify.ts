@@ -1,4 +1,3 @@
-import { hex } from "./bytes.ts";
 import { isPayloadStoreError } from "./errors.ts";
 import { decodePlacedPage, etagBytes, type PageEntry } from "./page/page.ts";
 import { PayloadReader } from "./payload-reader.ts";
@@ -160,7 +159,7 @@ async function verifyFrame(
 }
 
 function etagOf(bytes: Uint8Array, digest: Digest): string {
-  return hex(digest.sha256(bytes).subarray(0, etagBytes));
+  return digest.sha256(bytes).slice(0, 2 * etagBytes);
 }
 
 function describe(group: string, entry: PageEntry): string {

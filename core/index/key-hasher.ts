@@ -13,13 +13,25 @@ export class KeyHasher {
   readonly #key: HashKey;
   readonly #scratch = new Uint8Array(64 + 3 * limits.nameBytesMax);
   readonly #words = new Int32Array(this.#scratch.buffer, 0, 4);
+  readonly #last: Hash128 = new Int32Array(4);
+  #lastTenant = "";
+  #lastGroup = "";
 
   constructor(secret: Uint8Array) {
     this.#key = hashKey(secret);
   }
 
-  /** Hashes `tenant`, a zero byte, which no tenant holds, and `group`. */
+  /** Hashes `tenant`, a zero byte, which no tenant holds, and `group`. Calls for one group mostly follow each other. */
   group(tenant: string, group: string, result: Hash128): void {
+    if (tenant !== this.#lastTenant || group !== this.#lastGroup) {
+      this.#hashGroup(tenant, group, this.#last);
+      this.#lastTenant = tenant;
+      this.#lastGroup = group;
+    }
+    result.set(this.#last);
+  }
+
+  #hashGroup(tenant: string, group: string, result: Hash128): void {
     const at = utf8Into(tenant, this.#scratch, 0);
     this.#scratch[at] = 0;
     sipHash128(this.#key, this.#scratch, at + 1 + utf8Into(group, this.#scratch, at + 1), result);

@@ -5,6 +5,6 @@ export interface Digest {
    * @returns an unsigned 32-bit integer
    */
   crc32(bytes: Uint8Array, seed?: number): number;
-  /** SHA-256 (FIPS 180-4), 32 bytes. */
-  sha256(bytes: Uint8Array): Uint8Array;
+  /** SHA-256 (FIPS 180-4), as 64 lower-case hex digits. */
+  sha256(bytes: Uint8Array): string;
 }

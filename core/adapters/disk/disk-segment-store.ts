@@ -27,6 +27,8 @@ export class DiskSegmentStore implements SegmentStore {
   /** Open for reading, least recently used first. */
   readonly #files = new Map<string, OpenFile>();
   readonly #sealed = new Map<string, Coverage>();
+  /** The one used last: reads go to few segments in a row. It is the newest of the open ones. */
+  #last: { readonly tenant: string; readonly segment: string; readonly file: OpenFile } | undefined;
   #failure: PayloadStoreError | undefined;
   #closed = false;
 
@@ -107,6 +109,7 @@ export class DiskSegmentStore implements SegmentStore {
     for (const writer of this.#writers.values()) await writer.close();
     for (const file of this.#files.values()) file.close();
     this.#files.clear();
+    this.#last = undefined;
     if (this.#failure) throw this.#failure;
   }
 
@@ -127,6 +130,7 @@ export class DiskSegmentStore implements SegmentStore {
     const name = `${tenant}/${segment}`;
     this.#files.get(name)?.close();
     this.#files.delete(name);
+    this.#last = undefined;
   }
 
   #writer(tenant: string): SegmentWriter {
@@ -143,11 +147,13 @@ export class DiskSegmentStore implements SegmentStore {
   }
 
   #open(tenant: string, segment: string): OpenFile {
+    if (this.#last?.segment === segment && this.#last.tenant === tenant) return this.#last.file;
     const name = `${tenant}/${segment}`;
     const known = this.#files.get(name);
     if (known) {
       this.#files.delete(name);
       this.#files.set(name, known);
+      this.#last = { tenant, segment, file: known };
       return known;
     }
     let file: OpenFile;
@@ -161,6 +167,7 @@ export class DiskSegmentStore implements SegmentStore {
       });
     }
     this.#files.set(name, file);
+    this.#last = { tenant, segment, file };
     if (this.#files.size > limits.openFilesMax) {
       const [oldest] = this.#files;
       if (oldest) {

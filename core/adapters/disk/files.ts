@@ -26,7 +26,9 @@ export function writeAll(file: OpenFile, parts: readonly Uint8Array[], offset: n
 
 /** Reads up to `bytes` bytes at `offset`, fewer only at the end of the file. */
 export function readUpTo(file: OpenFile, offset: number, bytes: number): Uint8Array {
-  const target = new Uint8Array(bytes);
+  // Not cleared first: what is not read is not answered. A plain view, since slices of a Buffer would share its memory.
+  const memory = Buffer.allocUnsafeSlow(bytes);
+  const target = new Uint8Array(memory.buffer, memory.byteOffset, bytes);
   let read = 0;
   while (read < bytes) {
     const more = file.read(read === 0 ? target : target.subarray(read), offset + read);

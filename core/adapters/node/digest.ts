@@ -5,5 +5,5 @@ import type { Digest } from "../../ports/digest.ts";
 /** CRC-32 by zlib (4–6 GB/s), SHA-256 by OpenSSL. */
 export const nodeDigest: Digest = {
   crc32: (bytes, seed) => crc32(bytes, seed),
-  sha256: (bytes) => hash("sha256", bytes, "buffer"),
+  sha256: (bytes) => hash("sha256", bytes, "hex"),
 };

@@ -28,8 +28,12 @@ export class ZstdCodec implements Codec {
 
   decode(stored: Uint8Array, rawBytes: number): Uint8Array {
     let raw: Uint8Array;
+    // One chunk that is a byte longer than the block: one call into zlib, and nothing to join.
     try {
-      raw = zstdDecompressSync(stored, { maxOutputLength: Math.max(rawBytes, 1) });
+      raw = zstdDecompressSync(stored, {
+        maxOutputLength: Math.max(rawBytes, 1),
+        chunkSize: Math.max(rawBytes + 1, 64),
+      });
     } catch (cause) {
       throw new PayloadStoreError(
         "CORRUPT",
