@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,8 +8,6 @@ import { fileURLToPath } from "node:url";
 import { openDisk } from "../../core/entries/disk.ts";
 import { payloadOf, tenant } from "./kill-payloads.ts";
 import { seededRandom } from "./seeded-random.ts";
-
-const writer = fileURLToPath(new URL("kill-writer.ts", import.meta.url));
 
 export interface KillReport {
   readonly trials: number;
@@ -22,14 +20,42 @@ export interface KillReport {
 }
 
 /** Starts a writing process on one folder again and again and kills it at a random moment; then compares every acknowledged payload. */
-export async function runKillTrials(trials: number, seed: number): Promise<KillReport> {
+export function runKillTrials(trials: number, seed: number): Promise<KillReport> {
+  return runTrials(trials, seed, async (directory, trial, afterMs) => {
+    const writer = await start("kill-writer.ts", directory, trial);
+    await wait(afterMs);
+    return killed(writer);
+  });
+}
+
+/** The same with a server: four callers in its process and four clients over HTTP write until it is killed. */
+export function runServerKillTrials(trials: number, seed: number): Promise<KillReport> {
+  return runTrials(trials, seed, async (directory, trial, afterMs) => {
+    const server = await start("kill-server.ts", directory, trial);
+    const stored: string[] = [];
+    const clients = [0, 1, 2, 3].map((client) =>
+      putUntilGone(server.firstLine, `trial-${trial}-client-${client}`, stored),
+    );
+    await wait(afterMs);
+    const lines = await killed(server);
+    await Promise.all(clients);
+    return [...lines, ...stored];
+  });
+}
+
+/** @param run  lets a process write, kills it after a time, and tells what was acknowledged: `GROUP N` each */
+async function runTrials(
+  trials: number,
+  seed: number,
+  run: (directory: string, trial: number, afterMs: number) => Promise<string[]>,
+): Promise<KillReport> {
   const directory = await mkdtemp(join(tmpdir(), "paylode-kill-"));
   const random = seededRandom(seed);
   const report = { trials, acknowledged: 0, lost: 0, wrong: 0, withTail: 0, damage: 0 };
   try {
     const all: string[] = [];
     for (let trial = 0; trial < trials; trial++) {
-      const lines = await runUntilKilled(directory, trial, random() * 120);
+      const lines = await run(directory, trial, random() * 120);
       all.push(...lines);
       const store = await openDisk({ directory });
       if (store.recovery.tailFramesKept > 0 || store.recovery.tornBytes > 0) report.withTail += 1;
@@ -50,21 +76,49 @@ export async function runKillTrials(trials: number, seed: number): Promise<KillR
   }
 }
 
-async function runUntilKilled(directory: string, trial: number, afterMs: number): Promise<string[]> {
-  const child = spawn(process.execPath, [writer, directory, `${trial}`], { stdio: ["ignore", "pipe", "inherit"] });
+interface Victim {
+  readonly child: ChildProcess;
+  /** What it said when it was ready. */
+  readonly firstLine: string;
+  readonly output: () => string;
+}
+
+async function start(file: string, directory: string, trial: number): Promise<Victim> {
+  const script = fileURLToPath(new URL(file, import.meta.url));
+  const child = spawn(process.execPath, [script, directory, `${trial}`], { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.setEncoding("utf8");
-  const opened = new Promise<void>((resolve, reject) => {
+  const firstLine = await new Promise<string>((resolve, reject) => {
     child.stdout.on("data", (text: string) => {
       output += text;
-      if (output.startsWith("open\n")) resolve();
+      const end = output.indexOf("\n");
+      if (end >= 0) resolve(output.slice(0, end));
     });
-    child.once("exit", (code) => reject(new Error(`the writer ended by itself, with ${code}`)));
+    child.once("exit", (code) => reject(new Error(`${file} ended by itself, with ${code}`)));
   });
-  await opened;
-  await wait(afterMs);
+  return { child, firstLine, output: () => output };
+}
+
+async function killed({ child, output }: Victim): Promise<string[]> {
   child.kill("SIGKILL");
   await once(child, "close");
   // A line that the kill cut short was acknowledged as well, but it cannot be told which it is.
-  return output.split("\n").slice(1, -1);
+  return output().split("\n").slice(1, -1);
+}
+
+/** Puts one payload after the other until the server does not answer any more. */
+async function putUntilGone(url: string, group: string, stored: string[]): Promise<void> {
+  for (let n = 0; ; n += 1) {
+    const target = `${url}/v1/${tenant}/groups/${group}/payloads/${n}`;
+    let response: Response;
+    try {
+      response = await fetch(target, { method: "PUT", body: payloadOf(group, n).slice() });
+    } catch {
+      return;
+    }
+    if (response.status !== 200) throw new Error(`PUT ${target}: ${response.status} ${await response.text()}`);
+    // The status line comes after the commit: whatever becomes of the body, this one is stored.
+    stored.push(`${group} ${n}`);
+    await response.arrayBuffer().catch(() => {});
+  }
 }
