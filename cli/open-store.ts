@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { openDisk } from "../core/entries/disk.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../core/errors.ts";
@@ -27,7 +28,7 @@ export type Purpose = "read" | "stream" | "change" | "add";
  *   when it does not let go
  */
 export async function openStore(directory: string, purpose: Purpose): Promise<CommandStore> {
-  if (purpose !== "add" && !existsSync(directory)) {
+  if (purpose !== "add" && !existsSync(join(directory, "store.json")) && !existsSync(join(directory, "segments"))) {
     throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}; --dir names another folder`);
   }
   for (let waitedMs = 0; ; waitedMs += lockedPauseMs) {
@@ -37,10 +38,14 @@ export async function openStore(directory: string, purpose: Purpose): Promise<Co
       await store.close();
       return localStore(await openDisk({ directory, readOnly: true }));
     } catch (error) {
+      // A disk that is full or read-only takes no recovery, but what it holds can be read.
+      const reads = purpose === "read" || purpose === "stream";
+      if (reads && isPayloadStoreError(error, "UNAVAILABLE"))
+        return localStore(await openDisk({ directory, readOnly: true }));
       if (!isPayloadStoreError(error, "LOCKED")) throw error;
       const { url } = error.details;
       if (typeof url === "string" && (await answers(url))) return new RemoteStore(url);
-      if (purpose === "read" || purpose === "stream") return localStore(await openDisk({ directory, readOnly: true }));
+      if (reads) return localStore(await openDisk({ directory, readOnly: true }));
       if (waitedMs >= lockedMsMax) throw heldBy(directory, error);
       await pause(lockedPauseMs);
     }

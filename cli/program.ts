@@ -15,7 +15,7 @@ import { defaultDirectory } from "./globals.ts";
 const exitCodeHelp = `
 Exit codes:
   0  done
-  1  not found; for verify: faults found
+  1  not found; for verify and rebuild: faults found
   2  the command line, a name or an option is not valid
   3  the store or the input failed
 

@@ -144,6 +144,8 @@ export class CommitLanes {
         waiting.shift()?.reject(error);
         continue;
       }
+      // It may have been paused while the draft was made ready.
+      if (this.#paused) continue;
       const sharing = takeSharing(waiting);
       const committing = this.#commit(tenant, group, sharing).catch((error: unknown) => {
         for (const { reject } of sharing) reject(error);

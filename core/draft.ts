@@ -66,7 +66,7 @@ export async function draftPage(
  * are stored.
  */
 export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRequest {
-  const bytes = utf8Length(key);
+  const bytes = typeof key === "string" ? utf8Length(key) : 0;
   if (bytes < 1 || bytes > limits.idempotencyKeyBytesMax || !isWellFormed(key)) {
     const message = `idempotencyKey must be 1–${limits.idempotencyKeyBytesMax} bytes of UTF-8`;
     throw new PayloadStoreError("INVALID", message, { details: { field: "idempotencyKey" } });

@@ -18,7 +18,9 @@ export function checkPayloadInput(input: PayloadInput, payloadBytesMax: number):
   }
   if (
     contentType !== undefined &&
-    (contentType.length > limits.contentTypeBytesMax || !contentTypePattern.test(contentType))
+    (typeof contentType !== "string" ||
+      contentType.length > limits.contentTypeBytesMax ||
+      !contentTypePattern.test(contentType))
   ) {
     throw invalid("contentType", `contentType must be 1–${limits.contentTypeBytesMax} printable ASCII characters`);
   }

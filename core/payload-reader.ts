@@ -31,6 +31,9 @@ export class PayloadReader {
    */
   async read(location: Location, range?: ReadRange): Promise<Uint8Array> {
     checkLocation(location);
+    if (range && !(range.start >= 0 && range.end >= range.start)) {
+      throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
+    }
     const { start, length } = location;
     const from = start + Math.min(Math.max(range?.start ?? 0, 0), length);
     const to = start + Math.min(Math.max(range?.end ?? length, 0), length);

@@ -214,6 +214,8 @@ export class PayloadStore {
     const { tenant, group } = resolveGroup(key);
     const view = await this.#lookedUpTwice(options, () => this.#lookup.view(tenant, group));
     let left = options.limit ?? Infinity;
+    if (!(left >= 0))
+      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
     for (const listed of view.payloads(options.after)) {
       if (left-- <= 0) return;
       throwIfAborted(options.signal);
@@ -233,9 +235,13 @@ export class PayloadStore {
   /** The groups that have payloads, in the order of their first commit. For people and exports: the cost grows with the groups. */
   async *groups(key: TenantKey, options: CallOptions = {}): AsyncGenerator<GroupSummary> {
     this.#enter(options);
-    for await (const summary of this.#ports.index.groups(resolveTenant(key))) {
-      throwIfAborted(options.signal);
-      yield summary;
+    try {
+      for await (const summary of this.#ports.index.groups(resolveTenant(key))) {
+        throwIfAborted(options.signal);
+        yield summary;
+      }
+    } catch (error) {
+      throw isPayloadStoreError(error, "GONE") ? segmentIsGone(error) : error;
     }
   }
 
@@ -374,10 +380,7 @@ export class PayloadStore {
       return await look();
     } catch (error) {
       if (!isPayloadStoreError(error, "GONE")) throw error;
-      throw new PayloadStoreError("CORRUPT", `the index names a segment that is gone: ${error.message}`, {
-        cause: error,
-        details: error.details,
-      });
+      throw segmentIsGone(error);
     }
   }
 
@@ -399,6 +402,11 @@ export class PayloadStore {
 
 function locationsOf({ entries, timeMs, place }: Committed): Location[] {
   return entries.map((entry) => headOf("", timeMs, place, entry).location);
+}
+
+function segmentIsGone(error: PayloadStoreError): PayloadStoreError {
+  const message = `the index names a segment that is gone: ${error.message}`;
+  return new PayloadStoreError("CORRUPT", message, { cause: error, details: error.details });
 }
 
 function whenCorrupt<T>(instead: T): (error: unknown) => T {

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../../core/errors.ts";
 import { optionsOf } from "../globals.ts";
+import { exitCodes } from "../exit-codes.ts";
 import { heldBy } from "../open-store.ts";
 import { count, note, write, writeJson } from "../output.ts";
 
@@ -13,12 +14,14 @@ export function rebuildCommand(): Command {
       const { dir, json } = optionsOf(command);
       const { recovery } = await rebuild(dir);
       if (json) return writeJson(recovery);
-      const { segmentsScanned, framesReplayed, tornBytes, damage } = recovery;
+      const { segmentsScanned, framesReplayed, tornBytes, quarantined, damage } = recovery;
       await write(`rebuilt from ${count(segmentsScanned, "segment")}, ${count(framesReplayed, "frame")}\n`);
-      if (tornBytes > 0) note(`${count(tornBytes, "byte")} of an unfinished, never acknowledged write were cut off`);
+      if (tornBytes > 0) note(`${count(tornBytes, "byte")} of an unfinished write were passed over`);
+      for (const segment of quarantined) note(`segment ${segment} was unreadable, and is in the folder quarantine/`);
       for (const { tenant, segment, start, end, reason } of damage) {
         note(`damage in segment ${tenant}/${segment}, bytes ${start}–${end}: ${reason}`);
       }
+      if (damage.some(({ frames }) => frames !== 0)) process.exitCode = exitCodes.notFound;
     });
 }
 

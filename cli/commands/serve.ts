@@ -38,8 +38,10 @@ function inWords(directory: string): (error: unknown) => never {
 
 /** What opening the folder found out that its owner should know. */
 function report({ store }: LocalServer): void {
-  const { tornBytes, damage } = store.recovery;
-  if (tornBytes > 0) note(`paylode: ${tornBytes} bytes of an unfinished, never acknowledged write were cut off`);
+  const { tornBytes, quarantined, damage } = store.recovery;
+  if (tornBytes > 0) note(`paylode: ${tornBytes} bytes of an unfinished write were passed over`);
+  for (const segment of quarantined)
+    note(`paylode: segment ${segment} was unreadable, and is in the folder quarantine/`);
   for (const { tenant, segment, start, end, reason } of damage) {
     note(`paylode: damage in segment ${tenant}/${segment}, bytes ${start}–${end}: ${reason}`);
   }

@@ -3,6 +3,7 @@ import type { Totals } from "../ports/offset-index.ts";
 import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import type { ArrayOffsetIndex } from "./array-offset-index.ts";
+import type { PageColumns } from "./page-table.ts";
 import type { IndexedSegment } from "./segment-table.ts";
 
 /**
@@ -112,15 +113,20 @@ export function restoreCheckpoint(
     at += length * 4;
     return array;
   };
-  index.pages.restore({
+  const columns: PageColumns = {
     offset,
     segment: words(pages),
     headBytes: words(pages),
     sequence: words(pages),
     previous: words(pages),
-  });
+  };
+  if (!columnsHold(columns, summary.segments.length)) return damaged("checkpoint: table of pages");
+  index.pages.restore(columns);
   if (!index.groupTable.restore(words(groups.words), groups.used)) return damaged("checkpoint: table of groups");
   if (!index.idTable.restore(words(ids.words), ids.used)) return damaged("checkpoint: table of ids");
+  const pagesHold = index.groupTable.firstValuesWithin(pages) && index.idTable.firstValuesWithin(pages);
+  if (!pagesHold || summary.collisions.some(([, page]) => page >= pages))
+    return damaged("checkpoint names pages it has not");
   index.segments.restore(summary.segments);
   index.tenantTotals.restore(summary.totals);
   for (const note of summary.damage) index.damageNotes.add(note);
@@ -128,13 +134,82 @@ export function restoreCheckpoint(
   return decoded(true);
 }
 
-/** The checksum proves that a Paylode wrote the summary with this store's secret, so its shape is as typed. */
 function parseSummary(bytes: Uint8Array): Summary | undefined {
+  let summary: unknown;
   try {
-    return JSON.parse(utf8Text(bytes) ?? "") as Summary;
+    summary = JSON.parse(utf8Text(bytes) ?? "");
   } catch {
     return undefined;
   }
+  return isSummary(summary) ? summary : undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isSummary(value: unknown): value is Summary {
+  return (
+    isFields(value) &&
+    isList(value["segments"], isSegment) &&
+    isList(value["totals"], (entry) => isPair(entry, "string") && isTotals(entry[1])) &&
+    isList(value["damage"], isDamage) &&
+    isList(value["collisions"], (entry) => isPair(entry, "string") && isWhole(entry[1], -1)) &&
+    isWhole(value["pages"]) &&
+    isSize(value["groups"]) &&
+    isSize(value["ids"])
+  );
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null;
+}
+
+function isList(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+function isPair(value: unknown, first: "string"): value is readonly [string, unknown] {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === first;
+}
+
+function isWhole(value: unknown, min = 0): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= min;
+}
+
+function isSize(value: unknown): boolean {
+  return isFields(value) && isWhole(value["words"]) && isWhole(value["used"]);
+}
+
+function isSegment(value: unknown): boolean {
+  if (!isFields(value) || typeof value["tenant"] !== "string" || typeof value["name"] !== "string") return false;
+  const covered = value["covered"];
+  const covers = isFields(covered) && isWhole(covered["bytes"]) && isWhole(covered["frames"]);
+  return isWhole(value["frames"]) && covers && typeof covered["sealed"] === "boolean";
+}
+
+function isTotals(value: unknown): boolean {
+  const counters = ["payloads", "rawBytes", "storedBytes", "none", "lz4", "zstd"];
+  return isFields(value) && counters.every((name) => isWhole(value[name])) && typeof value["exact"] === "boolean";
+}
+
+function isDamage(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    ["tenant", "segment", "reason"].every((name) => typeof value[name] === "string") &&
+    isWhole(value["start"]) &&
+    isWhole(value["end"])
+  );
+}
+
+/** Whether every page names a segment there is, and only pages before it; so a walk through a group ends. */
+function columnsHold(columns: PageColumns, segments: number): boolean {
+  for (let page = 0; page < columns.segment.length; page++) {
+    const segment = columns.segment[page] ?? -1;
+    const previous = columns.previous[page] ?? -1;
+    if (segment < 0 || segment >= segments || previous < 0 || previous > page) return false;
+    if ((columns.sequence[page] ?? 0) < 1 || (columns.headBytes[page] ?? 0) < 1 || !isWhole(columns.offset[page]))
+      return false;
+  }
+  return true;
 }
 
 function checkpointCrc(bytes: Uint8Array, secret: Uint8Array, crc32: Crc32): number {

@@ -1,6 +1,5 @@
 import { utf8 } from "../bytes.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
-import { frameHeaderBytes } from "../segment/frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 
 /**
@@ -9,6 +8,7 @@ import type { SegmentDamage } from "../segment/scan.ts";
  */
 export class DamageNotes {
   readonly #crc32: (bytes: Uint8Array) => number;
+  readonly #known = new Set<string>();
   readonly #byTenant = new Map<string, SegmentDamage[]>();
 
   constructor(crc32: (bytes: Uint8Array) => number) {
@@ -17,9 +17,12 @@ export class DamageNotes {
 
   /** @returns whether it was not known yet. */
   add(damage: SegmentDamage): boolean {
-    const notes = this.#byTenant.get(damage.tenant) ?? [];
-    if (notes.some((note) => note.segment === damage.segment && note.start === damage.start)) return false;
-    this.#byTenant.set(damage.tenant, [...notes, damage]);
+    const place = `${damage.tenant}/${damage.segment}:${damage.start}`;
+    if (this.#known.has(place)) return false;
+    this.#known.add(place);
+    const notes = this.#byTenant.get(damage.tenant);
+    if (notes) notes.push(damage);
+    else this.#byTenant.set(damage.tenant, [damage]);
     return true;
   }
 
@@ -59,9 +62,9 @@ export class DamageNotes {
         if (note.group === group) last = Math.max(last, note.sequence ?? 0);
         continue;
       }
-      if (note.groupCrc !== undefined && note.groupCrc !== this.#crc32(utf8(group))) continue;
-      if (!place || !liesBehind(place, note))
-        last += note.frames ?? Math.ceil((note.end - note.start) / frameHeaderBytes);
+      // Damage that nothing attributes is not counted: every group would skip sequences for one that lost a page.
+      if (note.groupCrc === undefined || note.groupCrc !== this.#crc32(utf8(group))) continue;
+      if (!place || !liesBehind(place, note)) last += note.frames ?? 1;
     }
     return last;
   }

@@ -50,6 +50,15 @@ export class WordTable {
     return true;
   }
 
+  /** Whether the first value of every used slot is in 1 … `max`. */
+  firstValuesWithin(max: number): boolean {
+    for (let at = this.keyWords; at < this.#words.length; at += this.#slotWords) {
+      const value = this.#words[at]!;
+      if (value < 0 || value > max) return false;
+    }
+    return true;
+  }
+
   /** Position of the hash's slot, or −1. */
   find(hash: Hash128): number {
     const words = this.#words;

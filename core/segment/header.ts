@@ -51,6 +51,13 @@ export function encodeSegmentHeader(header: SegmentHeader, binding: SegmentBindi
   return bytes;
 }
 
+/** A header that is whole, of a segment that does not belong here: nothing of it may be served. */
+export interface MisplacedHeader {
+  readonly ok: false;
+  readonly damage: string;
+  readonly misplaced: "renamed" | "another tenant's";
+}
+
 /**
  * @returns the header, or its damage
  * @throws {PayloadStoreError} `UNSUPPORTED_VERSION` when the header is whole and says a version or flag unknown here
@@ -59,7 +66,7 @@ export function decodeSegmentHeader(
   bytes: Uint8Array,
   tenant: string,
   binding: SegmentBinding,
-): Decoded<SegmentHeader> {
+): Decoded<SegmentHeader> | MisplacedHeader {
   if (bytes.length < segmentHeaderBytes)
     return damaged(`segment header of ${bytes.length} bytes, expected ${segmentHeaderBytes}`);
   const data = view(bytes);
@@ -81,7 +88,8 @@ export function decodeSegmentHeader(
   const name = utf8Text(bytes.subarray(16, 42));
   const owner = tenantBytes <= 63 ? utf8Text(bytes.subarray(65, 65 + tenantBytes)) : undefined;
   if (name !== binding.segment || owner !== tenant || createdMs === undefined) {
-    return damaged(`segment header names ${owner}/${name}, found as ${tenant}/${binding.segment}`);
+    const damage = `segment header names ${owner}/${name}, found as ${tenant}/${binding.segment}`;
+    return { ok: false, damage, misplaced: owner === tenant ? "renamed" : "another tenant's" };
   }
   return decoded({ tenant, segment: binding.segment, marker: bytes.slice(48, 56), createdMs });
 }

@@ -105,6 +105,12 @@ export async function scanSegment(source: SegmentSource, digest: Digest, start?:
   ) => damage.push({ tenant: source.tenant, segment: source.segment, ...range, reason, ...lost });
 
   const header = decodeSegmentHeader(await window.at(0, segmentHeaderBytes), source.tenant, binding);
+  if (!header.ok && "misplaced" in header) {
+    // Another tenant's segment has no page of this one.
+    const frames = header.misplaced === "another tenant's" ? 0 : undefined;
+    report({ start: 0, end: source.size }, header.damage, { frames });
+    return unreadable(source, damage);
+  }
   const marker = header.ok ? header.value.marker : await salvageMarker(window, source.size, binding);
   if (!header.ok)
     report({ start: 0, end: marker ? segmentHeaderBytes : source.size }, header.damage, {
@@ -371,7 +377,7 @@ async function pageAt(
 
 async function findMarker(window: Window, marker: Uint8Array, from: number, size: number): Promise<number | undefined> {
   for (let offset = from; offset + syncMarkerBytes <= size;) {
-    const bytes = await window.at(offset, Math.min(windowBytes, size - offset));
+    const bytes = await window.from(offset);
     const last = bytes.length - syncMarkerBytes;
     for (let i = 0; i <= last; i++) {
       if (bytes[i] === marker[0] && bytesEqual(bytes.subarray(i, i + syncMarkerBytes), marker)) return offset + i;
@@ -392,6 +398,13 @@ class Window {
 
   constructor(source: SegmentSource) {
     this.#source = source;
+  }
+
+  /** What is held from `offset` on, if a marker fits; otherwise what is read from there. */
+  from(offset: number): Promise<Uint8Array> {
+    const held = this.#offset + this.#bytes.length - offset;
+    const known = offset >= this.#offset && held >= syncMarkerBytes;
+    return this.at(offset, known ? held : windowBytes);
   }
 
   /** At most `bytes` bytes from `offset` on, fewer at the end; a view that is valid until the next call. */

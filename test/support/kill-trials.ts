@@ -21,33 +21,35 @@ export interface KillReport {
 
 /** Starts a writing process on one folder again and again and kills it at a random moment; then compares every acknowledged payload. */
 export function runKillTrials(trials: number, seed: number): Promise<KillReport> {
-  return runTrials(trials, seed, async (directory, trial, afterMs) => {
+  return runTrials(trials, seed, async (directory, trial, moment) => {
     const writer = await start("kill-writer.ts", directory, trial);
-    await wait(afterMs);
+    await wait(moment * 120);
     return killed(writer);
   });
 }
 
 /** The same with a server: four callers in its process and four clients over HTTP write until it is killed. */
 export function runServerKillTrials(trials: number, seed: number): Promise<KillReport> {
-  return runTrials(trials, seed, async (directory, trial, afterMs) => {
+  return runTrials(trials, seed, async (directory, trial, moment) => {
     const server = await start("kill-server.ts", directory, trial);
     const stored: string[] = [];
+    let alive = true;
     const clients = [0, 1, 2, 3].map((client) =>
-      putUntilGone(server.firstLine, `trial-${trial}-client-${client}`, stored),
+      putWhile(() => alive, server.firstLine, `trial-${trial}-client-${client}`, stored),
     );
-    await wait(afterMs);
+    await wait(20 + moment * 400);
+    alive = false;
     const lines = await killed(server);
     await Promise.all(clients);
     return [...lines, ...stored];
   });
 }
 
-/** @param run  lets a process write, kills it after a time, and tells what was acknowledged: `GROUP N` each */
+/** @param run  lets a process write, kills it at a moment, 0 ≤ x < 1 of its time, and tells what was acknowledged: `GROUP N` each */
 async function runTrials(
   trials: number,
   seed: number,
-  run: (directory: string, trial: number, afterMs: number) => Promise<string[]>,
+  run: (directory: string, trial: number, moment: number) => Promise<string[]>,
 ): Promise<KillReport> {
   const directory = await mkdtemp(join(tmpdir(), "paylode-kill-"));
   const random = seededRandom(seed);
@@ -55,7 +57,7 @@ async function runTrials(
   try {
     const all: string[] = [];
     for (let trial = 0; trial < trials; trial++) {
-      const lines = await run(directory, trial, random() * 120);
+      const lines = await run(directory, trial, random());
       all.push(...lines);
       const store = await openDisk({ directory });
       if (store.recovery.tailFramesKept > 0 || store.recovery.tornBytes > 0) report.withTail += 1;
@@ -106,14 +108,15 @@ async function killed({ child, output }: Victim): Promise<string[]> {
   return output().split("\n").slice(1, -1);
 }
 
-/** Puts one payload after the other until the server does not answer any more. */
-async function putUntilGone(url: string, group: string, stored: string[]): Promise<void> {
+/** Puts one payload after the other until the server is killed. That it does not answer before is an error. */
+async function putWhile(isAlive: () => boolean, url: string, group: string, stored: string[]): Promise<void> {
   for (let n = 0; ; n += 1) {
     const target = `${url}/v1/${tenant}/groups/${group}/payloads/${n}`;
     let response: Response;
     try {
       response = await fetch(target, { method: "PUT", body: payloadOf(group, n).slice() });
-    } catch {
+    } catch (error) {
+      if (isAlive()) throw error;
       return;
     }
     if (response.status !== 200) throw new Error(`PUT ${target}: ${response.status} ${await response.text()}`);

@@ -24,6 +24,8 @@ export class DiskSegmentStore implements SegmentStore {
   readonly #digest: Digest;
   readonly #context: WriterContext;
   readonly #writers = new Map<string, SegmentWriter>();
+  /** Writers that found room, and are about to open their file. */
+  readonly #entering = new Set<SegmentWriter>();
   /** Open for reading, least recently used first. */
   readonly #files = new Map<string, OpenFile>();
   readonly #sealed = new Map<string, Coverage>();
@@ -51,7 +53,12 @@ export class DiskSegmentStore implements SegmentStore {
   async append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
     if (this.#closed) throw new PayloadStoreError("CLOSED", "the store is closed");
     if (this.#failure) throw this.#failure;
-    return this.#writer(tenant).append(frame);
+    const writer = this.#writer(tenant);
+    if (writer.open) return writer.append(frame);
+    await this.#makeRoom(writer);
+    const place = writer.append(frame);
+    this.#entering.delete(writer);
+    return place;
   }
 
   read(tenant: string, segment: string, offset: number, bytes: number): Uint8Array {
@@ -68,18 +75,23 @@ export class DiskSegmentStore implements SegmentStore {
   }
 
   async segments(): Promise<readonly SegmentSummary[]> {
-    const found: SegmentSummary[] = [];
     try {
-      for (const tenant of listOrNothing(this.#fs, this.#layout.segments).toSorted()) {
-        for (const file of listOrNothing(this.#fs, this.#layout.tenant(tenant)).toSorted()) {
-          const segment = segmentOfFile(file);
-          if (segment === undefined || !isSegmentName(segment)) continue;
-          const stat = this.#fs.stat(this.#layout.segment(tenant, segment));
-          if (stat) found.push({ tenant, segment, bytes: stat.bytes });
-        }
-      }
+      return listOrNothing(this.#fs, this.#layout.segments)
+        .toSorted()
+        .flatMap((tenant) => this.segmentsOf(tenant));
     } catch (error) {
       throw diskError(error, "listing the segments failed");
+    }
+  }
+
+  /** A tenant's segments, oldest first. */
+  segmentsOf(tenant: string): SegmentSummary[] {
+    const found: SegmentSummary[] = [];
+    for (const file of listOrNothing(this.#fs, this.#layout.tenant(tenant)).toSorted()) {
+      const segment = segmentOfFile(file);
+      if (segment === undefined || !isSegmentName(segment)) continue;
+      const stat = this.#fs.stat(this.#layout.segment(tenant, segment));
+      if (stat && !stat.isDirectory) found.push({ tenant, segment, bytes: stat.bytes });
     }
     return found;
   }
@@ -139,11 +151,23 @@ export class DiskSegmentStore implements SegmentStore {
       writer = new SegmentWriter(this.#context, tenant);
       this.#writers.set(tenant, writer);
     }
-    if (!writer.open) {
-      const open = [...this.#writers.values()].filter((other) => other.open);
-      if (open.length >= limits.openFilesMax) open.find((other) => other.idle)?.park();
-    }
     return writer;
+  }
+
+  /** Waits until one more writer may hold a file open. */
+  async #makeRoom(next: SegmentWriter): Promise<void> {
+    for (;;) {
+      const others = [...this.#writers.values()].filter(
+        (writer) => writer !== next && (writer.open || !writer.idle || this.#entering.has(writer)),
+      );
+      if (others.length < limits.openFilesMax) {
+        this.#entering.add(next);
+        return;
+      }
+      const idle = others.find((writer) => writer.idle && !this.#entering.has(writer));
+      if (idle) idle.park();
+      else await Promise.race(others.map((writer) => writer.settled()));
+    }
   }
 
   #open(tenant: string, segment: string): OpenFile {

@@ -14,8 +14,8 @@ import type { FileSystem } from "./file-system.ts";
 import type { Layout } from "./layout.ts";
 import { takeIn } from "./take-in.ts";
 
-/** A folder that changed so recently may change again within the same tick of the file system's clock. */
-const sameTickMs = 50;
+/** A folder that changed so shortly before it was listed may change again within the same tick of its clock: 2 s on some file systems. */
+const sameTickMs = 2000;
 
 /**
  * The index of a read-only opener, beside a process that writes: before each answer it takes in what was acknowledged
@@ -29,7 +29,7 @@ export class FollowingOffsetIndex implements OffsetIndex {
   readonly #fs: FileSystem;
   readonly #layout: Layout;
   readonly #nowMs: () => number;
-  readonly #folders = new Map<string, { changedMs: number; newest: string | undefined }>();
+  readonly #folders = new Map<string, { changedMs: number; listedMs: number; newest: string | undefined }>();
   #following: Promise<void> = Promise.resolve();
 
   constructor(parts: {
@@ -104,26 +104,29 @@ export class FollowingOffsetIndex implements OffsetIndex {
     const folder = this.#fs.stat(this.#layout.tenant(tenant));
     if (!folder) return;
     const known = this.#folders.get(tenant);
-    const settled = known && known.changedMs === folder.changedMs && this.#nowMs() - folder.changedMs > sameTickMs;
-    if (!settled) {
-      const names = (await this.#segments.segments()).filter((summary) => summary.tenant === tenant);
-      for (const { segment, bytes } of names) await this.#takeInSegment(tenant, segment, bytes);
-      this.#folders.set(tenant, { changedMs: folder.changedMs, newest: names.at(-1)?.segment });
+    const changed = known?.changedMs !== folder.changedMs;
+    if (changed || Math.abs(known.listedMs - folder.changedMs) <= sameTickMs) {
+      const listedMs = this.#nowMs();
+      const names = this.#segments.segmentsOf(tenant);
+      const newest = names.at(-1)?.segment;
+      for (const { segment, bytes } of names) await this.#takeInSegment(tenant, segment, bytes, segment === newest);
+      this.#folders.set(tenant, { changedMs: folder.changedMs, listedMs, newest });
       return;
     }
     if (known.newest === undefined) return;
     const bytes = this.#fs.stat(this.#layout.segment(tenant, known.newest))?.bytes ?? 0;
-    await this.#takeInSegment(tenant, known.newest, bytes);
+    await this.#takeInSegment(tenant, known.newest, bytes, true);
   }
 
-  async #takeInSegment(tenant: string, segment: string, bytes: number): Promise<void> {
+  async #takeInSegment(tenant: string, segment: string, bytes: number, newest: boolean): Promise<void> {
     const covered = this.#inner.segments.covered(tenant, segment);
     if (covered && covered.bytes >= bytes) return;
     const start = covered && covered.bytes > 0 ? { offset: covered.bytes, frames: covered.frames } : undefined;
     const scan = await this.#segments.scan(tenant, segment, start);
     const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
     const acknowledged = scan.frames.filter(({ offset }) => offset < end);
-    if (scan.marker !== undefined) await takeIn(this.#inner, scan, acknowledged);
+    // The newest may be unreadable because it is just being made.
+    if (scan.marker !== undefined || !newest) await takeIn(this.#inner, scan, acknowledged);
     if (end > (covered?.bytes ?? 0))
       this.#inner.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
   }

@@ -72,15 +72,16 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
       found.segmentsScanned += 1;
       const empty =
         scan.marker === undefined || (scan.acknowledgedBytes <= segmentHeaderBytes && scan.tailFrames === 0);
-      if (summary === summaries.at(-1) && empty && !scan.sealed) {
+      const unknown = covered === undefined || covered.frames === 0;
+      if (summary === summaries.at(-1) && empty && !scan.sealed && unknown) {
         // Not one mark in it, nor a whole frame: it was being made when the machine stopped.
         await quarantine(parts, summary);
         found.quarantined.push(`${tenant}/${segment}`);
         continue;
       }
       const { sealed, marker, size, durableBytes, framesBefore, groupCrcBefore } = scan;
-      // A segment that lost its end does not grow on: the index names pages where new ones would come to lie.
-      const shrunk = covered !== undefined && covered.bytes > bytes;
+      // A segment that lost its end, more than a last mark, does not grow on: the index names pages where new ones would lie.
+      const shrunk = covered !== undefined && covered.bytes > bytes + (covered.sealed ? 0 : markBytes);
       const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
       found.framesReplayed += await takeIn(index, scan, settled);
       if (!shrunk && (sealed || durableBytes === size))
@@ -95,7 +96,10 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
         ? { segment, marker, bytes: size, frames: framesBefore, groupCrcBefore, durableBytes }
         : undefined;
       last = { segment, growing };
-      if (!sealed && marker !== undefined && durableBytes < size) tails.push(segment);
+      if (shrunk) {
+        const reason = `the segment has ${bytes} bytes; the index knew ${covered.bytes}`;
+        index.noteDamage({ tenant, segment, start: bytes, end: covered.bytes, reason, frames: 0 });
+      } else if (!sealed && marker !== undefined && durableBytes < size) tails.push(segment);
     }
     if (last?.growing) segments.resume(tenant, last.growing);
     for (const segment of tails) {

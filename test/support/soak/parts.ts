@@ -1,0 +1,154 @@
+import * as fc from "fast-check";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { openDisk, type Durability } from "../../../core/entries/disk.ts";
+import { Draws, noise, prose } from "../../conformance/sample-bytes.ts";
+import { fuzzDecoders } from "../fuzz/decoder-fuzz.ts";
+import { runKillTrials, runServerKillTrials, type KillReport } from "../kill-trials.ts";
+import { runPowerLossSchedule } from "../power-loss-schedules.ts";
+import { crashLeavesWholeCalls, storeDoesAsMapsDo } from "../store-properties.ts";
+import type { ChunkResult, SoakPart, Violation } from "./part.ts";
+
+/** The whole soak: about half an hour of two processes. */
+export const soakParts: Readonly<Record<string, SoakPart>> = {
+  kill: {
+    what: "kill -9 of a writing process",
+    runs: 1000,
+    chunk: 20,
+    firstSeed: 1_000_000,
+    run: (firstSeed, count) => killed(runKillTrials, firstSeed, count),
+  },
+  "kill-server": {
+    what: "kill -9 of a server under four callers and four HTTP clients",
+    runs: 200,
+    chunk: 10,
+    firstSeed: 2_000_000,
+    run: (firstSeed, count) => killed(runServerKillTrials, firstSeed, count),
+  },
+  maps: {
+    what: "a store does what maps do, over restarts, rebuilds, kills and power losses",
+    runs: 10_000,
+    chunk: 100,
+    firstSeed: 3_000_000,
+    run: (firstSeed, count) => holds(storeDoesAsMapsDo(), firstSeed, count),
+  },
+  calls: {
+    what: "calls under way leave all or nothing, whenever the machine stops",
+    runs: 10_000,
+    chunk: 500,
+    firstSeed: 4_000_000,
+    run: (firstSeed, count) => holds(crashLeavesWholeCalls(), firstSeed, count),
+  },
+  "power-loss": {
+    what: "power cut at a random step, durability safe",
+    runs: 20_000,
+    chunk: 250,
+    firstSeed: 5_000_000,
+    run: (firstSeed, count) => powerLost("safe", firstSeed, count),
+  },
+  "power-loss-balanced": {
+    what: "power cut at a random step, durability balanced",
+    runs: 5000,
+    chunk: 250,
+    firstSeed: 6_000_000,
+    run: (firstSeed, count) => powerLost("balanced", firstSeed, count),
+  },
+  fuzz: {
+    what: "changed golden bytes given to every decoder",
+    runs: 100_000,
+    chunk: 5000,
+    firstSeed: 7_000_000,
+    run: fuzzed,
+  },
+  sizes: {
+    what: "payloads of 0 B–8 MiB stored, read, and read again after a restart",
+    runs: 10_000,
+    chunk: 200,
+    firstSeed: 8_000_000,
+    run: stored,
+  },
+};
+
+async function killed(
+  trials: (count: number, seed: number) => Promise<KillReport>,
+  firstSeed: number,
+  count: number,
+): Promise<ChunkResult> {
+  const { acknowledged, lost, wrong, withTail, damage } = await trials(count, firstSeed);
+  const broken = lost + wrong + damage > 0;
+  const what = `${lost} lost, ${wrong} wrong, ${damage} times damage, of ${acknowledged} acknowledged`;
+  return {
+    runs: count,
+    figures: { acknowledged, lost, wrong, damage, withTail },
+    violations: broken ? [{ what, firstSeed, count }] : [],
+  };
+}
+
+async function holds(property: fc.IRawProperty<unknown>, firstSeed: number, count: number): Promise<ChunkResult> {
+  const outcome = await fc.check(property, { seed: firstSeed, numRuns: count });
+  const what = outcome.failed ? fc.defaultReportMessage(outcome) : "";
+  return { runs: outcome.numRuns, figures: {}, violations: outcome.failed ? [{ what, firstSeed, count }] : [] };
+}
+
+async function powerLost(durability: Durability, firstSeed: number, count: number): Promise<ChunkResult> {
+  const violations: Violation[] = [];
+  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+    const found = await runPowerLossSchedule(seed, new Set(), durability);
+    if (found.length > 0) violations.push({ what: found.join("; "), firstSeed: seed, count: 1 });
+  }
+  return { runs: count, figures: {}, violations };
+}
+
+async function fuzzed(firstSeed: number, count: number): Promise<ChunkResult> {
+  const { cases, decoded, refused, violations } = await fuzzDecoders(firstSeed, count);
+  const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((total, n) => total + n, 0);
+  return {
+    runs: cases,
+    figures: { decoded: sum(decoded), refused: sum(refused) },
+    violations: violations.map(({ seed, target, what }) => ({ what: `${target}: ${what}`, firstSeed: seed, count: 1 })),
+  };
+}
+
+const tenant = "soak";
+const mebibyte = 1024 * 1024;
+
+/** One payload for each seed, in a store of its own for each chunk. */
+async function stored(firstSeed: number, count: number): Promise<ChunkResult> {
+  const directory = await mkdtemp(path.join(tmpdir(), "paylode-sizes-"));
+  const seeds = Array.from({ length: count }, (_, i) => firstSeed + i);
+  const keyOf = (seed: number) => ({ tenant, group: `g${seed % 5}`, id: `${seed}` });
+  const violations: Violation[] = [];
+  let bytes = 0;
+  try {
+    const writer = await openDisk({ directory, segmentBytesMax: 16 * mebibyte });
+    for (const seed of seeds) {
+      const payload = payloadOf(seed);
+      bytes += payload.length;
+      await writer.append(keyOf(seed), payload);
+    }
+    await writer.close();
+    for (const how of ["restart", "rebuild"] as const) {
+      const reader = await openDisk({ directory, rebuild: how === "rebuild" });
+      for (const seed of seeds) {
+        const got = await reader.get(keyOf(seed));
+        const expected = payloadOf(seed);
+        if (got !== undefined && Buffer.compare(got, expected) === 0) continue;
+        const answer = got === undefined ? "nothing" : `${got.length} other bytes`;
+        violations.push({ what: `${expected.length} bytes: ${answer} after the ${how}`, firstSeed: seed, count: 1 });
+      }
+      await reader.close();
+    }
+    return { runs: count, figures: { bytes }, violations };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** As many of one size as of any other; a quarter within two bytes of a power of two. */
+function payloadOf(seed: number): Uint8Array {
+  const draws = new Draws(seed);
+  const near = 2 ** draws.below(24) + draws.below(5) - 2;
+  const length = draws.below(4) === 0 ? Math.max(0, near) : draws.logUniform(8 * mebibyte);
+  return draws.below(2) === 0 ? noise(length, seed) : prose(length, seed);
+}
