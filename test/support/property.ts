@@ -1,6 +1,9 @@
 import { env } from "node:process";
 import * as fc from "fast-check";
 
+/** A run of the tests says the same of the same code; the soak looks at other seeds. */
+const defaultSeed = 1_981_109_874;
+
 /**
  * Asserts a law with fast-check. `PBT_SEED` and `PBT_RUNS` set seed and number of runs; a failure ends with the line that
  * runs it again.
@@ -12,7 +15,7 @@ export async function holds<Ts>(
   property: fc.IRawProperty<Ts>,
   { runs, project = "quick" }: { readonly runs: number; readonly project?: "quick" | "ci" },
 ): Promise<void> {
-  const seed = Number(env["PBT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = Number(env["PBT_SEED"] ?? defaultSeed);
   const numRuns = Number(env["PBT_RUNS"] ?? runs);
   const outcome = await fc.check(property, { seed, numRuns });
   if (!outcome.failed) return;

@@ -10,7 +10,7 @@ import { decodeSegmentHeader, segmentHeaderBytes } from "../../segment/header.ts
 import type { ScannedFrame, SegmentDamage, SegmentScan } from "../../segment/scan.ts";
 import { diskError } from "./disk-error.ts";
 import type { DiskSegmentStore } from "./disk-segment-store.ts";
-import type { FileSystem } from "./file-system.ts";
+import type { FileSync, FileSystem } from "./file-system.ts";
 import { ensureDirectory, writeAll } from "./files.ts";
 import type { Layout } from "./layout.ts";
 import { hidesDamage, writeFooter, type GrowingSegment } from "./segment-writer.ts";
@@ -80,6 +80,8 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
         continue;
       }
       const { sealed, marker, size, durableBytes, framesBefore, groupCrcBefore } = scan;
+      // A process that ended between writing a footer and syncing it left it in memory only; a successor must not rest on it.
+      if (sealed && summary === summaries.at(-1)) await writeEndAnew(parts, scan);
       // A segment that lost its end, more than a last mark, does not grow on: the index names pages where new ones would lie.
       const shrunk = covered !== undefined && covered.bytes > bytes + (covered.sealed ? 0 : markBytes);
       const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
@@ -135,8 +137,11 @@ async function keepTail(parts: Parts, tenant: string, segment: string): Promise<
   const { fs, layout, segments, index, digest } = parts;
   // One whole scan says which frames are appended again and which the footer lists: none is in both, none in neither.
   const scan = await segments.scan(tenant, segment);
-  // Without a mark not even the header is known to be durable; a newer segment must not leave this one unreadable.
-  if (scan.durableBytes <= segmentHeaderBytes) await writeHeaderAnew(parts, scan);
+  // Marks are not synced, nor is a header without one. Before a newer segment goes on from here, what says how far this one
+  // is durable has to be durable itself: a power cut would make a tail of pages that the newer one follows.
+  const marked = scan.durableBytes > segmentHeaderBytes;
+  const start = marked ? scan.durableBytes - markBytes : 0;
+  await writeAnew(parts, scan, start, Math.max(segmentHeaderBytes, scan.acknowledgedBytes), "header");
   const tail = scan.tailFrames === 0 ? [] : scan.frames.slice(-scan.tailFrames);
   let end = scan.durableBytes;
   let frames = 0;
@@ -167,14 +172,28 @@ async function keepTail(parts: Parts, tenant: string, segment: string): Promise<
   return { frames, tornBytes };
 }
 
-async function writeHeaderAnew({ fs, layout, segments }: Parts, { tenant, segment }: SegmentScan): Promise<void> {
-  const header = segments.read(tenant, segment, 0, segmentHeaderBytes);
+/** What follows the last frame of a sealed segment: marks, voids and the footer. */
+function writeEndAnew(parts: Parts, scan: SegmentScan): Promise<void> {
+  const ends = scan.frames.map(({ offset, headBytes, bodyBytes }) => offset + headBytes + bodyBytes);
+  const start = Math.max(segmentHeaderBytes, ...ends.slice(-1));
+  return writeAnew(parts, scan, start, scan.size, "seal");
+}
+
+/** Writes bytes as they are, and syncs them: what an earlier sync has failed on is written by no later one. */
+async function writeAnew(
+  { fs, layout, segments }: Parts,
+  { tenant, segment }: SegmentScan,
+  start: number,
+  end: number,
+  reason: FileSync,
+): Promise<void> {
+  const bytes = segments.read(tenant, segment, start, end - start);
   const file = fs.open(layout.segment(tenant, segment), "update");
   try {
-    writeAll(file, [header], 0);
-    await file.sync("header");
+    writeAll(file, [bytes], start);
+    await file.sync(reason);
   } catch (error) {
-    throw diskError(error, `writing the header of segment ${tenant}/${segment} failed`);
+    throw diskError(error, `writing segment ${tenant}/${segment} anew failed`);
   } finally {
     file.close();
   }
