@@ -9,8 +9,9 @@ import {
   type PageEntry,
   type PageRequest,
 } from "./page/page.ts";
+import type { PlacedPage } from "./payload-head.ts";
 import type { Clock } from "./ports/clock.ts";
-import type { OffsetIndex } from "./ports/offset-index.ts";
+import type { Basis, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
 import type { EncodedBlock } from "./segment/block.ts";
@@ -26,10 +27,14 @@ export interface PageDraft {
   readonly blocks: readonly EncodedBlock[];
 }
 
+/** A draft that depends on the group's state, and the state it depends on. */
+export interface DecidedDraft {
+  readonly draft: PageDraft;
+  readonly basis: Basis;
+}
+
 /** A draft that was committed. */
-export interface Committed {
-  readonly place: FramePlace;
-  readonly timeMs: number;
+export interface Committed extends PlacedPage {
   /** Where the draft's entries lie, in their order, relative to the end of the frame's head. */
   readonly entries: readonly EntryPlace[];
 }
@@ -38,7 +43,7 @@ interface Waiting {
   /** Resolves when the draft is there; it took its place in the lane before. */
   readonly ready: Promise<PageDraft | undefined>;
   draft: PageDraft | undefined;
-  readonly prepare: (() => Promise<PageDraft | undefined>) | undefined;
+  readonly prepare: (() => Promise<DecidedDraft | undefined>) | undefined;
   readonly resolve: (committed: Committed | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -81,7 +86,11 @@ export class CommitLanes {
   }
 
   /** Commits what `prepare` makes of the group's state, or nothing when it makes nothing. */
-  decide(tenant: string, group: string, prepare: () => Promise<PageDraft | undefined>): Promise<Committed | undefined> {
+  decide(
+    tenant: string,
+    group: string,
+    prepare: () => Promise<DecidedDraft | undefined>,
+  ): Promise<Committed | undefined> {
     return this.#enter(tenant, group, undefined, prepare);
   }
 
@@ -159,34 +168,26 @@ export class CommitLanes {
   }
 
   async #commit(tenant: string, group: string, sharing: readonly Waiting[]): Promise<void> {
+    let framed: Framed | undefined;
     for (let attempt = 0; attempt < limits.commitAttemptsMax; attempt++) {
       const [first] = sharing;
-      const prepared = first?.prepare ? await first.prepare() : undefined;
-      if (first?.prepare && !prepared) {
+      const decided = await first?.prepare?.();
+      if (first?.prepare && !decided) {
         first.resolve(undefined);
         return;
       }
-      const drafts = prepared ? [prepared] : sharing.map(({ draft }) => draft).filter((draft) => draft !== undefined);
-      const sequence = (await this.#index.lastSequence(tenant, group)) + 1;
+      const sequence = (decided ? decided.basis.sequence : await this.#index.lastSequence(tenant, group)) + 1;
       if (sequence > limits.sequenceMax) {
         throw new PayloadStoreError(
           "TOO_LARGE",
           `group ${JSON.stringify(group)} has had ${limits.sequenceMax} commits, which is its limit: use another group`,
         );
       }
-      const page = mergeDrafts(drafts, this.#random.bytes(16));
-      const timeMs = Math.floor(this.#clock.nowMs());
-      const kind = page.entries.length > 0 ? "payloads" : "tombstone";
-      const blocks = drafts.flatMap((draft) => draft.blocks);
-      const place = await this.#segments.append(tenant, {
-        kind,
-        group,
-        sequence,
-        timeMs,
-        page: encodePage(page),
-        blocks,
-      });
-      const outcome = await this.#index.commit({ tenant, group, sequence, place }, page);
+      // A page that holds whatever the group's state is need not be stored again under another sequence.
+      const drafts = decided ? [decided.draft] : sharing.flatMap(({ draft }) => draft ?? []);
+      if (decided || !framed) framed = await this.#store(tenant, group, sequence, drafts);
+      const { page, place, timeMs } = framed;
+      const outcome = await this.#index.commit({ tenant, group, sequence, place }, page, decided?.basis);
       if (outcome.kind === "taken") continue;
 
       const placed = placeEntries(page);
@@ -194,7 +195,7 @@ export class CommitLanes {
       let from = 0;
       for (const [i, { resolve }] of sharing.entries()) {
         const count = drafts[i]?.entries.length ?? 0;
-        resolve({ place, timeMs, entries: placed.value.slice(from, from + count) });
+        resolve({ group, sequence, place, timeMs, entries: placed.value.slice(from, from + count) });
         from += count;
       }
       return;
@@ -204,6 +205,27 @@ export class CommitLanes {
       `group ${JSON.stringify(group)}: other writers took the next sequence ${limits.commitAttemptsMax} times`,
     );
   }
+
+  async #store(tenant: string, group: string, sequence: number, drafts: readonly PageDraft[]): Promise<Framed> {
+    const page = mergeDrafts(drafts, this.#random.bytes(16));
+    const timeMs = Math.floor(this.#clock.nowMs());
+    const place = await this.#segments.append(tenant, {
+      kind: page.entries.length > 0 ? "payloads" : "tombstone",
+      group,
+      sequence,
+      timeMs,
+      page: encodePage(page),
+      blocks: drafts.flatMap((draft) => draft.blocks),
+    });
+    return { page, place, timeMs };
+  }
+}
+
+/** A page that is stored and not committed yet. */
+interface Framed {
+  readonly page: Page;
+  readonly place: FramePlace;
+  readonly timeMs: number;
 }
 
 /** Takes the next to commit, with those behind it that can share its page. */

@@ -1,6 +1,6 @@
 import { PayloadStoreError } from "./errors.ts";
 import { decodePlacedPage, type EntryPlace } from "./page/page.ts";
-import { headOf } from "./payload-head.ts";
+import { headOf, type PlacedPage } from "./payload-head.ts";
 import type { ListedPayload } from "./payload.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 
@@ -8,48 +8,46 @@ interface Live {
   /** Where the id first stood since it was last absent: its place in the order, and its cursor. */
   readonly sequence: number;
   readonly position: number;
-  timeMs: number;
-  place: FramePlace;
+  page: PlacedPage;
   found: EntryPlace;
+}
+
+/** A payload of a group, and the frame that holds it. */
+export interface ViewedPayload {
+  readonly listed: ListedPayload;
+  readonly place: FramePlace;
 }
 
 /** A group as its pages make it, added oldest first. */
 export class GroupView {
-  readonly #group: string;
   readonly #live = new Map<string, Live>();
 
-  constructor(group: string) {
-    this.#group = group;
-  }
-
   /** @throws {PayloadStoreError} `CORRUPT` when the page is malformed */
-  add(sequence: number, timeMs: number, place: FramePlace, bytes: Uint8Array): void {
+  add(placed: PlacedPage, bytes: Uint8Array): void {
     const decoded = decodePlacedPage(bytes);
-    if (!decoded.ok)
-      throw new PayloadStoreError(
-        "CORRUPT",
-        `segment ${place.segment}, frame at byte ${place.offset}: ${decoded.damage}`,
-      );
+    if (!decoded.ok) {
+      const { segment, offset } = placed.place;
+      throw new PayloadStoreError("CORRUPT", `segment ${segment}, frame at byte ${offset}: ${decoded.damage}`);
+    }
     const { page, places } = decoded.value;
+    const { sequence } = placed;
     if (page.clearsGroup) this.#live.clear();
     for (const id of page.deleted) this.#live.delete(id);
     for (const [position, found] of places.entries()) {
       const live = this.#live.get(found.entry.id);
-      if (live) Object.assign(live, { timeMs, place, found });
-      else this.#live.set(found.entry.id, { sequence, position, timeMs, place, found });
+      if (live) Object.assign(live, { page: placed, found });
+      else this.#live.set(found.entry.id, { sequence, position, page: placed, found });
     }
   }
 
   /** @param after  a cursor of an earlier answer, also when its payload is gone meanwhile */
-  *payloads(after?: string): Generator<ListedPayload> {
+  *payloads(after?: string): Generator<ViewedPayload> {
     const behind = after === undefined ? undefined : parseCursor(after);
-    for (const { sequence, position, timeMs, place, found } of this.#live.values()) {
+    for (const { sequence, position, page, found } of this.#live.values()) {
       if (behind && (sequence < behind.sequence || (sequence === behind.sequence && position <= behind.position)))
         continue;
-      yield {
-        ...headOf(this.#group, timeMs, place, found),
-        cursor: `${sequence.toString(36)}-${position.toString(36)}`,
-      };
+      const cursor = `${sequence.toString(36)}-${position.toString(36)}`;
+      yield { listed: { ...headOf(page, found), cursor }, place: page.place };
     }
   }
 }

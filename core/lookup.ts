@@ -5,11 +5,26 @@ import type { ResolvedKey } from "./key.ts";
 import { decodePlacedPage, findInPage, type PageRequest } from "./page/page.ts";
 import { headOf } from "./payload-head.ts";
 import type { Location, PayloadHead } from "./payload.ts";
-import type { OffsetIndex } from "./ports/offset-index.ts";
+import type { Basis, OffsetIndex, PageRecord, Records } from "./ports/offset-index.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 import { incompleteError } from "./segment/incomplete.ts";
 import type { FrameReader } from "./segment/read-frame.ts";
 import type { SegmentDamage } from "./segment/scan.ts";
+
+/** An answer about a group, and the state of the group that it describes. */
+export interface Decided<T> {
+  readonly value: T;
+  readonly basis: Basis;
+}
+
+export interface FoundPayload {
+  readonly head: PayloadHead;
+  /** The frame that holds it. */
+  readonly place: FramePlace;
+}
+
+/** Heads of frames that are read at once: where each is a request, they need not wait for one another. */
+const headsAtOnce = 16;
 
 /** Answers questions from the pages that the index names. Where a lost page could change an answer it is `CORRUPT`. */
 export class Lookup {
@@ -22,59 +37,77 @@ export class Lookup {
   }
 
   /** @returns the answer that the request had, if it was committed before. */
-  async answered(tenant: string, group: string, request: PageRequest): Promise<Location[] | undefined> {
-    const { records, incomplete } = await this.#index.requests(tenant, group, request.key);
-    for (const { place } of records) {
+  async answered(tenant: string, group: string, request: PageRequest): Promise<Decided<Location[] | undefined>> {
+    const { records, basis, incomplete } = await this.#index.requests(tenant, group, request.key);
+    for (const { sequence, place } of records) {
       const { header, page: bytes } = await this.#frames.head(tenant, place);
       const read = decodePlacedPage(bytes);
-      if (!read.ok)
-        throw new PayloadStoreError(
-          "CORRUPT",
-          `segment ${tenant}/${place.segment}, frame at byte ${place.offset}: ${read.damage}`,
-        );
+      if (!read.ok) throw damagedPage(tenant, place, read.damage);
       const { page, places } = read.value;
       if (header.group !== group || page.request?.key !== request.key) continue;
-      if (bytesEqual(page.request.bodyHash, request.bodyHash))
-        return places.map((found) => headOf(group, header.timeMs, place, found).location);
+      if (bytesEqual(page.request.bodyHash, request.bodyHash)) {
+        const placed = { group, sequence, timeMs: header.timeMs, place };
+        return { value: places.map((found) => headOf(placed, found).location), basis };
+      }
       const message = `idempotency key ${JSON.stringify(request.key)} was used for another request in group ${JSON.stringify(group)}`;
       throw new PayloadStoreError("KEY_REUSED", message, { details: { idempotencyKey: request.key } });
     }
     refuseIncomplete({ tenant, group }, incomplete);
-    return undefined;
+    return { value: undefined, basis };
   }
 
   /** What is known of a payload, `undefined` if there is none. */
-  async find(key: ResolvedKey): Promise<PayloadHead | undefined> {
-    const { tenant, group, id } = key;
-    const narrowed = await this.#index.records(tenant, group, id);
+  async find(key: ResolvedKey): Promise<Decided<FoundPayload | undefined>> {
+    return this.#decide(key, await this.#index.records(key.tenant, key.group, key.id));
+  }
+
+  /** As {@link find} for several ids of one group, in their order. */
+  async findMany(tenant: string, group: string, ids: readonly string[]): Promise<(FoundPayload | undefined)[]> {
+    const narrowed = await this.#index.recordsOf?.(tenant, group, ids);
+    const found: (FoundPayload | undefined)[] = [];
+    for (const [i, id] of ids.entries()) {
+      const key = { tenant, group, id };
+      found.push((narrowed ? await this.#decide(key, narrowed[i]!) : await this.find(key)).value);
+    }
+    return found;
+  }
+
+  /** Whether there is a payload. Cost: as {@link find}, but no read of a page that is a request away. */
+  async has(key: ResolvedKey): Promise<Decided<boolean>> {
+    const records = await this.#index.records(key.tenant, key.group, key.id);
+    const { byHash, basis, incomplete } = records;
+    if (byHash && records.records.length > 0 && !incomplete) return { value: true, basis };
+    const decided = await this.#decide(key, records);
+    return { value: decided.value !== undefined, basis: decided.basis };
+  }
+
+  async #decide(key: ResolvedKey, narrowed: Records): Promise<Decided<FoundPayload | undefined>> {
     const found = await this.#findIn(key, narrowed.records);
     if (found.decided || narrowed.records.length === 0) {
       refuseIncomplete(key, narrowed.incomplete);
-      return found.head;
+      return { value: found.payload, basis: narrowed.basis };
     }
     // The page that was to decide names another id: two ids share their hash. The whole group tells.
-    const all = await this.#index.records(tenant, group);
+    const all = await this.#index.records(key.tenant, key.group);
     const walked = await this.#findIn(key, all.records);
     refuseIncomplete(key, all.incomplete);
-    return walked.head;
+    return { value: walked.payload, basis: all.basis };
   }
 
   async #findIn(
     key: ResolvedKey,
-    records: readonly { readonly place: FramePlace }[],
-  ): Promise<{ decided: boolean; head?: PayloadHead }> {
-    for (const { place } of records) {
+    records: readonly PageRecord[],
+  ): Promise<{ decided: boolean; payload?: FoundPayload }> {
+    for (const { sequence, place } of records) {
       const { header, page } = await this.#frames.head(key.tenant, place);
       if (header.group !== key.group) continue;
       const answer = findInPage(page, key.id);
-      if (!answer.ok)
-        throw new PayloadStoreError(
-          "CORRUPT",
-          `segment ${key.tenant}/${place.segment}, frame at byte ${place.offset}: ${answer.damage}`,
-        );
+      if (!answer.ok) throw damagedPage(key.tenant, place, answer.damage);
       if (answer.value.kind === "hidden") return { decided: true };
-      if (answer.value.kind === "payload")
-        return { decided: true, head: headOf(key.group, header.timeMs, place, answer.value.place) };
+      if (answer.value.kind === "payload") {
+        const placed = { group: key.group, sequence, timeMs: header.timeMs, place };
+        return { decided: true, payload: { head: headOf(placed, answer.value.place), place } };
+      }
     }
     return { decided: false };
   }
@@ -82,14 +115,26 @@ export class Lookup {
   /** The group as all its pages make it. */
   async view(tenant: string, group: string): Promise<GroupView> {
     const { records, incomplete } = await this.#index.records(tenant, group);
-    const view = new GroupView(group);
-    for (const { sequence, place } of records.toReversed()) {
-      const { header, page } = await this.#frames.head(tenant, place);
-      if (header.group === group) view.add(sequence, header.timeMs, place, page);
+    const view = new GroupView();
+    const oldestFirst = records.toReversed();
+    for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
+      const some = oldestFirst.slice(at, at + headsAtOnce);
+      const heads = await Promise.all(some.map(({ place }) => this.#frames.head(tenant, place)));
+      for (const [i, { sequence, place }] of some.entries()) {
+        const { header, page } = heads[i]!;
+        if (header.group === group) view.add({ group, sequence, timeMs: header.timeMs, place }, page);
+      }
     }
     refuseIncomplete({ tenant, group }, incomplete);
     return view;
   }
+}
+
+function damagedPage(tenant: string, place: FramePlace, damage: string): PayloadStoreError {
+  return new PayloadStoreError(
+    "CORRUPT",
+    `segment ${tenant}/${place.segment}, frame at byte ${place.offset}: ${damage}`,
+  );
 }
 
 function refuseIncomplete(

@@ -2,8 +2,17 @@ import type { EntryPlace } from "./page/page.ts";
 import type { PayloadHead } from "./payload.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 
+/** A committed page, as its payloads are found in it. */
+export interface PlacedPage {
+  readonly group: string;
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly place: FramePlace;
+}
+
 /** What a page says of an entry, as callers see it. */
-export function headOf(group: string, timeMs: number, place: FramePlace, found: EntryPlace): PayloadHead {
+export function headOf(page: PlacedPage, found: EntryPlace): PayloadHead {
+  const { group, sequence, timeMs, place } = page;
   const { entry, offset, storedBytes, codec, start } = found;
   return {
     group,
@@ -21,6 +30,7 @@ export function headOf(group: string, timeMs: number, place: FramePlace, found: 
       codec,
       start,
       length: entry.bytes,
+      ...(place.inline ? { page: { group, sequence } } : {}),
     },
   };
 }

@@ -3,6 +3,7 @@ import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import type { Location, ReadRange } from "./payload.ts";
 import type { Codecs } from "./ports/codec.ts";
+import type { FramePlace } from "./ports/segment-store.ts";
 import type { EncodedBlock } from "./segment/block.ts";
 import { isSegmentName } from "./segment/name.ts";
 import type { FrameReader } from "./segment/read-frame.ts";
@@ -26,10 +27,12 @@ export class PayloadReader {
   }
 
   /**
-   * The bytes, or the part of them in `range`. Only blocks that hold some of them are decoded. Cost: one read.
+   * The bytes, or the part of them in `range`. Only blocks that hold some of them are decoded. Cost: one read, none where
+   * the frame is held.
+   * @param place  the frame that holds the payload, where it is known
    * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `INVALID` if the location is malformed
    */
-  async read(location: Location, range?: ReadRange): Promise<Uint8Array> {
+  async read(location: Location, range?: ReadRange, place?: FramePlace): Promise<Uint8Array> {
     checkLocation(location);
     if (range && !(range.start >= 0 && range.end >= range.start)) {
       throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
@@ -37,7 +40,7 @@ export class PayloadReader {
     const { start, length } = location;
     const from = start + Math.min(Math.max(range?.start ?? 0, 0), length);
     const to = start + Math.min(Math.max(range?.end ?? length, 0), length);
-    const held = await this.#load(location);
+    const held = await this.#load(location, place);
     let rawStart = 0;
     const parts: Uint8Array[] = [];
     for (const [i, block] of held.blocks.entries()) {
@@ -60,25 +63,27 @@ export class PayloadReader {
     return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
   }
 
-  async #load({
-    segment,
-    offset,
-    stored,
-  }: Location): Promise<{ blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }> {
+  async #load(
+    { segment, offset, stored }: Location,
+    place: FramePlace | undefined,
+  ): Promise<{ blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }> {
     const held = this.#blocks;
     if (held && held.segment === segment && held.offset === offset && held.stored === stored) return held;
-    const blocks = await this.#frames.blocks(this.#tenant, segment, offset, stored);
+    const blocks = await this.#frames.blocks(this.#tenant, segment, offset, stored, place);
     this.#blocks = { segment, offset, stored, blocks, raw: [] };
     return this.#blocks;
   }
 }
 
 /** A location comes from a caller: it must not be able to ask for more than a payload's worth. */
-function checkLocation(location: Location): void {
-  const { version, segment, offset, stored, start, length } = (location as Location | null) ?? ({} as Location);
+export function checkLocation(location: Location): void {
+  const { version, segment, offset, stored, start, length, page } = (location as Location | null) ?? ({} as Location);
   const whole = [offset, stored, start, length].every((value) => Number.isSafeInteger(value) && value >= 0);
   const storedMax = 2 * limits.commitBytesMax;
-  const malformed = !whole || stored > storedMax || start + length > storedMax || (stored === 0 && length > 0);
+  const malformedPage =
+    page !== undefined && !(Number.isSafeInteger((page as Location["page"] | null)?.sequence) && page.sequence > 0);
+  const malformed =
+    malformedPage || !whole || stored > storedMax || start + length > storedMax || (stored === 0 && length > 0);
   if (version !== 0 || typeof segment !== "string" || !isSegmentName(segment) || malformed) {
     throw new PayloadStoreError("INVALID", "the location is not one that `append` returned", {
       details: { field: "location" },

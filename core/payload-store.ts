@@ -1,7 +1,9 @@
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
+import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf } from "./draft.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
+import type { ViewedPayload } from "./group-view.ts";
 import { invariant } from "./invariant.ts";
 import {
   resolveGroup,
@@ -16,7 +18,7 @@ import {
 import { limits } from "./limits.ts";
 import { describeKey, Lookup } from "./lookup.ts";
 import { headOf } from "./payload-head.ts";
-import { PayloadReader } from "./payload-reader.ts";
+import { checkLocation, PayloadReader } from "./payload-reader.ts";
 import type {
   AppendOptions,
   CallOptions,
@@ -32,9 +34,9 @@ import type {
 import type { Clock } from "./ports/clock.ts";
 import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
-import type { GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
+import type { Basis, GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
-import type { SegmentStore } from "./ports/segment-store.ts";
+import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
@@ -108,13 +110,14 @@ export class PayloadStore {
     };
     const draft = this.#draft([{ ...input, id: resolved.id }], options);
     const { tenant, group } = resolved;
-    const whenTaken = async () => {
-      if (!options.ifAbsent || !(await this.#lookup.find(resolved))) return;
+    const refuseTaken = async () => {
+      const { value: taken, basis } = await this.#lookup.has(resolved);
+      if (!taken) return basis;
       throw new PayloadStoreError("EXISTS", `${describeKey(resolved)} has a payload already`, {
         details: { ...resolved },
       });
     };
-    const [location] = await this.#commit(tenant, group, draft, options, options.ifAbsent ? whenTaken : undefined);
+    const [location] = await this.#commit(tenant, group, draft, options, options.ifAbsent ? refuseTaken : undefined);
     invariant(location !== undefined, "a commit of one payload has one location");
     return location;
   }
@@ -149,21 +152,24 @@ export class PayloadStore {
   ): Promise<Payload | undefined> {
     const resolved = resolveKey(key);
     return this.#lookedUpTwice(options, async () => {
-      const head = await this.#lookup.find(resolved);
-      if (!head) return undefined;
+      const { value: found } = await this.#lookup.find(resolved);
+      if (!found) return undefined;
       throwIfAborted(options.signal);
-      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range) };
+      const { head, place } = found;
+      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range, place) };
     });
   }
 
   /** What is known of a payload, without reading a byte of it. Cost: one read. */
   async head(key: PayloadKey, options: CallOptions = {}): Promise<PayloadHead | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, () => this.#lookup.find(resolved));
+    return this.#lookedUpTwice(options, async () => (await this.#lookup.find(resolved)).value?.head);
   }
 
+  /** Whether there is a payload. Cost: at most that of {@link head}. */
   async has(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
-    return (await this.head(key, options)) !== undefined;
+    const resolved = resolveKey(key);
+    return this.#lookedUpTwice(options, async () => (await this.#lookup.has(resolved)).value);
   }
 
   /**
@@ -178,7 +184,9 @@ export class PayloadStore {
     options: CallOptions & { readonly range?: ReadRange | undefined } = {},
   ): Promise<Uint8Array> {
     this.#enter(options);
-    return this.#reader(resolveTenant(key)).read(location, options.range);
+    const tenant = resolveTenant(key);
+    checkLocation(location);
+    return this.#reader(tenant).read(location, options.range, await this.#pageOf(tenant, location));
   }
 
   /** @returns the payloads of several ids of one group, in the order asked, `undefined` for those that are absent. */
@@ -190,13 +198,11 @@ export class PayloadStore {
     const { tenant, group } = resolveGroup(key);
     const names = ids.map((id) => resolveName("id", id));
     return this.#lookedUpTwice(options, async () => {
-      const reader = this.#reader(tenant);
+      const found = await this.#lookup.findMany(tenant, group, names);
+      const wanted = found.flatMap((one) => (one ? { location: one.head.location, place: one.place } : []));
+      const bodies = this.#bodies(tenant, wanted, options);
       const payloads: (Uint8Array | undefined)[] = [];
-      for (const id of names) {
-        throwIfAborted(options.signal);
-        const head = await this.#lookup.find({ tenant, group, id });
-        payloads.push(head && (await reader.read(head.location)));
-      }
+      for (const one of found) payloads.push(one && (await bodies.next()).value);
       return payloads;
     });
   }
@@ -212,12 +218,7 @@ export class PayloadStore {
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
   ): AsyncGenerator<ListedPayload> {
     const { tenant, group } = resolveGroup(key);
-    const view = await this.#lookedUpTwice(options, () => this.#lookup.view(tenant, group));
-    let left = options.limit ?? Infinity;
-    if (!(left >= 0))
-      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
-    for (const listed of view.payloads(options.after)) {
-      if (left-- <= 0) return;
+    for (const { listed } of await this.#view(tenant, group, options)) {
       throwIfAborted(options.signal);
       yield listed;
     }
@@ -228,8 +229,11 @@ export class PayloadStore {
     key: GroupKey,
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
   ): AsyncGenerator<Payload> {
-    const reader = this.#reader(resolveTenant(key));
-    for await (const listed of this.list(key, options)) yield { ...listed, body: await reader.read(listed.location) };
+    const { tenant, group } = resolveGroup(key);
+    const viewed = await this.#view(tenant, group, options);
+    const wanted = viewed.map(({ listed, place }) => ({ location: listed.location, place }));
+    let i = 0;
+    for await (const body of this.#bodies(tenant, wanted, options)) yield { ...viewed[i++]!.listed, body };
   }
 
   /** The groups that have payloads, in the order of their first commit. For people and exports: the cost grows with the groups. */
@@ -252,8 +256,10 @@ export class PayloadStore {
     const { tenant, group, id } = resolved;
     const committed = await this.#lanes.decide(tenant, group, async () => {
       // What is damaged cannot be told from what is there; it is hidden all the same.
-      const there = await this.#lookup.find(resolved).catch(whenCorrupt(true));
-      return there ? { deleted: [id], entries: [], blocks: [] } : undefined;
+      const there = await this.#lookup.has(resolved).catch(whenCorrupt(undefined));
+      if (there && !there.value) return undefined;
+      const basis = there?.basis ?? (await this.#ports.index.count(tenant, group)).basis;
+      return { draft: { deleted: [id], entries: [], blocks: [] }, basis };
     });
     return committed !== undefined;
   }
@@ -264,9 +270,10 @@ export class PayloadStore {
     this.#enterWriting(options);
     let payloads = 0;
     await this.#lanes.decide(tenant, group, async () => {
-      payloads = await this.#ports.index.payloads(tenant, group);
-      const { incomplete } = await this.#ports.index.records(tenant, group);
-      return payloads > 0 || incomplete ? { clearsGroup: true, entries: [], blocks: [] } : undefined;
+      const count = await this.#ports.index.count(tenant, group);
+      payloads = count.payloads;
+      if (payloads === 0 && !count.incomplete) return undefined;
+      return { draft: { clearsGroup: true, entries: [], blocks: [] }, basis: count.basis };
     });
     return payloads;
   }
@@ -349,7 +356,7 @@ export class PayloadStore {
     group: string,
     draft: Promise<PageDraft>,
     { idempotencyKey }: IdempotentOptions,
-    refuse?: () => Promise<void>,
+    refuse?: () => Promise<Basis>,
   ): Promise<Location[]> {
     if (idempotencyKey === undefined && !refuse) return locationsOf(await this.#lanes.append(tenant, group, draft));
     draft.catch(() => {});
@@ -357,12 +364,15 @@ export class PayloadStore {
     const committed = await this.#lanes.decide(tenant, group, async () => {
       const request =
         idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, await draft, this.#ports.digest);
-      before = request && (await this.#lookup.answered(tenant, group, request));
+      const answered = request && (await this.#lookup.answered(tenant, group, request));
+      before = answered?.value;
       if (before) return undefined;
       // What is malformed, too large or comes too late is refused as such, also where the id is taken.
       const drafted = await draft;
-      await refuse?.();
-      return { ...drafted, request };
+      // Of two answers the older state decides: a page that came between them takes the sequence.
+      const basis = [answered?.basis, await refuse?.()].reduce((a, b) => (a && b ? olderOf(a, b) : (a ?? b)));
+      invariant(basis !== undefined, "a decision rests on something");
+      return { draft: { ...drafted, request }, basis };
     });
     return committed ? locationsOf(committed) : (before ?? []);
   }
@@ -384,6 +394,44 @@ export class PayloadStore {
     }
   }
 
+  /** What of a group is asked for, in order. */
+  async #view(
+    tenant: string,
+    group: string,
+    options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined },
+  ): Promise<readonly ViewedPayload[]> {
+    const limit = options.limit ?? Infinity;
+    if (!(limit >= 0))
+      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
+    const view = await this.#lookedUpTwice(options, () => this.#lookup.view(tenant, group));
+    return view.payloads(options.after).take(limit).toArray();
+  }
+
+  /** Payloads one after the other, neighbours read together. */
+  async *#bodies(
+    tenant: string,
+    wanted: readonly Wanted[],
+    options: CallOptions,
+  ): AsyncGenerator<Uint8Array, undefined> {
+    const reader = this.#reader(tenant);
+    const coalescing = new Coalescing(this.#ports.segments, tenant, wanted);
+    for (const [i, { location }] of wanted.entries()) {
+      throwIfAborted(options.signal);
+      yield await reader.read(location, undefined, await coalescing.place(i));
+    }
+    return undefined;
+  }
+
+  /** The page of a location whose bytes lie in the index. */
+  async #pageOf(tenant: string, { page, segment }: Location): Promise<FramePlace | undefined> {
+    if (!page) return undefined;
+    const group = resolveName("group", page.group);
+    const record = await this.#ports.index.record(tenant, group, page.sequence);
+    if (record?.place.inline && record.place.segment === segment) return record.place;
+    const message = `page ${page.sequence} of ${describeKey({ group })} does not hold the payload any more`;
+    throw new PayloadStoreError("GONE", message, { details: { tenant, group, sequence: page.sequence } });
+  }
+
   #reader(tenant: string): PayloadReader {
     return new PayloadReader(this.#frames, this.#ports.codecs, tenant);
   }
@@ -400,8 +448,12 @@ export class PayloadStore {
   }
 }
 
-function locationsOf({ entries, timeMs, place }: Committed): Location[] {
-  return entries.map((entry) => headOf("", timeMs, place, entry).location);
+function locationsOf(committed: Committed): Location[] {
+  return committed.entries.map((entry) => headOf(committed, entry).location);
+}
+
+function olderOf(a: Basis, b: Basis): Basis {
+  return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs) };
 }
 
 function segmentIsGone(error: PayloadStoreError): PayloadStoreError {

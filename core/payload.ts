@@ -20,6 +20,8 @@ export interface Location {
   readonly start: number;
   /** Length of the payload, in bytes. */
   readonly length: number;
+  /** Set where the bytes lie in the index, with their page, and in no segment yet. */
+  readonly page?: { readonly group: string; readonly sequence: number } | undefined;
 }
 
 /** What is known of a payload without reading it. */

@@ -5,7 +5,7 @@ import type { Location } from "./payload.ts";
 import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { OffsetIndex } from "./ports/offset-index.ts";
-import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+import type { SegmentStore } from "./ports/segment-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
 import type { ScannedFrame } from "./segment/scan.ts";
 
@@ -80,7 +80,7 @@ export async function verifyStore(
         faults.push({ kind, tenant, segment, start: frame.offset, reason });
       if (!known.delete(frame.offset)) {
         const page = `page ${frame.sequence} of group ${JSON.stringify(frame.group)}`;
-        const indexedAt = await placeOf(index, tenant, frame);
+        const indexedAt = (await index.record(tenant, frame.group, frame.sequence))?.place;
         if (!indexedAt) fault("unindexed", `${page} is not in the index`);
         // A page that is found here by now was committed since the verification began.
         else if (indexedAt.segment !== segment || indexedAt.offset !== frame.offset) {
@@ -118,11 +118,6 @@ export async function verifyStore(
     });
   }
   return { ...total, faults };
-}
-
-async function placeOf(index: OffsetIndex, tenant: string, frame: ScannedFrame): Promise<FramePlace | undefined> {
-  const { records } = await index.records(tenant, frame.group);
-  return records.find(({ sequence }) => sequence === frame.sequence)?.place;
 }
 
 /** @returns what is wrong with the frame's payloads, if anything. */

@@ -2,7 +2,16 @@ import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
 import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
-import type { CommitOutcome, GroupSummary, OffsetIndex, PageRecord, Records, Totals } from "../ports/offset-index.ts";
+import type {
+  Basis,
+  CommitOutcome,
+  GroupCount,
+  GroupSummary,
+  OffsetIndex,
+  PageRecord,
+  Records,
+  Totals,
+} from "../ports/offset-index.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
@@ -110,14 +119,18 @@ export class ArrayOffsetIndex implements OffsetIndex {
   }
 
   async lastSequence(tenant: string, group: string): Promise<number> {
-    const { sequence, page } = this.#newestOf(tenant, group);
-    if (!this.damageNotes.concern(tenant)) return sequence;
-    return this.damageNotes.lastSequence(tenant, group, sequence, page < 0 ? undefined : this.#place(page));
+    return this.#basis(tenant, group).sequence;
+  }
+
+  async record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
+    const page = this.#pageOf(tenant, group, sequence);
+    return page < 0 ? undefined : this.#record(tenant, group, page);
   }
 
   async records(tenant: string, group: string, id?: string): Promise<Records> {
     const at = this.#findGroup(tenant, group);
-    if (at < 0) return { records: [], incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    const basis = this.#basis(tenant, group);
+    if (at < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
     const cleared = this.groupTable.value(at, clearedThrough);
     const newest = this.groupTable.value(at, newestPage) - 1;
     if (id === undefined) {
@@ -127,6 +140,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
       }
       return {
         records,
+        basis,
         incomplete: this.damageNotes.about(tenant, group, cleared, this.#clearingPlace(tenant, newest, cleared)),
       };
     }
@@ -136,25 +150,33 @@ export class ArrayOffsetIndex implements OffsetIndex {
     if (page < 0 || this.pages.sequence(page) <= cleared) {
       return {
         records: [],
+        basis,
         incomplete: this.damageNotes.about(tenant, group, cleared, this.#clearingPlace(tenant, newest, cleared)),
       };
     }
     const record = this.#record(tenant, group, page);
-    return { records: [record], incomplete: this.damageNotes.about(tenant, group, record.sequence, record.place) };
+    return {
+      records: [record],
+      basis,
+      incomplete: this.damageNotes.about(tenant, group, record.sequence, record.place),
+    };
   }
 
   async requests(tenant: string, group: string, key: string): Promise<Records> {
     const at = this.#findGroup(tenant, group);
-    if (at < 0) return { records: [], incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    const basis = this.#basis(tenant, group);
+    if (at < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
     this.#hasher.request(this.#group, key, this.#id);
     const slot = this.idTable.find(this.#id);
-    if (slot < 0) return { records: [], incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
-    return { records: [this.#record(tenant, group, this.idTable.value(slot, decidingPage) - 1)] };
+    if (slot < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    return { records: [this.#record(tenant, group, this.idTable.value(slot, decidingPage) - 1)], basis };
   }
 
-  async payloads(tenant: string, group: string): Promise<number> {
+  async count(tenant: string, group: string): Promise<GroupCount> {
     const at = this.#findGroup(tenant, group);
-    return at < 0 ? 0 : this.groupTable.value(at, livePayloads);
+    const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
+    const { basis, incomplete } = await this.records(tenant, group);
+    return { payloads, basis, incomplete };
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
@@ -298,6 +320,14 @@ export class ArrayOffsetIndex implements OffsetIndex {
     let page = at < 0 ? -1 : this.groupTable.value(at, newestPage) - 1;
     while (page >= 0 && this.pages.sequence(page) > sequence) page = this.pages.previous(page);
     return page >= 0 && this.pages.sequence(page) === sequence ? page : -1;
+  }
+
+  /** Nobody else writes: what is known is never old. */
+  #basis(tenant: string, group: string): Basis {
+    const { sequence, page } = this.#newestOf(tenant, group);
+    if (!this.damageNotes.concern(tenant)) return { sequence, knownMs: 0 };
+    const place = page < 0 ? undefined : this.#place(page);
+    return { sequence: this.damageNotes.lastSequence(tenant, group, sequence, place), knownMs: 0 };
   }
 
   /** The group's newest page that the index has; page −1, sequence 0 if it has none. */

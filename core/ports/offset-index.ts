@@ -12,12 +12,23 @@ export interface PageRecord {
 
 export type CommitOutcome =
   | { readonly kind: "committed" }
-  /** Another writer committed this sequence first; `last` is the newest now. */
+  /** Another writer committed this sequence first; `last` is the newest that is known now. */
   | { readonly kind: "taken"; readonly last: number };
+
+/** The state of a group that an answer describes, and that a decision may rest on. */
+export interface Basis {
+  /** The newest page that was seen, 0 for none. */
+  readonly sequence: number;
+  /** When it was seen, milliseconds since 1970. An index with several writers refuses a commit that rests on what is long ago. */
+  readonly knownMs: number;
+}
 
 /** The pages that decide a question, newest first. */
 export interface Records {
   readonly records: readonly PageRecord[];
+  readonly basis: Basis;
+  /** The record was chosen by at least 64 bits of a keyed hash of the id, and reading its page costs a request. */
+  readonly byHash?: true | undefined;
   /** Set when pages of the group may be missing that could change the answer: then neither absence nor an older value can be trusted. */
   readonly incomplete?: SegmentDamage | undefined;
 }
@@ -37,6 +48,13 @@ export interface Totals {
   readonly exact: boolean;
 }
 
+/** How many payloads a group has; those in damaged pages count. */
+export interface GroupCount {
+  readonly payloads: number;
+  readonly basis: Basis;
+  readonly incomplete?: SegmentDamage | undefined;
+}
+
 export interface GroupSummary {
   readonly group: string;
   readonly payloads: number;
@@ -53,11 +71,12 @@ export interface OffsetIndex {
    * place, is committed once. The segments must already hold it durably.
    *
    * @param page  the decoded page at `record.place`
+   * @param basis  what the page was decided on; without it the page holds whatever the group's state is
    * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown
    */
-  commit(record: PageRecord, page: Page): Promise<CommitOutcome>;
+  commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome>;
 
-  /** The group's newest sequence, 0 when it has none. */
+  /** The group's newest sequence as far as is known without asking twice, 0 for none: a commit tells whether it was right. */
   lastSequence(tenant: string, group: string): Promise<number>;
 
   /**
@@ -66,22 +85,30 @@ export interface OffsetIndex {
    */
   records(tenant: string, group: string, id?: string): Promise<Records>;
 
+  /** As {@link records} for each of several ids, for an index where asking once is cheaper than asking for each. */
+  recordsOf?(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]>;
+
   /**
    * The pages that may be the answer to an idempotent request, newest first, also when what they brought is overwritten or
    * deleted: they are kept for at least 24 hours.
    */
   requests(tenant: string, group: string, key: string): Promise<Records>;
 
-  /** How many payloads a group has; those in damaged pages count. */
-  payloads(tenant: string, group: string): Promise<number>;
+  /** The page of a group with this sequence, if it is committed. */
+  record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined>;
 
-  /** Groups that have payloads, in the order of their first commit since they were last empty of pages. Not for request paths where groups are many. */
+  count(tenant: string, group: string): Promise<GroupCount>;
+
+  /**
+   * Groups that have payloads. An index with one writer answers them in the order of their first commit, another one in
+   * an order of its own. Not for request paths where groups are many.
+   */
   groups(tenant: string): AsyncIterable<GroupSummary>;
 
   /** Every committed page of every tenant, oldest first within a group. For verification. */
   all(): AsyncIterable<PageRecord>;
 
-  /** Cost: no read, whatever the number of payloads. */
+  /** Cost: no read where one process writes; otherwise a scan of the whole index. */
   totals(tenant: string): Promise<Totals>;
 
   /** Damage that {@link Records.incomplete} rests on. */

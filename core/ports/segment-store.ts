@@ -10,6 +10,10 @@ export interface FramePlace {
   readonly offset: number;
   /** Length of the frame's head (header, group and page), in bytes: one read of it explains the frame. */
   readonly headBytes: number;
+  /** The frame's first bytes where they are known without a read: its head, or all of it. */
+  readonly held?: Uint8Array | undefined;
+  /** No segment holds the frame: the index keeps it whole, in `held`. */
+  readonly inline?: true | undefined;
 }
 
 export interface SegmentSummary {

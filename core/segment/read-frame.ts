@@ -23,18 +23,30 @@ export class FrameReader {
     this.#digest = digest;
   }
 
-  /** Cost: one read. @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE` */
+  /** Cost: one read, none where the head is held. @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE` */
   async head(tenant: string, place: FramePlace): Promise<FrameHead> {
-    const bytes = await this.#segments.read(tenant, place.segment, place.offset, place.headBytes);
+    const bytes =
+      heldBytes(place, place.offset, place.headBytes) ??
+      (await this.#segments.read(tenant, place.segment, place.offset, place.headBytes));
     const binding = this.#bind(place.segment);
     const header = expectWhole(decodeFrameHeader(bytes, place.offset, binding), tenant, place.segment);
     const page = expectWhole(decodeFramePage(bytes, header, place.offset, binding), tenant, place.segment);
     return { header, page };
   }
 
-  /** The blocks that lie in `bytes` bytes from `offset` on. Cost: one read. */
-  async blocks(tenant: string, segment: string, offset: number, bytes: number): Promise<EncodedBlock[]> {
-    const body = await this.#segments.read(tenant, segment, offset, bytes);
+  /**
+   * The blocks that lie in `bytes` bytes from `offset` on. Cost: one read, none where they are held.
+   * @param place  the frame they belong to, where it is known
+   */
+  async blocks(
+    tenant: string,
+    segment: string,
+    offset: number,
+    bytes: number,
+    place?: FramePlace,
+  ): Promise<EncodedBlock[]> {
+    const held = place && place.segment === segment ? heldBytes(place, offset, bytes) : undefined;
+    const body = held ?? (await this.#segments.read(tenant, segment, offset, bytes));
     const binding = this.#bind(segment);
     const blocks: EncodedBlock[] = [];
     for (let at = 0; at < body.length;) {
@@ -50,6 +62,12 @@ export class FrameReader {
     if (this.#binding?.segment !== segment) this.#binding = new SegmentBinding(this.#digest, segment);
     return this.#binding;
   }
+}
+
+/** What a place holds of these bytes of its segment, if it holds them all. */
+function heldBytes({ held, offset: start }: FramePlace, offset: number, bytes: number): Uint8Array | undefined {
+  if (!held || offset < start || offset + bytes > start + held.length) return undefined;
+  return held.subarray(offset - start, offset - start + bytes);
 }
 
 function expectWhole<T>(read: Decoded<T>, tenant: string, segment: string): T {

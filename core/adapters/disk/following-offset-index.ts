@@ -1,6 +1,7 @@
 import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
 import type {
   CommitOutcome,
+  GroupCount,
   GroupSummary,
   OffsetIndex,
   PageRecord,
@@ -65,9 +66,14 @@ export class FollowingOffsetIndex implements OffsetIndex {
     return this.#inner.requests(tenant, group, key);
   }
 
-  async payloads(tenant: string, group: string): Promise<number> {
+  async record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
     await this.#follow(tenant);
-    return this.#inner.payloads(tenant, group);
+    return this.#inner.record(tenant, group, sequence);
+  }
+
+  async count(tenant: string, group: string): Promise<GroupCount> {
+    await this.#follow(tenant);
+    return this.#inner.count(tenant, group);
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {

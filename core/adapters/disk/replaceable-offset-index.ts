@@ -1,6 +1,7 @@
 import type { Page } from "../../page/page.ts";
 import type {
   CommitOutcome,
+  GroupCount,
   GroupSummary,
   OffsetIndex,
   PageRecord,
@@ -38,8 +39,12 @@ export class ReplaceableOffsetIndex implements OffsetIndex {
     return this.#inner.requests(tenant, group, key);
   }
 
-  payloads(tenant: string, group: string): Promise<number> {
-    return this.#inner.payloads(tenant, group);
+  record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
+    return this.#inner.record(tenant, group, sequence);
+  }
+
+  count(tenant: string, group: string): Promise<GroupCount> {
+    return this.#inner.count(tenant, group);
   }
 
   groups(tenant: string): AsyncIterable<GroupSummary> {

@@ -1,7 +1,9 @@
 import { invariant } from "../../invariant.ts";
 import { placeEntries, type EntryPlace, type Page } from "../../page/page.ts";
 import type {
+  Basis,
   CommitOutcome,
+  GroupCount,
   GroupSummary,
   OffsetIndex,
   PageRecord,
@@ -47,24 +49,30 @@ export class MemoryOffsetIndex implements OffsetIndex {
   }
 
   async lastSequence(tenant: string, group: string): Promise<number> {
-    return this.#groups.get(nameOf(tenant, group))?.records.length ?? 0;
+    return this.#basis(tenant, group).sequence;
+  }
+
+  async record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
+    return this.#groups.get(nameOf(tenant, group))?.records[sequence - 1];
   }
 
   async records(tenant: string, group: string, id?: string): Promise<Records> {
     const pages = this.#groups.get(nameOf(tenant, group));
-    if (!pages) return { records: [] };
-    if (id === undefined) return { records: pages.records.toReversed() };
+    const basis = this.#basis(tenant, group);
+    if (!pages) return { records: [], basis };
+    if (id === undefined) return { records: pages.records.toReversed(), basis };
     const live = pages.live.get(id);
-    return { records: live ? [live.record] : [] };
+    return { records: live ? [live.record] : [], basis };
   }
 
   async requests(tenant: string, group: string, key: string): Promise<Records> {
     const record = this.#groups.get(nameOf(tenant, group))?.requests.get(key);
-    return { records: record ? [record] : [] };
+    return { records: record ? [record] : [], basis: this.#basis(tenant, group) };
   }
 
-  async payloads(tenant: string, group: string): Promise<number> {
-    return this.#groups.get(nameOf(tenant, group))?.live.size ?? 0;
+  async count(tenant: string, group: string): Promise<GroupCount> {
+    const payloads = this.#groups.get(nameOf(tenant, group))?.live.size ?? 0;
+    return { payloads, basis: this.#basis(tenant, group) };
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
@@ -98,6 +106,10 @@ export class MemoryOffsetIndex implements OffsetIndex {
   async checkpoint(): Promise<void> {}
 
   async close(): Promise<void> {}
+
+  #basis(tenant: string, group: string): Basis {
+    return { sequence: this.#groups.get(nameOf(tenant, group))?.records.length ?? 0, knownMs: 0 };
+  }
 }
 
 function nameOf(tenant: string, group: string): string {

@@ -1,0 +1,65 @@
+import type { Location } from "./payload.ts";
+import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+
+/** A payload that is to be read, and the frame that holds it. */
+export interface Wanted {
+  readonly location: Location;
+  readonly place: FramePlace;
+}
+
+/** Bytes between two payloads that are read rather than asked around: a request costs more than a MiB of bytes. */
+const gapBytesMax = 1_048_576;
+
+/** Bytes of one read, unless one payload alone is longer. */
+const readBytesMax = 8_388_608;
+
+/**
+ * Reads neighbours together. For each payload in turn answers a place that holds its blocks: its frame where that is held
+ * already, else what one read took of its segment from there on.
+ *
+ * Cost: one read for each stretch of {@link readBytesMax} of a segment; so much memory.
+ */
+export class Coalescing {
+  readonly #segments: SegmentStore;
+  readonly #tenant: string;
+  readonly #wanted: readonly Wanted[];
+  #read: FramePlace | undefined;
+
+  constructor(segments: SegmentStore, tenant: string, wanted: readonly Wanted[]) {
+    this.#segments = segments;
+    this.#tenant = tenant;
+    this.#wanted = wanted;
+  }
+
+  /** @param i  which of those wanted; they are best asked for in their order */
+  async place(i: number): Promise<FramePlace> {
+    const { location, place } = this.#wanted[i]!;
+    if (location.stored === 0 || holds(place, location)) return place;
+    if (this.#read && holds(this.#read, location)) return this.#read;
+    const end = this.#endFrom(i);
+    const { segment, offset } = location;
+    const held = await this.#segments.read(this.#tenant, segment, offset, end - offset);
+    this.#read = { segment, offset, headBytes: 0, held };
+    return this.#read;
+  }
+
+  /** Where the read that begins with payload `i` ends. */
+  #endFrom(i: number): number {
+    const first = this.#wanted[i]!.location;
+    let end = first.offset + first.stored;
+    for (let next = i + 1; next < this.#wanted.length; next++) {
+      const { location, place } = this.#wanted[next]!;
+      const { segment, offset, stored } = location;
+      if (stored === 0 || holds(place, location)) continue;
+      const near = segment === first.segment && offset >= first.offset && offset <= end + gapBytesMax;
+      if (!near || offset + stored > first.offset + readBytesMax) break;
+      end = Math.max(end, offset + stored);
+    }
+    return end;
+  }
+}
+
+function holds({ segment, offset, held }: FramePlace, location: Location): boolean {
+  if (!held || segment !== location.segment) return false;
+  return location.offset >= offset && location.offset + location.stored <= offset + held.length;
+}
