@@ -215,6 +215,7 @@ export class CommitLanes {
       sequence,
       timeMs,
       page: encodePage(page),
+      ids: page.entries.length + page.deleted.length,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     return { page, place, timeMs };

@@ -40,6 +40,11 @@ export class GroupView {
     }
   }
 
+  /** Where the payloads lie, in order. */
+  *places(): Generator<{ readonly page: PlacedPage; readonly found: EntryPlace }> {
+    yield* this.#live.values();
+  }
+
   /** @param after  a cursor of an earlier answer, also when its payload is gone meanwhile */
   *payloads(after?: string): Generator<ViewedPayload> {
     const behind = after === undefined ? undefined : parseCursor(after);

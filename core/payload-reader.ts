@@ -2,7 +2,7 @@ import { concat, emptyBytes } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import type { Location, ReadRange } from "./payload.ts";
-import type { Codecs } from "./ports/codec.ts";
+import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 import type { EncodedBlock } from "./segment/block.ts";
 import { isSegmentName } from "./segment/name.ts";
@@ -61,6 +61,21 @@ export class PayloadReader {
     // A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
     // Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
     return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
+  }
+
+  /**
+   * The payload's block as it is stored, its checksum verified, if it is one of these codecs and the payload is all of it.
+   * Cost: as {@link read}, without decoding.
+   */
+  async stored(
+    location: Location,
+    codecs: readonly CodecCode[],
+    place?: FramePlace,
+  ): Promise<EncodedBlock | undefined> {
+    const { start, length, codec } = location;
+    if (start !== 0 || length === 0 || !codecs.includes(codec)) return undefined;
+    const [block, ...others] = (await this.#load(location, place)).blocks;
+    return block?.rawBytes === length && others.length === 0 ? block : undefined;
   }
 
   async #load(

@@ -5,7 +5,7 @@ import type { Location } from "./payload.ts";
 import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { OffsetIndex } from "./ports/offset-index.ts";
-import type { SegmentStore } from "./ports/segment-store.ts";
+import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
 import type { ScannedFrame } from "./segment/scan.ts";
 
@@ -60,6 +60,14 @@ export async function verifyStore(
 
   const indexed = new Map<string, Set<number>>();
   for await (const { tenant, place } of index.all()) {
+    if (place.inline) {
+      total.frames += 1;
+      total.bytes += place.held?.length ?? 0;
+      const damage = await verifyInline(tenant, place, { frameReader, codecs, digest, total });
+      if (damage !== undefined)
+        faults.push({ kind: "damaged", tenant, segment: place.segment, start: 0, reason: damage });
+      continue;
+    }
     const path = `${tenant}/${place.segment}`;
     const offsets = indexed.get(path);
     if (offsets) offsets.add(place.offset);
@@ -88,7 +96,7 @@ export async function verifyStore(
         }
       }
       const reader = new PayloadReader(frameReader, codecs, tenant);
-      const damage = await verifyFrame(segment, frame, reader, digest, total);
+      const damage = await verifyFrame({ ...frame, segment }, reader, digest, total);
       if (damage !== undefined) fault("damaged", damage);
     }
     const lost = scan.damage.map(({ start, end }) => ({ start, end }));
@@ -120,10 +128,26 @@ export async function verifyStore(
   return { ...total, faults };
 }
 
+/** @returns what is wrong with a frame that the index keeps, if anything. */
+async function verifyInline(
+  tenant: string,
+  place: FramePlace,
+  tools: { frameReader: FrameReader; codecs: Codecs; digest: Digest; total: { payloads: number } },
+): Promise<string | undefined> {
+  const { frameReader, codecs, digest, total } = tools;
+  try {
+    const { header, page } = await frameReader.head(tenant, place);
+    const frame = { ...place, group: header.group, page };
+    return await verifyFrame(frame, new PayloadReader(frameReader, codecs, tenant), digest, total);
+  } catch (error) {
+    if (!isPayloadStoreError(error)) throw error;
+    return error.message;
+  }
+}
+
 /** @returns what is wrong with the frame's payloads, if anything. */
 async function verifyFrame(
-  segment: string,
-  frame: ScannedFrame,
+  frame: FramePlace & Pick<ScannedFrame, "group" | "page">,
   reader: PayloadReader,
   digest: Digest,
   total: { payloads: number },
@@ -131,18 +155,17 @@ async function verifyFrame(
   const decoded = decodePlacedPage(frame.page);
   if (!decoded.ok) return decoded.damage;
   for (const { entry, offset, storedBytes, codec, start } of decoded.value.places) {
-    const at = frame.offset + frame.headBytes + offset;
     const location: Location = {
       version: 0,
-      segment,
-      offset: at,
+      segment: frame.segment,
+      offset: frame.offset + frame.headBytes + offset,
       stored: storedBytes,
       codec,
       start,
       length: entry.bytes,
     };
     try {
-      if (etagOf(await reader.read(location), digest) !== entry.etag)
+      if (etagOf(await reader.read(location, undefined, frame), digest) !== entry.etag)
         return `payload ${describe(frame.group, entry)} differs from its SHA-256`;
       total.payloads += 1;
     } catch (error) {

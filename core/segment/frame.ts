@@ -50,6 +50,8 @@ export interface FrameDraft {
   readonly timeMs: number;
   /** The encoded page, at most `limits.pageBytesMax`. */
   readonly page: Uint8Array;
+  /** Number of ids that the page names, for a store that weighs what to keep of it. */
+  readonly ids?: number | undefined;
   readonly blocks: readonly EncodedBlock[];
 }
 

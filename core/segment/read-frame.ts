@@ -46,6 +46,10 @@ export class FrameReader {
     place?: FramePlace,
   ): Promise<EncodedBlock[]> {
     const held = place && place.segment === segment ? heldBytes(place, offset, bytes) : undefined;
+    if (!held && place?.inline && place.segment === segment) {
+      const message = `frame ${tenant}/${segment} ends before byte ${offset + bytes}`;
+      throw new PayloadStoreError("CORRUPT", message, { details: { tenant, segment } });
+    }
     const body = held ?? (await this.#segments.read(tenant, segment, offset, bytes));
     const binding = this.#bind(segment);
     const blocks: EncodedBlock[] = [];

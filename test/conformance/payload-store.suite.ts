@@ -45,6 +45,8 @@ export interface PayloadStoreSuite {
   readonly name: string;
   readonly open: (options?: PayloadStoreOptions) => Promise<StoreUnderTest>;
   readonly supports: PayloadStoreSupport;
+  /** Share of the large counts that is done, for stores behind slow servers; 1 by default. */
+  readonly scale?: number | undefined;
   /** Vitest unless given. */
   readonly test?: TestFunctions | undefined;
 }
@@ -52,6 +54,8 @@ export interface PayloadStoreSuite {
 /** What the files beside this one write their cases with. */
 export interface PayloadStoreCases {
   readonly supports: PayloadStoreSupport;
+  /** A large count, as large as this suite does it. */
+  readonly scaled: (count: number) => number;
   readonly describe: TestFunctions["describe"];
   /** A test with a store of its own. */
   readonly given: (
@@ -62,10 +66,11 @@ export interface PayloadStoreCases {
 }
 
 /** What every store promises, whatever it is made of. `await` it: it may have to load the runner first. */
-export async function payloadStoreSuite({ name, open, supports, test: given }: PayloadStoreSuite): Promise<void> {
+export async function payloadStoreSuite({ name, open, supports, scale = 1, test: given }: PayloadStoreSuite): Promise<void> {
   const { describe, test } = await testFunctions(given);
   const cases: PayloadStoreCases = {
     supports,
+    scaled: (count) => Math.ceil(count * scale),
     describe,
     given: (sentence, body, options) => {
       test(sentence, async () => {

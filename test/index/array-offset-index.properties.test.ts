@@ -75,7 +75,7 @@ describe("the index in typed arrays", () => {
           const loaded = bytes && restoreCheckpoint(restored, bytes, secret, crc32);
           if (!loaded?.ok) throw new Error(loaded?.damage ?? "no checkpoint");
 
-          const again = new IndexWork(restored, segments, nodeDigest, work.model);
+          const again = new IndexWork(restored, segments, nodeDigest, true, work.model);
           await again.expectSame(tenants, groups, ids);
           await perform(again, after, false);
         }),

@@ -6,16 +6,17 @@ import { Draws, noise, prose, text } from "../sample-bytes.ts";
 const tenant = "acme";
 
 /** Many callers at once. */
-export function concurrencyCases({ describe, given, supports }: PayloadStoreCases): void {
+export function concurrencyCases({ describe, given, scaled, supports }: PayloadStoreCases): void {
   describe("many callers at once", () => {
-    given("lose nothing and mix up nothing: 8 writers with 250 payloads each", async (opened) => {
+    const each = scaled(250);
+    given(`lose nothing and mix up nothing: 8 writers with ${each} payloads each`, async (opened) => {
       const bytesOf = (writer: number, i: number) => prose(1 + ((writer * 7919 + i * 131) % 3000), writer * 1000 + i);
       const groupOf = (writer: number, i: number) => (i % 2 === 0 ? "shared" : `writer ${writer}`);
       const writers = Array.from({ length: 8 }, (_, writer) => writer);
 
       await Promise.all(
         writers.map(async (writer) => {
-          for (let i = 0; i < 250; i++) {
+          for (let i = 0; i < each; i++) {
             const key = { tenant, group: groupOf(writer, i), id: `${writer}-${i}` };
             await opened.store.append(key, bytesOf(writer, i));
             sameBytes(await opened.store.get(key), bytesOf(writer, i), key.id);
@@ -26,9 +27,9 @@ export function concurrencyCases({ describe, given, supports }: PayloadStoreCase
       const stores = [opened.store];
       if (supports.reopen && opened.reopen) stores.push(await opened.reopen());
       const last = stores.at(-1) ?? assert.fail();
-      assert.equal(await last.size({ tenant }), 2000);
+      assert.equal(await last.size({ tenant }), 8 * each);
       for (const writer of writers) {
-        for (let i = 0; i < 250; i++) {
+        for (let i = 0; i < each; i++) {
           const key = { tenant, group: groupOf(writer, i), id: `${writer}-${i}` };
           sameBytes(await last.get(key), bytesOf(writer, i), key.id);
         }
@@ -54,7 +55,7 @@ export function concurrencyCases({ describe, given, supports }: PayloadStoreCase
 
       const newest = new Map(ids.map((id) => [id, 0]));
       const write = async () => {
-        for (let n = 1; n <= 20; n++) {
+        for (let n = 1; n <= scaled(20); n++) {
           for (const id of ids) {
             await store.append({ tenant, group: "g", id }, version(id, n));
             newest.set(id, n);

@@ -129,7 +129,7 @@ async function answers(store: PayloadStore, tenant: string): Promise<unknown> {
     many: await store.getMany(group, ["a", "b", "c"]),
     list: (await collect(store.list(group))).map(({ id, bytes, etag }) => [id, bytes, etag]),
     contents: (await collect(store.contents(group))).map(({ body }) => body),
-    groups: await collect(store.groups({ tenant })),
+    groups: (await collect(store.groups({ tenant }))).toSorted((a, b) => (a.group < b.group ? -1 : 1)),
     size: await store.size({ tenant }),
     stats: await store.stats({ tenant }),
     created: await store.append({ ...key, id: "b" }, text("b"), { ifAbsent: true }).then(

@@ -1,0 +1,94 @@
+import { hex } from "../../bytes.ts";
+import { PayloadStoreError } from "../../errors.ts";
+import { decodePage } from "../../page/page.ts";
+import type { OffsetIndex } from "../../ports/offset-index.ts";
+import type { FramePlace, SegmentStore } from "../../ports/segment-store.ts";
+import type { SegmentDamage } from "../../segment/scan.ts";
+import { FrameReader } from "../../segment/read-frame.ts";
+import type { Digest } from "../../ports/digest.ts";
+
+export interface TableRebuild {
+  /** Commits that were found in segments and are in the table now. */
+  readonly pages: number;
+  readonly groups: number;
+  readonly damage: readonly SegmentDamage[];
+}
+
+export interface RebuildOptions {
+  /** Goes on with a rebuild that was interrupted: the table may hold what that one committed. */
+  readonly resume?: boolean | undefined;
+}
+
+interface FoundFrame {
+  readonly sequence: number;
+  /** Of the page: a local store may hold a page twice, when a recovery appended it again. */
+  readonly commitId: string;
+  readonly place: FramePlace;
+}
+
+/** Rows put at the same time. */
+const puttingMax = 16;
+
+/**
+ * Commits every frame of every segment to an empty index. A frame says which sequence its writer hoped for; of two that
+ * hoped for the same the one in the older segment comes first. One that lost its race, or was never committed, cannot be
+ * told from the others and is taken in.
+ */
+export async function rebuildTable(
+  segments: SegmentStore,
+  index: OffsetIndex,
+  digest: Digest,
+  options: RebuildOptions = {},
+): Promise<TableRebuild> {
+  if (options.resume !== true) {
+    for await (const { tenant, group } of index.all()) throw notEmpty(tenant, group);
+  }
+  const damage: SegmentDamage[] = [];
+  const groups = new Map<string, Map<string, FoundFrame>>();
+  for (const { tenant, segment } of await segments.segments()) {
+    const scan = await segments.scan(tenant, segment);
+    damage.push(...scan.damage);
+    const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
+    for (const { group, sequence, offset, headBytes, page } of scan.frames) {
+      if (offset >= end) continue;
+      const name = `${tenant}/${group}`;
+      const found = groups.get(name) ?? new Map<string, FoundFrame>();
+      const commitId = commitIdOf(page);
+      // Of a page that is held twice the newer frame counts.
+      found.set(commitId, { sequence, commitId, place: { segment, offset, headBytes } });
+      groups.set(name, found);
+    }
+  }
+  const frames = new FrameReader(segments, digest);
+  let pages = 0;
+  const commitAll = async ([name, found]: [string, Map<string, FoundFrame>]) => {
+    const at = name.indexOf("/");
+    const [tenant, group] = [name.slice(0, at), name.slice(at + 1)];
+    // Stable: segments came oldest first.
+    const inOrder = [...found.values()].sort((a, b) => a.sequence - b.sequence);
+    for (const [i, { place }] of inOrder.entries()) {
+      const page = decodePage((await frames.head(tenant, place)).page);
+      if (!page.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${place.segment}: ${page.damage}`);
+      const outcome = await index.commit({ tenant, group, sequence: i + 1, place }, page.value);
+      if (outcome.kind === "taken") throw notEmpty(tenant, group);
+      pages += 1;
+    }
+  };
+  const waiting = [...groups].values();
+  await Promise.all(
+    Array.from({ length: puttingMax }, async () => {
+      for (const group of waiting) await commitAll(group);
+    }),
+  );
+  return { pages, groups: groups.size, damage };
+}
+
+/** The commit id follows version and flags: docs/format.md §7. */
+function commitIdOf(page: Uint8Array): string {
+  return hex(page.subarray(2, 18));
+}
+
+function notEmpty(tenant: string, group: string): PayloadStoreError {
+  const message = `the table holds group ${JSON.stringify(group)} of tenant ${tenant} already: rebuild into an empty table`;
+  return new PayloadStoreError("EXISTS", message, { details: { tenant, group } });
+}

@@ -1,0 +1,339 @@
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  paginateListObjectsV2,
+  PutObjectCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
+import pRetry, { AbortError } from "p-retry";
+import { concat, utf8Length } from "../../bytes.ts";
+import { isPayloadStoreError, PayloadStoreError } from "../../errors.ts";
+import { invariant } from "../../invariant.ts";
+import { limits } from "../../limits.ts";
+import { listPrices, placeFrames, type Placement, type Prices, type RowSizes } from "../../placement.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Digest } from "../../ports/digest.ts";
+import type { Random } from "../../ports/random.ts";
+import type { FramePlace, SegmentStore, SegmentSummary } from "../../ports/segment-store.ts";
+import { SegmentBinding } from "../../segment/binding.ts";
+import { storedBlockBytes } from "../../segment/block.ts";
+import { encodeFooter, type FrameEntry } from "../../segment/footer.ts";
+import { encodeFrame, frameHeaderBytes, groupCrc, type FrameDraft } from "../../segment/frame.ts";
+import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
+import { isSegmentName, SegmentNames } from "../../segment/name.ts";
+import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
+import { awsError, errorName, httpStatus } from "./aws-error.ts";
+import type { Deadline } from "./deadline.ts";
+import { fence } from "./fence.ts";
+import { hashRecordBytes, keepingRecordBytes, keyBytes } from "./row.ts";
+import { SegmentCache } from "./segment-cache.ts";
+
+export interface S3SegmentStoreOptions {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly digest: Digest;
+  readonly deadline: Deadline;
+  readonly prices?: Prices | undefined;
+  /** `segments`: no frame ever lies in the index alone, so segments suffice to make the store anew. By default `priced`. */
+  readonly placement?: "priced" | "segments" | undefined;
+  /** Bytes of segments kept in memory, 32 MiB by default. */
+  readonly cacheBytesMax?: number | undefined;
+}
+
+interface Waiting {
+  readonly frame: FrameDraft;
+  readonly resolve: (place: FramePlace) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Short reads go on up to here, for what lies behind a frame's head is asked for next. */
+const readAheadBytes = 524_288;
+
+/** Bytes of one GET when a whole segment is scanned. */
+const scanChunkBytes = 8_388_608;
+
+/**
+ * Segments as objects of a bucket, `segments/<tenant>/<name>.seg`, byte for byte as in a folder.
+ *
+ * Frames that are appended in one turn of the event loop share a segment, which is complete and sealed when it is put: one
+ * PUT for all of them. What is cheaper kept in its row of the index gets no segment at all: its place holds the frame.
+ */
+export class S3SegmentStore implements SegmentStore {
+  readonly failure = undefined;
+  readonly #options: S3SegmentStoreOptions;
+  readonly #names: SegmentNames;
+  readonly #cache: SegmentCache;
+  readonly #gathering = new Map<string, Waiting[]>();
+  readonly #putting = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: S3SegmentStoreOptions) {
+    this.#options = options;
+    this.#names = new SegmentNames(options.clock, options.random);
+    this.#cache = new SegmentCache(options.cacheBytesMax ?? 33_554_432);
+  }
+
+  append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
+    if (this.#closed) return Promise.reject(new PayloadStoreError("CLOSED", "the store is closed"));
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { frame, resolve, reject };
+      const gathering = this.#gathering.get(tenant);
+      if (gathering) gathering.push(waiting);
+      else {
+        this.#gathering.set(tenant, [waiting]);
+        setImmediate(() => this.#place(tenant));
+      }
+    });
+  }
+
+  async read(tenant: string, segment: string, offset: number, bytes: number): Promise<Uint8Array> {
+    const key = objectKey(tenant, segment);
+    const cached = bytes > 0 ? this.#cache.get(key, offset, bytes) : undefined;
+    if (cached) return cached;
+    if (bytes === 0) {
+      await this.#sizeOf(key);
+      return new Uint8Array(0);
+    }
+    const found = await this.#get(key, offset, offset + Math.max(bytes, readAheadBytes));
+    if (found.bytes.length < bytes) throw endsBefore(key, offset + found.bytes.length, offset + bytes);
+    this.#cache.add(key, offset, found.bytes);
+    return found.bytes.subarray(0, bytes);
+  }
+
+  async segments(): Promise<readonly SegmentSummary[]> {
+    const { client, bucket } = this.#options;
+    const found: SegmentSummary[] = [];
+    try {
+      for await (const { Contents } of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix })) {
+        for (const { Key, Size } of Contents ?? []) {
+          const match = /^segments\/([^/]+)\/([^/]+)\.seg$/.exec(Key ?? "");
+          if (match && isSegmentName(match[2]!))
+            found.push({ tenant: match[1]!, segment: match[2]!, bytes: Size ?? 0 });
+        }
+      }
+    } catch (error) {
+      throw awsError(error, `listing the segments in bucket ${bucket} failed`);
+    }
+    return found;
+  }
+
+  async scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan> {
+    const key = objectKey(tenant, segment);
+    const chunks = new Map<number, Uint8Array>();
+    const first = await this.#get(key, 0, scanChunkBytes);
+    chunks.set(0, first.bytes);
+    const chunkAt = async (at: number) => {
+      const known = chunks.get(at);
+      if (known) return known;
+      const chunk = (await this.#get(key, at, at + scanChunkBytes)).bytes;
+      // A scan reads the end, then goes forward: few chunks are asked for twice.
+      if (chunks.size >= 4) chunks.delete([...chunks.keys()][1]!);
+      chunks.set(at, chunk);
+      return chunk;
+    };
+    const read = async (offset: number, bytes: number) => {
+      const parts: Uint8Array[] = [];
+      for (let at = offset; at < Math.min(offset + bytes, first.size);) {
+        const base = at - (at % scanChunkBytes);
+        const chunk = await chunkAt(base);
+        const end = Math.min(offset + bytes, base + chunk.length);
+        if (end <= at) break;
+        parts.push(chunk.subarray(at - base, end - base));
+        at = end;
+      }
+      return parts.length === 1 ? parts[0]! : concat(parts);
+    };
+    return scanSegment({ tenant, segment, size: first.size, read }, this.#options.digest, start);
+  }
+
+  async flush(): Promise<void> {
+    while (this.#gathering.size > 0 || this.#putting.size > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await Promise.all(this.#putting);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.flush();
+  }
+
+  /** Places what has been gathered for a tenant: in as many segments as their bounds ask for. */
+  #place(tenant: string): void {
+    const gathered = this.#gathering.get(tenant) ?? [];
+    this.#gathering.delete(tenant);
+    for (const batch of bounded(gathered)) {
+      const putting = this.#store(tenant, batch).catch((error: unknown) => {
+        for (const { reject } of batch) reject(error);
+      });
+      this.#putting.add(putting);
+      void putting.then(() => this.#putting.delete(putting));
+    }
+  }
+
+  async #store(tenant: string, batch: readonly Waiting[]): Promise<void> {
+    const { placement, prices } = this.#options;
+    const sizes = batch.map(({ frame }) => rowSizes(tenant, frame));
+    const priced = placement === "segments" ? undefined : placeFrames(sizes, prices ?? listPrices);
+    const placements: Placement[] = priced ?? sizes.map(({ head, pointer }) => (head <= pointer ? "head" : "pointer"));
+    const apart = batch.filter((_, i) => placements[i] !== "inline");
+    const places = apart.length > 0 ? await this.#put(tenant, apart) : [];
+    let next = 0;
+    for (const [i, { frame, resolve }] of batch.entries()) {
+      if (placements[i] === "inline") resolve(this.#inline(frame));
+      else {
+        const { held, ...place } = places[next++]!;
+        resolve(placements[i] === "head" ? { ...place, held } : place);
+      }
+    }
+  }
+
+  /** One complete segment of all frames. */
+  async #put(tenant: string, batch: readonly Waiting[]): Promise<(FramePlace & { held: Uint8Array })[]> {
+    const { client, bucket, clock, random, digest, deadline } = this.#options;
+    const knownMs = clock.nowMs();
+    const segment = this.#names.next();
+    const binding = new SegmentBinding(digest, segment);
+    const marker = random.bytes(syncMarkerBytes);
+    const parts = [
+      encodeSegmentHeader({ tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) }, binding),
+    ];
+    const entries: FrameEntry[] = [];
+    const places: (FramePlace & { held: Uint8Array })[] = [];
+    let offset = segmentHeaderBytes;
+    let groupCrcBefore = 0;
+    for (const { frame } of batch) {
+      const context = { binding, marker, number: entries.length, groupCrcBefore };
+      const encoded = encodeFrame(frame, offset, context);
+      const { headBytes } = encoded;
+      const { kind, group, sequence } = frame;
+      entries.push({ group, kind, sequence, offset, headBytes, bodyBytes: encoded.bytes - headBytes });
+      places.push({ segment, offset, headBytes, held: firstBytes(encoded.parts, headBytes) });
+      parts.push(...encoded.parts);
+      offset += encoded.bytes;
+      groupCrcBefore = groupCrc(group, (bytes) => digest.crc32(bytes));
+    }
+    parts.push(encodeFooter({ frames: entries, voids: [] }, marker, offset, binding));
+    const key = objectKey(tenant, segment);
+    const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: concat(parts) });
+    fence(command.middlewareStack, knownMs);
+    try {
+      await client.send(command, deadline.options());
+    } catch (error) {
+      throw awsError(error, `storing segment ${key} in bucket ${bucket} failed`);
+    }
+    return places;
+  }
+
+  /** A frame that lies in its row: a segment's frame without the segment. */
+  #inline(frame: FrameDraft): FramePlace {
+    const { digest, random } = this.#options;
+    const segment = this.#names.next();
+    const context = {
+      binding: new SegmentBinding(digest, segment),
+      marker: random.bytes(syncMarkerBytes),
+      number: 0,
+      groupCrcBefore: 0,
+    };
+    const { parts, headBytes } = encodeFrame(frame, 0, context);
+    return { segment, offset: 0, headBytes, held: concat(parts), inline: true };
+  }
+
+  /** The bytes from `start` to `end`, or to the object's end. A body that is cut short is asked for again. */
+  #get(key: string, start: number, end: number): Promise<{ readonly bytes: Uint8Array; readonly size: number }> {
+    const { client, bucket, deadline } = this.#options;
+    const attempt = async () => {
+      const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=${start}-${end - 1}` });
+      let answer;
+      try {
+        answer = await client.send(command, deadline.options());
+      } catch (error) {
+        // The client has tried again already whatever is worth it.
+        throw new AbortError(await this.#readError(error, key, end));
+      }
+      invariant(answer.Body !== undefined, "a GET has a body");
+      const bytes = await answer.Body.transformToByteArray();
+      const size = Number(/\/(\d+)$/.exec(answer.ContentRange ?? "")?.[1] ?? bytes.length);
+      if (bytes.length !== Math.min(end, size) - start) throw new Error(`the answer ended after ${bytes.length} bytes`);
+      return { bytes, size };
+    };
+    return pRetry(attempt, { retries: 3, minTimeout: 50, maxTimeout: 1_000, randomize: true }).catch(
+      (error: unknown) => {
+        throw awsError(error, `reading ${key} from bucket ${bucket} failed`);
+      },
+    );
+  }
+
+  async #readError(error: unknown, key: string, end: number): Promise<PayloadStoreError> {
+    if (errorName(error) === "NoSuchKey" || (httpStatus(error) === 404 && errorName(error) !== "NoSuchBucket"))
+      return gone(key);
+    if (httpStatus(error) === 416) {
+      const size = await this.#sizeOf(key).catch((failure: unknown) => failure);
+      return isPayloadStoreError(size) ? size : endsBefore(key, Number(size), end);
+    }
+    return awsError(error, `reading ${key} from bucket ${this.#options.bucket} failed`);
+  }
+
+  async #sizeOf(key: string): Promise<number> {
+    const { client, bucket, deadline } = this.#options;
+    try {
+      const command = new HeadObjectCommand({ Bucket: bucket, Key: key });
+      return (await client.send(command, deadline.options())).ContentLength ?? 0;
+    } catch (error) {
+      throw httpStatus(error) === 404 ? gone(key) : awsError(error, `reading ${key} from bucket ${bucket} failed`);
+    }
+  }
+}
+
+const prefix = "segments/";
+
+function objectKey(tenant: string, segment: string): string {
+  return `${prefix}${tenant}/${segment}.seg`;
+}
+
+function gone(key: string): PayloadStoreError {
+  return new PayloadStoreError("GONE", `there is no object ${key}`, { details: { key } });
+}
+
+function endsBefore(key: string, size: number, expected: number): PayloadStoreError {
+  return new PayloadStoreError("CORRUPT", `object ${key} ends at byte ${size}, expected at least ${expected}`, {
+    details: { key },
+  });
+}
+
+/** Bytes of the rows that a frame's commit may be. */
+function rowSizes(tenant: string, frame: FrameDraft): RowSizes {
+  const key = keyBytes(`${tenant}/${frame.group}`);
+  const headBytes = frameHeaderBytes + utf8Length(frame.group) + frame.page.length;
+  const bodyBytes = frame.blocks.reduce((sum, block) => sum + storedBlockBytes(block), 0);
+  return {
+    inline: key + keepingRecordBytes(headBytes + bodyBytes),
+    head: key + keepingRecordBytes(headBytes),
+    pointer: key + hashRecordBytes(frame.ids ?? Math.ceil(frame.page.length / 18)),
+  };
+}
+
+/** Frames in runs that a segment may hold. */
+function* bounded(gathered: readonly Waiting[]): Generator<Waiting[]> {
+  let batch: Waiting[] = [];
+  let bytes = 0;
+  for (const waiting of gathered) {
+    const { page, blocks } = waiting.frame;
+    const frameBytes = blocks.reduce((sum, block) => sum + storedBlockBytes(block), page.length);
+    const full = batch.length >= limits.groupCommitFramesMax || bytes + frameBytes > limits.groupCommitBytesMax;
+    if (batch.length > 0 && full) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(waiting);
+    bytes += frameBytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function firstBytes(parts: readonly Uint8Array[], bytes: number): Uint8Array {
+  return (parts[0]!.length >= bytes ? parts[0]! : concat(parts)).slice(0, bytes);
+}

@@ -1,0 +1,97 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import { Deadline } from "../adapters/aws/deadline.ts";
+import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
+import { IdHasher } from "../adapters/aws/id-hasher.ts";
+import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
+import { S3SegmentStore } from "../adapters/aws/s3-segment-store.ts";
+import { openStoreRow } from "../adapters/aws/store-row.ts";
+import { systemClock } from "../adapters/node/clock.ts";
+import { nodeDigest } from "../adapters/node/digest.ts";
+import { SystemRandom } from "../adapters/node/random.ts";
+import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
+import type { Prices } from "../placement.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import { FrameReader } from "../segment/read-frame.ts";
+import { nodeCodecs } from "./node-codecs.ts";
+
+export * from "../index.ts";
+export { listPrices, type Prices } from "../placement.ts";
+export type { RebuildOptions, TableRebuild } from "../adapters/aws/rebuild.ts";
+
+export interface AwsOptions extends PayloadStoreOptions {
+  /** Holds the segments. Private, and of this store alone. */
+  readonly bucket: string;
+  /** Holds the pages: partition key `pk`, a string, sort key `sk`, a number. */
+  readonly table: string;
+  /** Clients of your own; by default they take region and credentials from the environment. */
+  readonly clients?: { readonly s3?: S3Client | undefined; readonly dynamo?: DynamoDBClient | undefined } | undefined;
+  /** What requests cost, for the choice of where a commit's bytes go; list prices of us-east-1 by default. */
+  readonly prices?: Prices | undefined;
+  /**
+   * `priced`, the default: small commits lie in the table alone until they are compacted. `segments`: every commit is put
+   * into a segment as well, deletes too, so that the bucket alone suffices to make the store anew. It costs a PUT a commit.
+   */
+  readonly placement?: "priced" | "segments" | undefined;
+  /** Longest time for one request to AWS, its retries included, in milliseconds; 20,000 by default. */
+  readonly requestMsMax?: number | undefined;
+  /** What is left to the caller, in milliseconds: no request takes longer. On Lambda, the context's remaining time. */
+  readonly remainingMs?: (() => number) | undefined;
+  /** Bytes of segments kept in memory, 32 MiB by default. They never change, so nothing kept is ever stale. */
+  readonly cacheBytesMax?: number | undefined;
+}
+
+/** What a test puts in place of the machine. */
+export interface AwsMachine {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A store on S3 and DynamoDB. Any number of processes write it at the same time. */
+export class AwsStore extends PayloadStore {
+  readonly #rebuild: (options: RebuildOptions) => Promise<TableRebuild>;
+
+  constructor(ports: PayloadStorePorts, options: PayloadStoreOptions, rebuild: (options: RebuildOptions) => Promise<TableRebuild>) {
+    super(ports, options);
+    this.#rebuild = rebuild;
+  }
+
+  /**
+   * Fills an empty table from the segments of the bucket. What lay in the old table alone is not known any more: commits
+   * that were never compacted into a segment, deletes among them. docs/operations.md.
+   *
+   * @throws {PayloadStoreError} `EXISTS` unless the table holds no group
+   * Cost: a LIST for 1,000 segments, a GET for 8 MiB of them, a write for each commit; memory for each commit.
+   */
+  rebuildIndex(options: RebuildOptions = {}): Promise<TableRebuild> {
+    return this.withoutWrites(() => this.#rebuild(options));
+  }
+}
+
+/**
+ * Opens the store in a bucket and a table, which exist. The table's own row is made when it is new.
+ *
+ * @throws {PayloadStoreError} `UNAVAILABLE` naming the bucket or table that is missing or forbidden; `UNSUPPORTED_VERSION`
+ * Cost: two requests, at the same time.
+ */
+export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> = {}): Promise<AwsStore> {
+  const { bucket, table, clients } = options;
+  const s3 = clients?.s3 ?? new S3Client({ maxAttempts: 5 });
+  const dynamo = clients?.dynamo ?? new DynamoDBClient({ maxAttempts: 5 });
+  const clock = machine.clock ?? systemClock;
+  const random = machine.random ?? new SystemRandom();
+  const digest = nodeDigest;
+  const deadline = new Deadline(options.requestMsMax ?? 20_000, options.remainingMs);
+  const secret = await openStoreRow({ s3, dynamo, bucket, table, random, deadline });
+  const { prices, placement, cacheBytesMax } = options;
+  const shared = { clock, random, digest, deadline };
+  const segments = new S3SegmentStore({ ...shared, client: s3, bucket, prices, placement, cacheBytesMax });
+  const frames = new FrameReader(segments, digest);
+  const hasher = new IdHasher(secret);
+  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, hasher, frames });
+  const ports = { segments, index, codecs: nodeCodecs, clock, random, digest };
+  return new AwsStore(ports, { codecPolicy: "auto", ...options }, (rebuilding) =>
+    rebuildTable(segments, index, digest, rebuilding),
+  );
+}

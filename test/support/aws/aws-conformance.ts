@@ -1,0 +1,77 @@
+import { RequestMeter } from "../../../core/adapters/aws/request-meter.ts";
+import { nodeDigest } from "../../../core/adapters/node/digest.ts";
+import { listPrices, type AwsOptions } from "../../../core/entries/aws.ts";
+import type { PayloadStore } from "../../../core/payload-store.ts";
+import { offsetIndexSuite, payloadStoreSuite, segmentStoreSuite } from "../../conformance/index.ts";
+import { freshPlace, openAt, portsAt, type AwsServers } from "./aws-under-test.ts";
+
+/** Every way in which commits may be placed: as prices say, always in segments, always in rows where they fit. */
+const placements = {
+  "by price": {},
+  "segments alone": { placement: "segments" },
+  "rows before segments": { prices: { ...listPrices, objectPut: 1 } },
+} as const satisfies Record<string, Partial<AwsOptions>>;
+
+/** Every suite of the ports, on S3 and DynamoDB as `servers` speaks them. */
+export async function awsPortsConformance(name: string, servers: AwsServers): Promise<void> {
+  await segmentStoreSuite({
+    name,
+    digest: nodeDigest,
+    open: async () => {
+      const { segments } = portsAt(servers, await freshPlace(servers));
+      return { segments, end: () => segments.close() };
+    },
+  });
+
+  await offsetIndexSuite({
+    name,
+    digest: nodeDigest,
+    writers: "many",
+    open: async () => {
+      const { segments, index } = portsAt(servers, await freshPlace(servers));
+      return { segments, index, end: () => segments.close() };
+    },
+  });
+}
+
+/** The suite of the store, for some placements. */
+export async function awsStoreConformance(
+  name: string,
+  servers: AwsServers,
+  chosen: readonly (keyof typeof placements)[],
+): Promise<void> {
+  for (const placement of chosen) {
+    const options = placements[placement];
+    await payloadStoreSuite({
+      name: `${name}, placed ${placement},`,
+      supports: { reopen: true, readers: true, syncs: true },
+      scale: 0.1,
+      open: async (asked) => {
+        const place = await freshPlace(servers);
+        const opened: PayloadStore[] = [];
+        const open = async (more: Partial<AwsOptions> = {}) => {
+          const store = await openAt(servers, place, { codecPolicy: "tiered", ...options, ...asked, ...more });
+          opened.push(store);
+          return store;
+        };
+        const store = await open();
+        let writer = store;
+        const meter = new RequestMeter();
+        meter.watch(servers.clients.s3);
+        return {
+          store,
+          reopen: async () => {
+            await writer.close();
+            writer = await open();
+            return writer;
+          },
+          openReader: () => open({ readOnly: true }),
+          syncs: () => meter.counts().requests["PutObject"] ?? 0,
+          end: async () => {
+            for (const each of opened) await each.close();
+          },
+        };
+      },
+    });
+  }
+}
