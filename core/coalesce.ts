@@ -1,10 +1,12 @@
+import type { EntryPlace } from "./page/page.ts";
 import type { Location } from "./payload.ts";
 import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
 
-/** A payload that is to be read, and the frame that holds it. */
+/** A payload that is to be read, and the frame that holds its page. */
 export interface Wanted {
   readonly location: Location;
   readonly place: FramePlace;
+  readonly found: EntryPlace;
 }
 
 /** Bytes between two payloads that are read rather than asked around: a request costs more than a MiB of bytes. */
@@ -33,8 +35,9 @@ export class Coalescing {
 
   /** @param i  which of those wanted; they are best asked for in their order */
   async place(i: number): Promise<FramePlace> {
-    const { location, place } = this.#wanted[i]!;
-    if (location.stored === 0 || holds(place, location)) return place;
+    const { location, place, found } = this.#wanted[i]!;
+    const alone = found.upload !== undefined || location.stored > readBytesMax;
+    if (location.stored === 0 || alone || holds(place, location)) return place;
     if (this.#read && holds(this.#read, location)) return this.#read;
     const end = this.#endFrom(i);
     const { segment, offset } = location;

@@ -25,6 +25,8 @@ export interface PageDraft {
   readonly deleted?: readonly string[];
   readonly entries: readonly PageEntry[];
   readonly blocks: readonly EncodedBlock[];
+  /** Set where the body lies in an upload: such a draft has a page to itself, and no blocks. */
+  readonly upload?: { readonly name: string; readonly blocks: readonly PageBlock[] } | undefined;
 }
 
 /** A draft that depends on the group's state, and the state it depends on. */
@@ -216,6 +218,7 @@ export class CommitLanes {
       timeMs,
       page: encodePage(page),
       ids: page.entries.length + page.deleted.length,
+      inSegment: page.upload === undefined ? undefined : true,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     return { page, place, timeMs };
@@ -240,7 +243,8 @@ function takeSharing(waiting: Waiting[]): Waiting[] {
     payloads += draft.entries.length;
     for (const block of draft.blocks) bytes += block.body.length;
     const fits = count === 0 || (payloads <= foldedPayloadsMax && bytes <= foldedBytesMax);
-    if (!fits || draft.entries.some(({ id }) => ids.has(id))) break;
+    const alone = count > 0 && (draft.upload ?? waiting[0]?.draft?.upload) !== undefined;
+    if (!fits || alone || draft.entries.some(({ id }) => ids.has(id))) break;
     for (const { id } of draft.entries) ids.add(id);
     count += 1;
   }
@@ -248,12 +252,14 @@ function takeSharing(waiting: Waiting[]): Waiting[] {
 }
 
 function mergeDrafts(drafts: readonly PageDraft[], commitId: Uint8Array): Page {
+  const upload = drafts[0]?.upload;
   return {
     commitId,
     request: drafts[0]?.request,
     clearsGroup: drafts.some((draft) => draft.clearsGroup === true),
     deleted: drafts.flatMap((draft) => draft.deleted ?? []),
-    blocks: drafts.flatMap((draft) => draft.blocks.map(pageBlock)),
+    upload: upload?.name,
+    blocks: upload?.blocks ?? drafts.flatMap((draft) => draft.blocks.map(pageBlock)),
     entries: drafts.flatMap((draft) => draft.entries),
   };
 }

@@ -1,10 +1,13 @@
 export type ErrorCode =
   | "INVALID"
+  | "UNAUTHENTICATED"
+  | "FORBIDDEN"
   | "NOT_FOUND"
   | "EXISTS"
   | "CONFLICT"
   | "KEY_REUSED"
   | "TOO_LARGE"
+  | "QUOTA_EXCEEDED"
   | "GONE"
   | "CORRUPT"
   | "UNSUPPORTED_VERSION"
@@ -19,11 +22,14 @@ export type ErrorCode =
  */
 export const errorCodes: Readonly<Record<ErrorCode, { readonly retryable: boolean; readonly action: string }>> = {
   INVALID: { retryable: false, action: "fix the request" },
+  UNAUTHENTICATED: { retryable: false, action: "send a key that is in force; `paylode keys create` makes one" },
+  FORBIDDEN: { retryable: false, action: "use a key that has the scope" },
   NOT_FOUND: { retryable: false, action: "check the name" },
   EXISTS: { retryable: false, action: "read what is there, or choose another id" },
   CONFLICT: { retryable: true, action: "read again, then retry" },
   KEY_REUSED: { retryable: false, action: "send another request with another idempotency key" },
   TOO_LARGE: { retryable: false, action: "send less at once" },
+  QUOTA_EXCEEDED: { retryable: true, action: "retry when the next window begins, or use a key with a larger quota" },
   GONE: { retryable: false, action: "look the payload up by its key" },
   CORRUPT: {
     retryable: false,

@@ -16,6 +16,7 @@ interface Live {
 export interface ViewedPayload {
   readonly listed: ListedPayload;
   readonly place: FramePlace;
+  readonly found: EntryPlace;
 }
 
 /** A group as its pages make it, added oldest first. */
@@ -52,7 +53,7 @@ export class GroupView {
       if (behind && (sequence < behind.sequence || (sequence === behind.sequence && position <= behind.position)))
         continue;
       const cursor = `${sequence.toString(36)}-${position.toString(36)}`;
-      yield { listed: { ...headOf(page, found), cursor }, place: page.place };
+      yield { listed: { ...headOf(page, found), cursor }, place: page.place, found };
     }
   }
 }

@@ -15,6 +15,7 @@ export type {
   AppendOptions,
   Attributes,
   CallOptions,
+  CreateOptions,
   IdempotentOptions,
   ListedPayload,
   Location,
@@ -23,8 +24,11 @@ export type {
   PayloadInput,
   ReadRange,
   Stats,
+  StoredPayload,
+  StreamedPayload,
 } from "./payload.ts";
 export type { CodecCode, CodecName } from "./ports/codec.ts";
 export type { GroupSummary } from "./ports/offset-index.ts";
 export type { SegmentDamage } from "./segment/scan.ts";
 export type { Fault, FaultKind, VerifyOptions, VerifyReport } from "./verify.ts";
+export type { BegunUpload, PutUpload, UploadInput } from "./uploads.ts";

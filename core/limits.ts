@@ -9,6 +9,14 @@ export const limits = {
   nameBytesMax: 512,
   /** One payload on the local store: 64 MiB, 16 blocks of {@link limits.blockRawBytesMax}; the default, a store may lower it. */
   payloadBytesMax: 67_108_864,
+  /** One payload that is uploaded past the handlers: 5 GiB, the longest object that one PUT may store on S3. */
+  uploadBytesMax: 5_368_709_120,
+  /** How long a signed URL takes an upload, in milliseconds. */
+  uploadUrlMsMax: 3_600_000,
+  /** How long after it was begun an upload may be committed, in milliseconds: far less than orphans are kept. */
+  uploadCommitMsMax: 21_600_000,
+  /** Longest payload that is answered as one array of bytes, 512 MiB; a longer one is streamed, or read in ranges. */
+  readBytesMax: 536_870_912,
   /** Raw bytes of one commit, 256 MiB: every payload of one `appendMany` together. It is what a crash may leave as a torn tail. */
   commitBytesMax: 268_435_456,
   /** Payloads of one commit. */
@@ -41,8 +49,39 @@ export const limits = {
   commitAttemptsMax: 16,
   /** Payloads of one answer of a list. */
   listLimitMax: 1000,
+  /** How long a key is believed to be as it was, in milliseconds: what revoking one may take to be noticed. */
+  keyCacheMsMax: 30_000,
+  /** How long an id is believed to be no key's, in milliseconds: what a new key may take to work, and a flood of wrong ones to cost a look-up. */
+  keyRecheckMs: 1_000,
+  /** Keys of one tenant. They are read together: 0.4 KB each, so 1,000 are 100 read units of DynamoDB. */
+  keysPerTenantMax: 1_000,
+  /** Keys of all tenants of one folder: its `keys.json` is then 4 MB long, and read whole. */
+  keysPerFolderMax: 10_000,
+  /** Keys kept in memory by one process, about 1 KB each. */
+  keysCachedMax: 20_000,
+  /** Tenants without keys that are remembered as such: 64-byte names that anybody can make up. */
+  keylessTenantsCachedMax: 10_000,
+  /** Name of a key, in UTF-8 bytes. */
+  keyNameBytesMax: 200,
+  /** How long an expired key is still listed, in milliseconds: 90 days. The next key that is made then takes its place. */
+  expiredKeyKeptMs: 7_776_000_000,
+  /** How long an old token may go on beside a new one, in milliseconds: 90 days. */
+  keyOverlapMsMax: 7_776_000_000,
+  /** How long changes of a folder's keys wait for one another, in milliseconds. Each takes two disk syncs. */
+  keysLockMsMax: 5_000,
+  /** Quotas of keys that one process counts at a time; what it took of one it forgets is lost. */
+  quotaLeasesMax: 20_000,
+  /** What a process takes of a quota at first, and at most at once: a write to DynamoDB each time, so 1/16 and 1/256 of one a request. */
+  requestSliceFirst: 16,
+  requestSliceMax: 256,
+  /** The same of a quota of bytes: 1 MiB and 16 MiB, or what a single request needs. */
+  byteSliceFirst: 1_048_576,
+  byteSliceMax: 16_777_216,
 } as const;
 
 invariant(limits.payloadBytesMax <= limits.commitBytesMax, "one payload fits a commit");
 invariant(limits.sharedBlockBytes <= limits.blockRawBytesMax, "a shared block is a block");
 invariant(limits.pageBytesMax >= limits.commitPayloadsMax * limits.nameBytesMax, "a page holds the longest names");
+invariant(limits.keysPerTenantMax <= limits.keysCachedMax, "the keys of a tenant fit the cache");
+invariant(limits.requestSliceFirst <= limits.requestSliceMax, "a slice of requests begins small");
+invariant(limits.byteSliceFirst <= limits.byteSliceMax, "a slice of bytes begins small");

@@ -2,7 +2,7 @@ import { bytesEqual } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { GroupView } from "./group-view.ts";
 import type { ResolvedKey } from "./key.ts";
-import { decodePlacedPage, findInPage, type PageRequest } from "./page/page.ts";
+import { decodePlacedPage, findInPage, type EntryPlace, type PageRequest } from "./page/page.ts";
 import { headOf } from "./payload-head.ts";
 import type { Location, PayloadHead } from "./payload.ts";
 import type { Basis, OffsetIndex, PageRecord, Records } from "./ports/offset-index.ts";
@@ -19,8 +19,9 @@ export interface Decided<T> {
 
 export interface FoundPayload {
   readonly head: PayloadHead;
-  /** The frame that holds it. */
+  /** The frame that holds its page. */
   readonly place: FramePlace;
+  readonly found: EntryPlace;
 }
 
 /** Heads of frames that are read at once: where each is a request, they need not wait for one another. */
@@ -106,10 +107,25 @@ export class Lookup {
       if (answer.value.kind === "hidden") return { decided: true };
       if (answer.value.kind === "payload") {
         const placed = { group: key.group, sequence, timeMs: header.timeMs, place };
-        return { decided: true, payload: { head: headOf(placed, answer.value.place), place } };
+        return {
+          decided: true,
+          payload: { head: headOf(placed, answer.value.place), place, found: answer.value.place },
+        };
       }
     }
     return { decided: false };
+  }
+
+  /** The payload that a location of this page describes, if it is one of its own. */
+  async at({ tenant, group, sequence, place }: PageRecord, location: Location): Promise<FoundPayload | undefined> {
+    const { header, page } = await this.#frames.head(tenant, place);
+    const read = decodePlacedPage(page);
+    if (!read.ok) throw damagedPage(tenant, place, read.damage);
+    for (const found of read.value.places) {
+      const head = headOf({ group, sequence, timeMs: header.timeMs, place }, found);
+      if (sameLocation(head.location, location)) return { head, place, found };
+    }
+    return undefined;
   }
 
   /** The group as all its pages make it. */
@@ -128,6 +144,11 @@ export class Lookup {
     refuseIncomplete({ tenant, group }, incomplete);
     return view;
   }
+}
+
+function sameLocation(a: Location, b: Location): boolean {
+  const fields = ["segment", "offset", "stored", "codec", "start", "length"] as const;
+  return fields.every((field) => a[field] === b[field]);
 }
 
 function damagedPage(tenant: string, place: FramePlace, damage: string): PayloadStoreError {

@@ -13,7 +13,7 @@ export interface PlacedPage {
 /** What a page says of an entry, as callers see it. */
 export function headOf(page: PlacedPage, found: EntryPlace): PayloadHead {
   const { group, sequence, timeMs, place } = page;
-  const { entry, offset, storedBytes, codec, start } = found;
+  const { entry, offset, storedBytes, codec, start, upload } = found;
   return {
     group,
     id: entry.id,
@@ -24,13 +24,13 @@ export function headOf(page: PlacedPage, found: EntryPlace): PayloadHead {
     timeMs,
     location: {
       version: 0,
-      segment: place.segment,
-      offset: place.offset + place.headBytes + offset,
+      segment: upload ?? place.segment,
+      offset: upload === undefined ? place.offset + place.headBytes + offset : offset,
       stored: storedBytes,
       codec,
       start,
       length: entry.bytes,
-      ...(place.inline ? { page: { group, sequence } } : {}),
+      ...(place.inline || upload !== undefined ? { page: { group, sequence } } : {}),
     },
   };
 }

@@ -9,13 +9,21 @@ const codecNames: readonly unknown[] = ["none", "lz4", "zstd"];
 
 /** @throws {PayloadStoreError} `INVALID` or `TOO_LARGE`, naming the field and the bound; nothing is stored then. */
 export function checkPayloadInput(input: PayloadInput, payloadBytesMax: number): void {
-  const { bytes, contentType, attributes, codec } = input;
+  const { bytes, codec } = input;
   if (!(bytes instanceof Uint8Array)) throw invalid("bytes", "the payload must be a Uint8Array");
   if (bytes.length > payloadBytesMax) {
     throw new PayloadStoreError("TOO_LARGE", `the payload has ${bytes.length} bytes; at most ${payloadBytesMax}`, {
       details: { bytes: bytes.length, bytesMax: payloadBytesMax },
     });
   }
+  if (codec !== undefined && !codecNames.includes(codec)) {
+    throw invalid("codec", `codec must be "none", "lz4" or "zstd"; got ${JSON.stringify(codec)}`);
+  }
+  checkPayloadHead(input);
+}
+
+/** What is kept of a payload beside its bytes. @throws {PayloadStoreError} `INVALID` */
+export function checkPayloadHead({ contentType, attributes }: Pick<PayloadInput, "contentType" | "attributes">): void {
   if (
     contentType !== undefined &&
     (typeof contentType !== "string" ||
@@ -23,9 +31,6 @@ export function checkPayloadInput(input: PayloadInput, payloadBytesMax: number):
       !contentTypePattern.test(contentType))
   ) {
     throw invalid("contentType", `contentType must be 1–${limits.contentTypeBytesMax} printable ASCII characters`);
-  }
-  if (codec !== undefined && !codecNames.includes(codec)) {
-    throw invalid("codec", `codec must be "none", "lz4" or "zstd"; got ${JSON.stringify(codec)}`);
   }
   if (attributes !== undefined) checkAttributes(attributes);
 }

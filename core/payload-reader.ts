@@ -1,12 +1,22 @@
 import { concat, emptyBytes } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
+import type { EntryPlace, PageBlock } from "./page/page.ts";
 import type { Location, ReadRange } from "./payload.ts";
 import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
-import type { EncodedBlock } from "./segment/block.ts";
+import { blockHeaderBytes, type EncodedBlock } from "./segment/block.ts";
 import { isSegmentName } from "./segment/name.ts";
 import type { FrameReader } from "./segment/read-frame.ts";
+import type { UploadBlocks } from "./upload-blocks.ts";
+
+/** What is known of a payload beside its location. */
+export interface KnownPayload {
+  /** The frame that holds it, or that was read for it. */
+  readonly place?: FramePlace | undefined;
+  /** What its page says of it. */
+  readonly found?: EntryPlace | undefined;
+}
 
 /**
  * Reads payloads by location. It keeps the blocks it decoded last, so payloads of one block that are read one after the
@@ -16,30 +26,34 @@ export class PayloadReader {
   readonly #frames: FrameReader;
   readonly #codecs: Codecs;
   readonly #tenant: string;
+  readonly #uploads: UploadBlocks | undefined;
   #blocks:
     | { segment: string; offset: number; stored: number; blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }
     | undefined;
 
-  constructor(frames: FrameReader, codecs: Codecs, tenant: string) {
-    this.#frames = frames;
-    this.#codecs = codecs;
+  constructor(tenant: string, ports: { frames: FrameReader; codecs: Codecs; uploads?: UploadBlocks | undefined }) {
     this.#tenant = tenant;
+    this.#frames = ports.frames;
+    this.#codecs = ports.codecs;
+    this.#uploads = ports.uploads;
   }
 
   /**
-   * The bytes, or the part of them in `range`. Only blocks that hold some of them are decoded. Cost: one read, none where
-   * the frame is held.
-   * @param place  the frame that holds the payload, where it is known
-   * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `INVALID` if the location is malformed
+   * The bytes, or the part of them in `range`. Only blocks that hold some of them are read, where its page is known, and
+   * decoded. Cost: one read, none where the frame is held; one for 4 MiB of an upload.
+   * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `INVALID` if the location is malformed; `TOO_LARGE`
    */
-  async read(location: Location, range?: ReadRange, place?: FramePlace): Promise<Uint8Array> {
-    checkLocation(location);
-    if (range && !(range.start >= 0 && range.end >= range.start)) {
-      throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
+  async read(asked: Location, range?: ReadRange, known: KnownPayload = {}): Promise<Uint8Array> {
+    checkLocation(asked);
+    const wanted = rangeIn(asked, range);
+    if (wanted.end - wanted.start > limits.readBytesMax) {
+      const message = `${wanted.end - wanted.start} bytes are more than one read answers: stream them, or read ranges of at most ${limits.readBytesMax} bytes`;
+      throw new PayloadStoreError("TOO_LARGE", message, { details: { bytes: asked.length } });
     }
+    const { found, place } = known;
+    if (found?.upload !== undefined) return this.#readUpload(found, wanted);
+    const { location, from, to } = narrowed(asked, wanted, found?.blocks);
     const { start, length } = location;
-    const from = start + Math.min(Math.max(range?.start ?? 0, 0), length);
-    const to = start + Math.min(Math.max(range?.end ?? length, 0), length);
     const held = await this.#load(location, place);
     let rawStart = 0;
     const parts: Uint8Array[] = [];
@@ -60,6 +74,36 @@ export class PayloadReader {
     if (parts.length === 0) return emptyBytes;
     // A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
     // Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
+    return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
+  }
+
+  /** The bytes, or the part of them in `range`, block by block. Cost: as {@link read}; memory for two blocks. */
+  async *stream(location: Location, range: ReadRange | undefined, known: KnownPayload): AsyncGenerator<Uint8Array> {
+    checkLocation(location);
+    const wanted = rangeIn(location, range);
+    let start = 0;
+    const blocks = known.found?.blocks ?? [];
+    for (const end of blocks.length > 1 ? endsOf(blocks) : [location.length]) {
+      const part = { start: Math.max(start, wanted.start), end: Math.min(end, wanted.end) };
+      if (part.start < part.end) yield await this.read(location, part, known);
+      start = end;
+    }
+  }
+
+  async #readUpload({ upload, blocks }: EntryPlace, wanted: ReadRange): Promise<Uint8Array> {
+    if (upload === undefined || !this.#uploads) {
+      throw new PayloadStoreError("UNAVAILABLE", `the payload lies in upload ${upload}, which this store cannot read`);
+    }
+    const parts: Uint8Array[] = [];
+    let start = 0;
+    for (const block of blocks) {
+      const end = start + block.rawBytes;
+      if (start < wanted.end && end > wanted.start) {
+        const bytes = await this.#uploads.read(this.#tenant, upload, start, block);
+        parts.push(bytes.subarray(Math.max(wanted.start - start, 0), wanted.end - start));
+      }
+      start = end;
+    }
     return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
   }
 
@@ -90,11 +134,50 @@ export class PayloadReader {
   }
 }
 
+function rangeIn({ length }: Location, range: ReadRange | undefined): ReadRange {
+  if (range && !(range.start >= 0 && range.end >= range.start)) {
+    throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
+  }
+  return { start: Math.min(range?.start ?? 0, length), end: Math.min(range?.end ?? length, length) };
+}
+
+/** The blocks of a payload that hold a range of it, as a location of their own, and the range in their raw bytes. */
+function narrowed(
+  location: Location,
+  { start: first, end }: ReadRange,
+  blocks: readonly PageBlock[] = [],
+): { readonly location: Location; readonly from: number; readonly to: number } {
+  if (blocks.length < 2) return { location, from: location.start + first, to: location.start + end };
+  let rawStart = 0;
+  let skippedRaw = 0;
+  let { offset } = location;
+  let stored = 0;
+  let length = 0;
+  for (const { rawBytes, bodyBytes } of blocks) {
+    const storedBytes = blockHeaderBytes + bodyBytes;
+    if (rawStart + rawBytes <= first) {
+      skippedRaw += rawBytes;
+      offset += storedBytes;
+    } else if (rawStart < end) {
+      stored += storedBytes;
+      length += rawBytes;
+    }
+    rawStart += rawBytes;
+  }
+  return { location: { ...location, offset, stored, length }, from: first - skippedRaw, to: end - skippedRaw };
+}
+
+/** Where each block ends, in the raw bytes of a payload that consists of them. */
+function* endsOf(blocks: readonly PageBlock[]): Generator<number> {
+  let end = 0;
+  for (const { rawBytes } of blocks) yield (end += rawBytes);
+}
+
 /** A location comes from a caller: it must not be able to ask for more than a payload's worth. */
 export function checkLocation(location: Location): void {
   const { version, segment, offset, stored, start, length, page } = (location as Location | null) ?? ({} as Location);
   const whole = [offset, stored, start, length].every((value) => Number.isSafeInteger(value) && value >= 0);
-  const storedMax = 2 * limits.commitBytesMax;
+  const storedMax = page === undefined ? 2 * limits.commitBytesMax : limits.uploadBytesMax;
   const malformedPage =
     page !== undefined && !(Number.isSafeInteger((page as Location["page"] | null)?.sequence) && page.sequence > 0);
   const malformed =

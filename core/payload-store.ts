@@ -11,6 +11,7 @@ import {
   resolveName,
   resolveTenant,
   type GroupKey,
+  type ResolvedKey,
   type PayloadId,
   type PayloadKey,
   type TenantKey,
@@ -18,10 +19,11 @@ import {
 import { limits } from "./limits.ts";
 import { describeKey, Lookup } from "./lookup.ts";
 import { headOf } from "./payload-head.ts";
-import { checkLocation, PayloadReader } from "./payload-reader.ts";
+import { checkLocation, type KnownPayload, PayloadReader } from "./payload-reader.ts";
 import type {
   AppendOptions,
   CallOptions,
+  CreateOptions,
   IdempotentOptions,
   ListedPayload,
   Location,
@@ -30,14 +32,19 @@ import type {
   PayloadInput,
   ReadRange,
   Stats,
+  StoredPayload,
+  StreamedPayload,
 } from "./payload.ts";
 import type { Clock } from "./ports/clock.ts";
-import type { Codecs } from "./ports/codec.ts";
+import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { Basis, GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
-import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+import type { SegmentStore } from "./ports/segment-store.ts";
+import type { UploadReader, UploadStore } from "./ports/upload-store.ts";
 import { FrameReader } from "./segment/read-frame.ts";
+import { UploadBlocks } from "./upload-blocks.ts";
+import { type BegunUpload, type PutUpload, type UploadInput, Uploads } from "./uploads.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
 /** What a store is made of. Entries (`core/entries/`) put these together. */
@@ -45,6 +52,8 @@ export interface PayloadStorePorts {
   readonly segments: SegmentStore;
   readonly index: OffsetIndex;
   readonly codecs: Codecs;
+  /** Where payloads lie that their owners put past the store, if this store has any. */
+  readonly uploads?: UploadReader | UploadStore | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly digest: Digest;
@@ -73,6 +82,7 @@ export class PayloadStore {
   readonly #lanes: CommitLanes;
   readonly #policy: CodecPolicy;
   readonly #readOnly: boolean;
+  #uploads: Uploads | undefined;
   #closing: Promise<void> | undefined;
   /** Longest payload taken, in bytes. */
   readonly payloadBytesMax: number;
@@ -109,17 +119,56 @@ export class PayloadStore {
       codec: options.codec,
     };
     const draft = this.#draft([{ ...input, id: resolved.id }], options);
-    const { tenant, group } = resolved;
+    return this.#commitOne(resolved, draft, options);
+  }
+
+  /**
+   * Begins a payload that is too long to pass through: its owner puts the bytes at the answered URL, then says
+   * {@link commitUpload}. Nothing is stored until then.
+   *
+   * @throws {PayloadStoreError} `INVALID` where the store takes no uploads; `TOO_LARGE` above 5 GiB
+   * Cost: no request.
+   */
+  async beginUpload(key: PayloadKey, input: UploadInput, options: CallOptions = {}): Promise<BegunUpload> {
+    const { tenant } = resolveKey(key);
+    this.#enterWriting(options);
+    return this.#uploadsOf().begin(tenant, input);
+  }
+
+  /**
+   * Makes what was put at an upload's URL the payload of an id. It is read once and compared with its SHA-256.
+   *
+   * @throws {PayloadStoreError} `NOT_FOUND` when nothing was put, `CONFLICT` when other bytes were, `GONE` when the upload
+   *   was begun too long ago; otherwise as {@link append}
+   * Cost: a read for each 4 MiB, then as an append to a segment.
+   */
+  async commitUpload(key: PayloadKey, put: PutUpload, options: CreateOptions = {}): Promise<Location> {
+    const resolved = resolveKey(key);
+    this.#enterWriting(options);
+    const draft = await this.#uploadsOf().draft(resolved, put);
+    throwIfAborted(options.signal);
+    return this.#commitOne(resolved, Promise.resolve(draft), options);
+  }
+
+  async #commitOne(key: ResolvedKey, draft: Promise<PageDraft>, options: CreateOptions): Promise<Location> {
+    const { tenant, group } = key;
     const refuseTaken = async () => {
-      const { value: taken, basis } = await this.#lookup.has(resolved);
+      const { value: taken, basis } = await this.#lookup.has(key);
       if (!taken) return basis;
-      throw new PayloadStoreError("EXISTS", `${describeKey(resolved)} has a payload already`, {
-        details: { ...resolved },
-      });
+      throw new PayloadStoreError("EXISTS", `${describeKey(key)} has a payload already`, { details: { ...key } });
     };
     const [location] = await this.#commit(tenant, group, draft, options, options.ifAbsent ? refuseTaken : undefined);
     invariant(location !== undefined, "a commit of one payload has one location");
     return location;
+  }
+
+  #uploadsOf(): Uploads {
+    const { uploads } = this.#ports;
+    if (!this.#readOnly && uploads && "sign" in uploads) {
+      this.#uploads ??= new Uploads(uploads, this.#ports);
+      return this.#uploads;
+    }
+    throw new PayloadStoreError("INVALID", "this store takes no uploads: send the payload itself");
   }
 
   /**
@@ -155,8 +204,52 @@ export class PayloadStore {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
-      const { head, place } = found;
-      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range, place) };
+      return {
+        ...found.head,
+        body: await this.#reader(resolved.tenant).read(found.head.location, options.range, found),
+      };
+    });
+  }
+
+  /**
+   * Like {@link read}, with the body as it is stored where the payload is all of one block in one of these codecs. Its
+   * checksum is verified; whoever decodes it has to know `bytes`.
+   */
+  async readStored(
+    key: PayloadKey,
+    codecs: readonly CodecCode[],
+    options: CallOptions = {},
+  ): Promise<StoredPayload | undefined> {
+    const resolved = resolveKey(key);
+    return this.#lookedUpTwice(options, async () => {
+      const { value: found } = await this.#lookup.find(resolved);
+      if (!found) return undefined;
+      throwIfAborted(options.signal);
+      const { head } = found;
+      const reader = this.#reader(resolved.tenant);
+      const block = await reader.stored(head.location, codecs, found.place);
+      if (block) return { ...head, codec: block.codec, body: block.body };
+      return { ...head, codec: 0, body: await reader.read(head.location, undefined, found) };
+    });
+  }
+
+  /**
+   * Like {@link read}, with the body in pieces, each checked before it is given: for payloads of any length. What was
+   * given is right also when a later piece is found damaged.
+   */
+  async stream(
+    key: PayloadKey,
+    options: CallOptions & { readonly range?: ReadRange | undefined } = {},
+  ): Promise<StreamedPayload | undefined> {
+    const resolved = resolveKey(key);
+    return this.#lookedUpTwice(options, async () => {
+      const { value: known } = await this.#lookup.find(resolved);
+      if (!known) return undefined;
+      throwIfAborted(options.signal);
+      const pieces = this.#reader(resolved.tenant).stream(known.head.location, options.range, known);
+      // The first piece tells whether the segment is still there.
+      const first = await pieces.next();
+      return { ...known.head, body: resumed(first, pieces, options.signal) };
     });
   }
 
@@ -186,7 +279,7 @@ export class PayloadStore {
     this.#enter(options);
     const tenant = resolveTenant(key);
     checkLocation(location);
-    return this.#reader(tenant).read(location, options.range, await this.#pageOf(tenant, location));
+    return this.#reader(tenant).read(location, options.range, await this.#knownOf(tenant, location));
   }
 
   /** @returns the payloads of several ids of one group, in the order asked, `undefined` for those that are absent. */
@@ -199,7 +292,7 @@ export class PayloadStore {
     const names = ids.map((id) => resolveName("id", id));
     return this.#lookedUpTwice(options, async () => {
       const found = await this.#lookup.findMany(tenant, group, names);
-      const wanted = found.flatMap((one) => (one ? { location: one.head.location, place: one.place } : []));
+      const wanted = found.flatMap((one) => (one ? { ...one, location: one.head.location } : []));
       const bodies = this.#bodies(tenant, wanted, options);
       const payloads: (Uint8Array | undefined)[] = [];
       for (const one of found) payloads.push(one && (await bodies.next()).value);
@@ -231,7 +324,7 @@ export class PayloadStore {
   ): AsyncGenerator<Payload> {
     const { tenant, group } = resolveGroup(key);
     const viewed = await this.#view(tenant, group, options);
-    const wanted = viewed.map(({ listed, place }) => ({ location: listed.location, place }));
+    const wanted = viewed.map(({ listed, place, found }) => ({ location: listed.location, place, found }));
     let i = 0;
     for await (const body of this.#bodies(tenant, wanted, options)) yield { ...viewed[i++]!.listed, body };
   }
@@ -415,25 +508,32 @@ export class PayloadStore {
   ): AsyncGenerator<Uint8Array, undefined> {
     const reader = this.#reader(tenant);
     const coalescing = new Coalescing(this.#ports.segments, tenant, wanted);
-    for (const [i, { location }] of wanted.entries()) {
+    for (const [i, { location, found }] of wanted.entries()) {
       throwIfAborted(options.signal);
-      yield await reader.read(location, undefined, await coalescing.place(i));
+      yield await reader.read(location, undefined, { place: await coalescing.place(i), found });
     }
     return undefined;
   }
 
-  /** The page of a location whose bytes lie in the index. */
-  async #pageOf(tenant: string, { page, segment }: Location): Promise<FramePlace | undefined> {
-    if (!page) return undefined;
-    const group = resolveName("group", page.group);
-    const record = await this.#ports.index.record(tenant, group, page.sequence);
-    if (record?.place.inline && record.place.segment === segment) return record.place;
-    const message = `page ${page.sequence} of ${describeKey({ group })} does not hold the payload any more`;
-    throw new PayloadStoreError("GONE", message, { details: { tenant, group, sequence: page.sequence } });
+  /** What the page says of a location, where it takes the page to read it. */
+  async #knownOf(tenant: string, location: Location): Promise<KnownPayload | undefined> {
+    if (!location.page) return undefined;
+    const { sequence } = location.page;
+    const group = resolveName("group", location.page.group);
+    const record = await this.#ports.index.record(tenant, group, sequence);
+    const known = record && (await this.#lookup.at(record, location));
+    if (known) return known;
+    const message = `page ${sequence} of ${describeKey({ group })} does not hold the payload any more`;
+    throw new PayloadStoreError("GONE", message, { details: { tenant, group, sequence } });
   }
 
   #reader(tenant: string): PayloadReader {
-    return new PayloadReader(this.#frames, this.#ports.codecs, tenant);
+    const { codecs, uploads, digest } = this.#ports;
+    return new PayloadReader(tenant, {
+      frames: this.#frames,
+      codecs,
+      uploads: uploads && new UploadBlocks(uploads, digest),
+    });
   }
 
   #enter(options: CallOptions): void {
@@ -450,6 +550,22 @@ export class PayloadStore {
 
 function locationsOf(committed: Committed): Location[] {
   return committed.entries.map((entry) => headOf(committed, entry).location);
+}
+
+/** What was begun to be read, from its first piece on. */
+async function* resumed(
+  first: IteratorResult<Uint8Array, void>,
+  rest: AsyncGenerator<Uint8Array, void>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    for (let piece = first; !piece.done; piece = await rest.next()) {
+      throwIfAborted(signal);
+      yield piece.value;
+    }
+  } finally {
+    await rest.return();
+  }
 }
 
 function olderOf(a: Basis, b: Basis): Basis {

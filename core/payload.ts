@@ -20,7 +20,7 @@ export interface Location {
   readonly start: number;
   /** Length of the payload, in bytes. */
   readonly length: number;
-  /** Set where the bytes lie in the index, with their page, and in no segment yet. */
+  /** Set where the page has to be read first: the bytes lie with it in the index, or in an upload that it describes. */
   readonly page?: { readonly group: string; readonly sequence: number } | undefined;
 }
 
@@ -41,6 +41,19 @@ export interface PayloadHead {
 
 export interface Payload extends PayloadHead {
   /** The payload's bytes, or the asked range of them. */
+  readonly body: Uint8Array;
+}
+
+/** A payload whose bytes come in pieces. */
+export interface StreamedPayload extends PayloadHead {
+  /** To be read once. Rejects with `CORRUPT`, `GONE` or `UNAVAILABLE` where it cannot go on. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** A payload whose body may be compressed. */
+export interface StoredPayload extends PayloadHead {
+  /** What decodes the body: 0 none, 1 LZ4, 2 zstd. */
+  readonly codec: CodecCode;
   readonly body: Uint8Array;
 }
 
@@ -69,10 +82,12 @@ export interface IdempotentOptions extends CallOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
-export interface AppendOptions extends IdempotentOptions, Omit<PayloadInput, "bytes"> {
+export interface CreateOptions extends IdempotentOptions {
   /** Stores only if the id has no payload, else rejects with `EXISTS`. Exactly one of many concurrent creators wins. */
   readonly ifAbsent?: boolean | undefined;
 }
+
+export interface AppendOptions extends CreateOptions, Omit<PayloadInput, "bytes"> {}
 
 /** Bytes `start` … `end` − 1 of a payload; cut to its length. */
 export interface ReadRange {

@@ -1,11 +1,13 @@
 import { isPayloadStoreError } from "./errors.ts";
 import { decodePlacedPage, etagBytes, type PageEntry } from "./page/page.ts";
 import { PayloadReader } from "./payload-reader.ts";
-import type { Location } from "./payload.ts";
+import { headOf } from "./payload-head.ts";
 import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { OffsetIndex } from "./ports/offset-index.ts";
 import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
+import type { UploadReader } from "./ports/upload-store.ts";
+import { UploadBlocks } from "./upload-blocks.ts";
 import { FrameReader } from "./segment/read-frame.ts";
 import type { ScannedFrame } from "./segment/scan.ts";
 
@@ -50,11 +52,14 @@ export async function verifyStore(
     readonly index: OffsetIndex;
     readonly codecs: Codecs;
     readonly digest: Digest;
+    readonly uploads?: UploadReader | undefined;
   },
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const { segments, index, codecs, digest } = ports;
   const frameReader = new FrameReader(segments, digest);
+  const uploads = ports.uploads && new UploadBlocks(ports.uploads, digest);
+  const readerOf = (tenant: string) => new PayloadReader(tenant, { frames: frameReader, codecs, uploads });
   const faults: Fault[] = [];
   const total = { segments: 0, frames: 0, payloads: 0, bytes: 0 };
 
@@ -63,7 +68,7 @@ export async function verifyStore(
     if (place.inline) {
       total.frames += 1;
       total.bytes += place.held?.length ?? 0;
-      const damage = await verifyInline(tenant, place, { frameReader, codecs, digest, total });
+      const damage = await verifyInline(tenant, place, { frameReader, reader: readerOf(tenant), digest, total });
       if (damage !== undefined)
         faults.push({ kind: "damaged", tenant, segment: place.segment, start: 0, reason: damage });
       continue;
@@ -95,8 +100,7 @@ export async function verifyStore(
           fault("duplicate", `${page} lies in segment ${indexedAt.segment} as well`);
         }
       }
-      const reader = new PayloadReader(frameReader, codecs, tenant);
-      const damage = await verifyFrame({ ...frame, segment }, reader, digest, total);
+      const damage = await verifyFrame({ ...frame, segment }, readerOf(tenant), digest, total);
       if (damage !== undefined) fault("damaged", damage);
     }
     const lost = scan.damage.map(({ start, end }) => ({ start, end }));
@@ -132,13 +136,13 @@ export async function verifyStore(
 async function verifyInline(
   tenant: string,
   place: FramePlace,
-  tools: { frameReader: FrameReader; codecs: Codecs; digest: Digest; total: { payloads: number } },
+  tools: { frameReader: FrameReader; reader: PayloadReader; digest: Digest; total: { payloads: number } },
 ): Promise<string | undefined> {
-  const { frameReader, codecs, digest, total } = tools;
+  const { frameReader, reader, digest, total } = tools;
   try {
     const { header, page } = await frameReader.head(tenant, place);
-    const frame = { ...place, group: header.group, page };
-    return await verifyFrame(frame, new PayloadReader(frameReader, codecs, tenant), digest, total);
+    const frame = { ...place, group: header.group, sequence: header.sequence, page };
+    return await verifyFrame(frame, reader, digest, total);
   } catch (error) {
     if (!isPayloadStoreError(error)) throw error;
     return error.message;
@@ -147,25 +151,20 @@ async function verifyInline(
 
 /** @returns what is wrong with the frame's payloads, if anything. */
 async function verifyFrame(
-  frame: FramePlace & Pick<ScannedFrame, "group" | "page">,
+  frame: FramePlace & Pick<ScannedFrame, "group" | "page" | "sequence">,
   reader: PayloadReader,
   digest: Digest,
   total: { payloads: number },
 ): Promise<string | undefined> {
   const decoded = decodePlacedPage(frame.page);
   if (!decoded.ok) return decoded.damage;
-  for (const { entry, offset, storedBytes, codec, start } of decoded.value.places) {
-    const location: Location = {
-      version: 0,
-      segment: frame.segment,
-      offset: frame.offset + frame.headBytes + offset,
-      stored: storedBytes,
-      codec,
-      start,
-      length: entry.bytes,
-    };
+  for (const found of decoded.value.places) {
+    const { entry } = found;
+    const { location } = headOf({ group: frame.group, sequence: frame.sequence, timeMs: 0, place: frame }, found);
     try {
-      if (etagOf(await reader.read(location, undefined, frame), digest) !== entry.etag)
+      const hash = digest.sha256Parts();
+      for await (const piece of reader.stream(location, undefined, { place: frame, found })) hash.update(piece);
+      if (hash.end().slice(0, 2 * etagBytes) !== entry.etag)
         return `payload ${describe(frame.group, entry)} differs from its SHA-256`;
       total.payloads += 1;
     } catch (error) {
@@ -174,10 +173,6 @@ async function verifyFrame(
     }
   }
   return undefined;
-}
-
-function etagOf(bytes: Uint8Array, digest: Digest): string {
-  return digest.sha256(bytes).slice(0, 2 * etagBytes);
 }
 
 function describe(group: string, entry: PageEntry): string {

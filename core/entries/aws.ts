@@ -5,6 +5,7 @@ import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
 import { IdHasher } from "../adapters/aws/id-hasher.ts";
 import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
 import { S3SegmentStore } from "../adapters/aws/s3-segment-store.ts";
+import { S3UploadStore } from "../adapters/aws/s3-upload-store.ts";
 import { openStoreRow } from "../adapters/aws/store-row.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
@@ -52,7 +53,11 @@ export interface AwsMachine {
 export class AwsStore extends PayloadStore {
   readonly #rebuild: (options: RebuildOptions) => Promise<TableRebuild>;
 
-  constructor(ports: PayloadStorePorts, options: PayloadStoreOptions, rebuild: (options: RebuildOptions) => Promise<TableRebuild>) {
+  constructor(
+    ports: PayloadStorePorts,
+    options: PayloadStoreOptions,
+    rebuild: (options: RebuildOptions) => Promise<TableRebuild>,
+  ) {
     super(ports, options);
     this.#rebuild = rebuild;
   }
@@ -90,7 +95,8 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const frames = new FrameReader(segments, digest);
   const hasher = new IdHasher(secret);
   const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, hasher, frames });
-  const ports = { segments, index, codecs: nodeCodecs, clock, random, digest };
+  const uploads = new S3UploadStore({ client: s3, bucket, deadline });
+  const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
   return new AwsStore(ports, { codecPolicy: "auto", ...options }, (rebuilding) =>
     rebuildTable(segments, index, digest, rebuilding),
   );

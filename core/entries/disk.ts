@@ -1,5 +1,6 @@
 import { DiskOffsetIndex } from "../adapters/disk/disk-offset-index.ts";
 import { DiskSegmentStore } from "../adapters/disk/disk-segment-store.ts";
+import { DiskUploads } from "../adapters/disk/disk-uploads.ts";
 import { diskError } from "../adapters/disk/disk-error.ts";
 import type { FileSystem } from "../adapters/disk/file-system.ts";
 import { ensureDirectory } from "../adapters/disk/files.ts";
@@ -147,7 +148,8 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     for (const { segment } of await segments.segments()) names.seen(segment);
     const make = () => newIndex(ports, segments, secret);
     const { index, checkpoint } = openIndex(make);
-    const writing = { segments, codecs: nodeCodecs, clock, random, digest };
+    const uploads = new DiskUploads({ fs, layout });
+    const writing = { segments, uploads, codecs: nodeCodecs, clock, random, digest };
     if (readOnly) {
       const following = new FollowingOffsetIndex({ inner: index, segments, fs, layout, nowMs: () => clock.nowMs() });
       return new DiskStore({ ...writing, index: following }, options, {

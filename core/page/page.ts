@@ -1,11 +1,12 @@
 import { ByteReader, ByteWriter } from "../byte-stream.ts";
-import { bytesOfHex, hex, utf8 } from "../bytes.ts";
+import { bytesOfHex, hex, utf8, view } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { invariant } from "../invariant.ts";
 import { limits } from "../limits.ts";
 import type { CodecCode } from "../ports/codec.ts";
 import { blockHeaderBytes } from "../segment/block.ts";
 import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
+import { isSegmentName } from "../segment/name.ts";
 
 /**
  * A page: the index record of one commit. docs/format.md §7.
@@ -23,6 +24,8 @@ export interface Page {
   readonly clearsGroup: boolean;
   /** Ids this page hides. */
   readonly deleted: readonly string[];
+  /** The object that holds the blocks, where their owner put them; otherwise they lie behind the page. */
+  readonly upload?: string | undefined;
   readonly blocks: readonly PageBlock[];
   readonly entries: readonly PageEntry[];
 }
@@ -33,6 +36,8 @@ export interface PageBlock {
   readonly rawBytes: number;
   /** Length of the body, without the block's header. */
   readonly bodyBytes: number;
+  /** CRC-32 of the body, bound to the upload's name and the block's offset. In an upload alone, where blocks have no headers. */
+  readonly crc?: number | undefined;
 }
 
 /** A request that may be sent again: the same key with the same body has the same answer. */
@@ -67,6 +72,10 @@ export interface EntryPlace {
   readonly codec: CodecCode;
   /** Where the payload begins in the raw bytes of these blocks. */
   readonly start: number;
+  /** The blocks, one after the other. */
+  readonly blocks: readonly PageBlock[];
+  /** The upload that holds them; `offset` is then one of its own. */
+  readonly upload?: string | undefined;
   /** The payload's share of the stored bytes, by raw length, rounded up: shares of a block's payloads add up to it or a little more. */
   readonly storedShare: number;
 }
@@ -77,6 +86,7 @@ const pageVersion = 0;
 const bodyHashBytes = 16;
 const clearsGroupFlag = 1;
 const requestFlag = 2;
+const uploadFlag = 4;
 const attributesFlag = 1;
 
 /**
@@ -90,18 +100,22 @@ export function encodePage(page: Page): Uint8Array {
   }
   const writer = new ByteWriter(64 + page.entries.length * 64);
   writer.uint8(pageVersion);
-  writer.uint8((page.clearsGroup ? clearsGroupFlag : 0) | (page.request ? requestFlag : 0));
+  const { upload } = page;
+  const flags = [page.clearsGroup && clearsGroupFlag, page.request && requestFlag, upload !== undefined && uploadFlag];
+  writer.uint8(flags.reduce<number>((sum, flag) => sum | (flag || 0), 0));
   writer.bytes(page.commitId);
   if (page.request) {
     invariant(page.request.bodyHash.length === bodyHashBytes, "body hash length");
     writer.text(page.request.key);
     writer.bytes(page.request.bodyHash);
   }
+  if (upload !== undefined) writer.text(upload);
   writer.varint(page.blocks.length);
   for (const block of page.blocks) {
     writer.uint8(block.codec);
     writer.varint(block.rawBytes);
     writer.varint(block.bodyBytes);
+    if (upload !== undefined) writer.bytes(uint32Bytes(block.crc ?? 0));
   }
   writer.varint(types.size);
   for (const type of types.keys()) writer.text(type);
@@ -161,7 +175,7 @@ export function findInPage(bytes: Uint8Array, id: string): Decoded<PageAnswer> {
     if (reader.skipIfEqual(reader.varint(), wanted)) {
       const entry = readEntry(reader, id, prefix.types);
       if (reader.failed) break;
-      const place = placeEntry(prefix.blocks, entry, streamStart);
+      const place = placeEntry(prefix, entry, streamStart);
       return place ? decoded({ kind: "payload", place }) : damaged(`page: ${JSON.stringify(id)} lies in no block`);
     }
     streamStart += reader.varint();
@@ -179,7 +193,7 @@ export function placeEntries(page: Page): Decoded<EntryPlace[]> {
   const cursor: BlockCursor = { block: 0, offset: 0, rawStart: 0 };
   let streamStart = 0;
   for (const entry of page.entries) {
-    const place = placeEntry(page.blocks, entry, streamStart, cursor);
+    const place = placeEntry(page, entry, streamStart, cursor);
     if (!place) return damaged(`page: ${JSON.stringify(entry.id)} lies in no block`);
     places.push(place);
     streamStart += entry.bytes;
@@ -206,16 +220,17 @@ interface BlockCursor {
 
 /** An entry lies inside one block, or consists of whole blocks. */
 function placeEntry(
-  blocks: readonly PageBlock[],
+  { blocks, upload }: Pick<Page, "blocks" | "upload">,
   entry: PageEntry,
   streamStart: number,
   cursor: BlockCursor = { block: 0, offset: 0, rawStart: 0 },
 ): EntryPlace | undefined {
-  if (entry.bytes === 0) return { entry, offset: 0, storedBytes: 0, codec: 0, start: 0, storedShare: 0 };
+  if (entry.bytes === 0) return { entry, offset: 0, storedBytes: 0, codec: 0, start: 0, blocks: [], storedShare: 0 };
+  const headerBytes = upload === undefined ? blockHeaderBytes : 0;
   let block = blocks[cursor.block];
   while (block && streamStart >= cursor.rawStart + block.rawBytes) {
     cursor.rawStart += block.rawBytes;
-    cursor.offset += blockHeaderBytes + block.bodyBytes;
+    cursor.offset += headerBytes + block.bodyBytes;
     cursor.block += 1;
     block = blocks[cursor.block];
   }
@@ -223,37 +238,47 @@ function placeEntry(
   const start = streamStart - cursor.rawStart;
   let rawBytes = 0;
   let storedBytes = 0;
+  const holding: PageBlock[] = [];
   for (let i = cursor.block; rawBytes < start + entry.bytes; i++) {
     const held = blocks[i];
     if (!held) return undefined;
     rawBytes += held.rawBytes;
-    storedBytes += blockHeaderBytes + held.bodyBytes;
+    storedBytes += headerBytes + held.bodyBytes;
+    holding.push(held);
   }
   const single = rawBytes === block.rawBytes;
   if (!single && (start !== 0 || rawBytes !== entry.bytes)) return undefined;
   const storedShare = Math.ceil((storedBytes * entry.bytes) / rawBytes);
-  return { entry, offset: cursor.offset, storedBytes, codec: block.codec, start, storedShare };
+  const { codec } = block;
+  return { entry, offset: cursor.offset, storedBytes, codec, start, blocks: holding, upload, storedShare };
 }
 
-/** A block holds a payload or more, or is a slice of one; the slices of all fit in what a commit may hold. */
-const blocksMax = limits.commitPayloadsMax + Math.ceil(limits.commitBytesMax / limits.blockRawBytesMax);
+/** A block holds a payload or more, or is a slice of one; the slices of all fit in what a commit or an upload may hold. */
+const blocksMax = limits.commitPayloadsMax + Math.ceil(limits.uploadBytesMax / limits.blockRawBytesMax);
+
+const uploadNameBytes = 26;
 
 const minEntryBytes = 1 + 1 + 1 + etagBytes + 1 + 1;
 
 function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly types: readonly string[] } {
   if (reader.uint8() !== pageVersion) reader.fail();
   const flags = reader.uint8();
-  if (flags & ~(clearsGroupFlag | requestFlag)) reader.fail();
+  if (flags & ~(clearsGroupFlag | requestFlag | uploadFlag)) reader.fail();
   const commitId = reader.bytes(commitIdBytes);
   const request = flags & requestFlag ? readRequest(reader) : undefined;
+  const upload = flags & uploadFlag ? reader.text(uploadNameBytes) : undefined;
+  if (upload !== undefined && !isSegmentName(upload)) reader.fail();
   const blocks: PageBlock[] = [];
   for (let left = reader.count(blocksMax, 3); left > 0 && !reader.failed; left--) {
     const codec = reader.uint8();
     const rawBytes = reader.varint();
     const bodyBytes = reader.varint();
     if (rawBytes < 1 || rawBytes > limits.blockRawBytesMax || bodyBytes > 2 * limits.blockRawBytesMax) reader.fail();
-    if (codec === 0 || codec === 1 || codec === 2) blocks.push({ codec, rawBytes, bodyBytes });
-    else reader.fail();
+    const crc = upload === undefined ? undefined : readUint32(reader);
+    if (upload !== undefined && (codec !== 0 || rawBytes !== bodyBytes)) reader.fail();
+    if (codec === 0 || codec === 1 || codec === 2) {
+      blocks.push(crc === undefined ? { codec, rawBytes, bodyBytes } : { codec, rawBytes, bodyBytes, crc });
+    } else reader.fail();
   }
   const types: string[] = [];
   for (let left = reader.count(limits.commitPayloadsMax); left > 0 && !reader.failed; left--) {
@@ -263,7 +288,18 @@ function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly type
   for (let left = reader.count(limits.commitPayloadsMax); left > 0 && !reader.failed; left--) {
     deleted.push(reader.text(limits.nameBytesMax));
   }
-  return { commitId, request, clearsGroup: (flags & clearsGroupFlag) !== 0, deleted, blocks, types };
+  return { commitId, request, clearsGroup: (flags & clearsGroupFlag) !== 0, deleted, upload, blocks, types };
+}
+
+function uint32Bytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  view(bytes).setUint32(0, value, true);
+  return bytes;
+}
+
+function readUint32(reader: ByteReader): number {
+  const bytes = reader.bytes(4);
+  return bytes.length === 4 ? view(bytes).getUint32(0, true) : 0;
 }
 
 function readRequest(reader: ByteReader): PageRequest {

@@ -52,6 +52,8 @@ export interface FrameDraft {
   readonly page: Uint8Array;
   /** Number of ids that the page names, for a store that weighs what to keep of it. */
   readonly ids?: number | undefined;
+  /** The frame must lie in a segment, also where it were cheaper elsewhere: a rebuild has to find it. */
+  readonly inSegment?: true | undefined;
   readonly blocks: readonly EncodedBlock[];
 }
 

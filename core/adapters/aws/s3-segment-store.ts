@@ -5,6 +5,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import pRetry, { AbortError } from "p-retry";
 import { concat, utf8Length } from "../../bytes.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../../errors.ts";
@@ -150,7 +151,7 @@ export class S3SegmentStore implements SegmentStore {
 
   async flush(): Promise<void> {
     while (this.#gathering.size > 0 || this.#putting.size > 0) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       await Promise.all(this.#putting);
     }
   }
@@ -176,7 +177,8 @@ export class S3SegmentStore implements SegmentStore {
   async #store(tenant: string, batch: readonly Waiting[]): Promise<void> {
     const { placement, prices } = this.#options;
     const sizes = batch.map(({ frame }) => rowSizes(tenant, frame));
-    const priced = placement === "segments" ? undefined : placeFrames(sizes, prices ?? listPrices);
+    const apartAll = placement === "segments" || batch.some(({ frame }) => frame.inSegment);
+    const priced = apartAll ? undefined : placeFrames(sizes, prices ?? listPrices);
     const placements: Placement[] = priced ?? sizes.map(({ head, pointer }) => (head <= pointer ? "head" : "pointer"));
     const apart = batch.filter((_, i) => placements[i] !== "inline");
     const places = apart.length > 0 ? await this.#put(tenant, apart) : [];
@@ -197,9 +199,7 @@ export class S3SegmentStore implements SegmentStore {
     const segment = this.#names.next();
     const binding = new SegmentBinding(digest, segment);
     const marker = random.bytes(syncMarkerBytes);
-    const parts = [
-      encodeSegmentHeader({ tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) }, binding),
-    ];
+    const parts = [encodeSegmentHeader({ tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) }, binding)];
     const entries: FrameEntry[] = [];
     const places: (FramePlace & { held: Uint8Array })[] = [];
     let offset = segmentHeaderBytes;

@@ -12,6 +12,8 @@ export class Layout {
   readonly index: string;
   readonly checkpoint: string;
   readonly quarantine: string;
+  readonly keysFile: string;
+  readonly keysLockFile: string;
 
   constructor(root: string) {
     this.root = root;
@@ -22,6 +24,8 @@ export class Layout {
     this.index = join(root, "index");
     this.checkpoint = join(this.index, "checkpoint");
     this.quarantine = join(root, "quarantine");
+    this.keysFile = join(root, "keys.json");
+    this.keysLockFile = join(root, "KEYS.LOCK");
   }
 
   tenant(tenant: string): string {
@@ -30,6 +34,10 @@ export class Layout {
 
   segment(tenant: string, segment: string): string {
     return join(this.segments, tenant, segment + segmentSuffix);
+  }
+
+  upload(tenant: string, name: string): string {
+    return join(this.root, "uploads", tenant, name);
   }
 }
 

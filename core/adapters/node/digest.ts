@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { Digest } from "../../ports/digest.ts";
 
@@ -6,4 +6,8 @@ import type { Digest } from "../../ports/digest.ts";
 export const nodeDigest: Digest = {
   crc32: (bytes, seed) => crc32(bytes, seed),
   sha256: (bytes) => hash("sha256", bytes, "hex"),
+  sha256Parts: () => {
+    const parts = createHash("sha256");
+    return { update: (bytes) => void parts.update(bytes), end: () => parts.digest("hex") };
+  },
 };

@@ -1,0 +1,44 @@
+import { PayloadStoreError } from "../../errors.ts";
+import type { UploadReader } from "../../ports/upload-store.ts";
+import { diskError, errorCode } from "./disk-error.ts";
+import type { FileSystem, OpenFile } from "./file-system.ts";
+import { readUpTo } from "./files.ts";
+import type { Layout } from "./layout.ts";
+
+/** Uploads that came with a copy of a bucket, as files `uploads/<tenant>/<name>`. A store in a folder takes none itself. */
+export class DiskUploads implements UploadReader {
+  readonly #fs: FileSystem;
+  readonly #layout: Layout;
+
+  constructor(ports: { readonly fs: FileSystem; readonly layout: Layout }) {
+    this.#fs = ports.fs;
+    this.#layout = ports.layout;
+  }
+
+  async size(tenant: string, name: string): Promise<number | undefined> {
+    return this.#fs.stat(this.#layout.upload(tenant, name))?.bytes;
+  }
+
+  async read(tenant: string, name: string, offset: number, bytes: number): Promise<Uint8Array> {
+    const path = this.#layout.upload(tenant, name);
+    let file: OpenFile;
+    try {
+      file = this.#fs.open(path, "read");
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw diskError(error, `reading ${path} failed`);
+      throw new PayloadStoreError("GONE", `there is no upload ${tenant}/${name}`, {
+        details: { tenant, upload: name },
+      });
+    }
+    try {
+      if (offset + bytes <= file.size()) return readUpTo(file, offset, bytes);
+    } catch (error) {
+      throw diskError(error, `reading ${path} failed`);
+    } finally {
+      file.close();
+    }
+    throw new PayloadStoreError("CORRUPT", `upload ${tenant}/${name} ends before byte ${offset + bytes}`, {
+      details: { tenant, upload: name },
+    });
+  }
+}
