@@ -11,6 +11,7 @@ export default defineConfig({
           name: "quick",
           include: ["test/**/*.test.ts"],
           exclude: ["test/**/*.ci.test.ts"],
+          globalSetup: ["test/support/aws/announce-ceph.ts"],
           testTimeout: 60 * second,
           hookTimeout: 60 * second,
         },

@@ -30,13 +30,11 @@ const offenders: Record<string, Offender> = {
     file: "core/segment/aws-import.ts",
     source: `import { S3Client } from "@aws-sdk/client-s3";\nexport const client: unknown = S3Client;\n`,
     lint: ["no-restricted-imports", "use the SegmentStore port or the OffsetIndex port instead"],
-    compiler: cannotFindModule,
   },
   "a type of an AWS client in core": {
     file: "core/ports/aws-type.ts",
     source: `import type { S3Client } from "@aws-sdk/client-s3";\nexport type Client = S3Client;\n`,
     lint: ["no-restricted-imports", "use the SegmentStore port or the OffsetIndex port instead"],
-    compiler: cannotFindModule,
   },
   "node:fs in core": {
     file: "core/segment/fs-import.ts",
@@ -167,6 +165,11 @@ const offenders: Record<string, Offender> = {
     file: "core/adapters/node/function-import.ts",
     source: `import { value } from "../../../functions/clean-function.ts";\nexport const copy: string = value;\n`,
     lint: ["no-restricted-imports", "what runs it imports core"],
+  },
+  "a function in the infrastructure": {
+    file: "infra/function-import.ts",
+    source: `import { value } from "../functions/clean-function.ts";\nexport const copy: string = value;\n`,
+    lint: ["no-restricted-imports", "it names handlers by their path"],
   },
   "the command line in a function": {
     file: "functions/cli-import.ts",

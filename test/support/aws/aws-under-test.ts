@@ -2,7 +2,6 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { Deadline } from "../../../core/adapters/aws/deadline.ts";
 import { DynamoOffsetIndex } from "../../../core/adapters/aws/dynamo-offset-index.ts";
-import { IdHasher } from "../../../core/adapters/aws/id-hasher.ts";
 import { S3SegmentStore } from "../../../core/adapters/aws/s3-segment-store.ts";
 import { systemClock } from "../../../core/adapters/node/clock.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
@@ -39,8 +38,8 @@ export function openAt({ clients }: AwsServers, place: AwsPlace, options: Partia
 export function portsAt({ clients }: AwsServers, { bucket, table }: AwsPlace) {
   const shared = { clock: systemClock, random: new SystemRandom(), digest: nodeDigest, deadline: new Deadline(20_000) };
   const segments = new S3SegmentStore({ ...shared, client: clients.s3, bucket, placement: "segments" });
-  const hasher = new IdHasher(new Uint8Array(16).fill(7));
+  const secret = new Uint8Array(16).fill(7);
   const frames = new FrameReader(segments, nodeDigest);
-  const index = new DynamoOffsetIndex({ ...shared, client: clients.dynamo, table, hasher, frames });
+  const index = new DynamoOffsetIndex({ ...shared, client: clients.dynamo, table, secret, frames });
   return { segments, index };
 }

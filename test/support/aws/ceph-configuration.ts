@@ -30,6 +30,8 @@ export function cephConfiguration({ directory, cluster, monitorPort, gatewayPort
       // A monitor decides every second by default, and each step of the start waits for one.
       "paxos propose interval": 0.05,
       "paxos min wait": 0.02,
+      // A request to a store that is not up yet is sent again that much later, in seconds.
+      "objecter tick interval": 0.1,
       // A test's disk may be nearly full; the monitor would give up.
       "mon data avail crit": 0,
       "mon data avail warn": 0,

@@ -7,8 +7,9 @@ import type { DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import dynalite from "dynalite";
 import { dynamoError, errorCodeOf, sendJson, signatureRefused } from "./dynamo-proxy/answer.ts";
 import type { DynamoAnswer, Json } from "./dynamo-proxy/answer.ts";
+import { inTurn } from "./dynamo-proxy/in-turn.ts";
 import { itemThere } from "./dynamo-proxy/item-there.ts";
-import { capacityUnitsOf, cutBatch, subjectOf } from "./dynamo-proxy/request.ts";
+import { billedQuery, capacityUnitsOf, cutBatch, subjectOf, writtenKeys } from "./dynamo-proxy/request.ts";
 import { faultSchedule } from "./faults.ts";
 import type { Fault, FaultPlan, NetworkFaultKind } from "./faults.ts";
 import { bodyOf, headersOf, serveLoopback, underFault } from "./loopback-server.ts";
@@ -73,11 +74,14 @@ export interface DynamoServer {
 export interface DynamoServerOptions {
   /** The server's clock, by which it judges signatures: milliseconds since 1970. */
   readonly nowMs?: () => number;
+  /** The only ones that it knows: those of another server, for a process that has one pair for both. */
+  readonly credentials?: DynamoServer["credentials"];
 }
 
 /**
- * Starts dynalite in this process, in memory, behind a proxy that has the faults, keeps the log, and checks what dynalite
- * does not: signatures, and that they are no older than five minutes. Both listen on free ports of the loopback.
+ * Starts dynalite in this process, in memory, behind a proxy that has the faults, keeps the log, and adds what dynalite
+ * leaves out: signatures are verified and must be no older than five minutes, a condition that fails tells the item, a
+ * query without an item costs a unit. Both listen on free ports of the loopback. There are no transactions, and no TTL.
  *
  * The faults lie in a proxy and not in a client, so that the SDK's retries, timeouts and clock correction are the real ones.
  *
@@ -93,12 +97,15 @@ export interface DynamoServerOptions {
  * await dynamo.close();
  * ```
  */
-export async function startDynalite({ nowMs = Date.now }: DynamoServerOptions = {}): Promise<DynamoServer> {
-  const credentials = { accessKeyId: "dynalite", secretAccessKey: "secret-of-dynalite" };
+export async function startDynalite({
+  nowMs = Date.now,
+  credentials = { accessKeyId: "dynalite", secretAccessKey: "secret-of-dynalite" },
+}: DynamoServerOptions = {}): Promise<DynamoServer> {
   const secrets = new Map([[credentials.accessKeyId, credentials.secretAccessKey]]);
   const faults = faultSchedule<DynamoFaultPlan>();
   const log = requestLog<LoggedDynamoRequest>();
   const clients: DynamoDBClient[] = [];
+  const turns = inTurn();
 
   const inner = dynalite({ createTableMs: 0, deleteTableMs: 0 }).listen(0, "127.0.0.1");
   await once(inner, "listening");
@@ -119,7 +126,7 @@ export async function startDynalite({ nowMs = Date.now }: DynamoServerOptions = 
     const ask = async (asked: Json, more: Readonly<Record<string, string>> = {}): Promise<DynamoAnswer> => {
       const init = { method: "POST", headers: { ...Object.fromEntries(passed), ...more }, body: JSON.stringify(asked) };
       const response = await fetch(innerUrl, init);
-      return { status: response.status, json: (await response.json()) as Json };
+      return { status: response.status, json: billedQuery(json, (await response.json()) as Json) };
     };
     const answer = await ask({ ...json, ReturnConsumedCapacity: json["ReturnConsumedCapacity"] ?? "TOTAL" });
     const item = await itemThere(json, answer, (get) => ask(get, { "x-amz-target": "DynamoDB_20120810.GetItem" }));
@@ -137,7 +144,7 @@ export async function startDynalite({ nowMs = Date.now }: DynamoServerOptions = 
 
     const work = async (): Promise<DynamoAnswer> => {
       const cut = fault === "unprocessed" ? cutBatch(json) : undefined;
-      const answer = await perform(message, raw, cut?.done ?? json);
+      const answer = await turns(writtenKeys(operation, json), () => perform(message, raw, cut?.done ?? json));
       note({ capacityUnits: capacityUnitsOf(answer.json) });
       const left = cut && { [operation === "BatchGetItem" ? "UnprocessedKeys" : "UnprocessedItems"]: cut.left };
       return { ...answer, json: { ...answer.json, ...left } };

@@ -16,7 +16,7 @@ export async function serveLoopback(
 ): Promise<LoopbackServer> {
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
     // Only a client that left can make it fail: `handle` answers errors of its own.
-    handle(request, response).catch(() => request.socket.destroy());
+    handle(request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -63,6 +63,7 @@ export async function underFault<Answer, Kind extends string>(
 ): Promise<Answer | undefined> {
   if (strike === undefined) return work();
   const { kind, when = "before" } = strike.plan;
+  const { socket } = request;
 
   if (kind === "hold") {
     if (when === "before") await strike.released;
@@ -72,7 +73,7 @@ export async function underFault<Answer, Kind extends string>(
   }
   if (kind === "timeout" || kind === "reset") {
     if (when === "after") await work();
-    if (kind === "reset") request.socket.resetAndDestroy();
+    if (kind === "reset") socket.resetAndDestroy();
     return undefined;
   }
   const refused = refusal(kind);

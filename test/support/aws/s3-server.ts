@@ -27,7 +27,7 @@ export function s3Clients(
   const clients: S3Client[] = [];
   return {
     client(overrides = {}) {
-      const settings = { endpoint, region: "us-east-1", forcePathStyle: true, credentials };
+      const settings = { endpoint, region: "us-east-1", forcePathStyle: true, credentials, logger: silent };
       const client = new S3Client({ ...settings, ...defaults, ...overrides });
       clients.push(client);
       return client;
@@ -37,3 +37,6 @@ export function s3Clients(
     },
   };
 }
+
+/** The SDK warns on the console of what tests do on purpose. */
+const silent = { debug() {}, info() {}, warn() {}, error() {} };

@@ -22,14 +22,6 @@ export interface SignatureRules {
   readonly skewMsMax: number;
 }
 
-/**
- * A request line's target in its two parts. Not by `URL`, which would resolve the `..` of a key.
- */
-export function splitTarget(target: string): { readonly path: string; readonly search: string } {
-  const [path = "", ...search] = target.split("?");
-  return { path, search: search.join("?") };
-}
-
 /** Why a signature is refused, and what there is to say about it. */
 export interface SignatureRefusal {
   readonly reason:
@@ -94,6 +86,12 @@ export function refuseSignature(request: SignableRequest, rules: SignatureRules)
     .update([algorithm, stated.date, scope, sha256(canonical)].join("\n"))
     .digest("hex");
   return signature === stated.signature ? undefined : { reason: "mismatch", text: canonical };
+}
+
+/** A request line's target in its two parts. Not by `URL`, which would resolve the `..` of a key. */
+export function splitTarget(target: string): { readonly path: string; readonly search: string } {
+  const [path = "", ...search] = target.split("?");
+  return { path, search: search.join("?") };
 }
 
 /** What a request says about its own signature. */

@@ -3,7 +3,7 @@ import { type DynamoAnswer, errorCodeOf, type Json } from "./answer.ts";
 /**
  * What dynalite leaves out: the item on which a condition failed, where `ReturnValuesOnConditionCheckFailure` asks for it.
  *
- * It is read after the failure, so another request may have changed it since; DynamoDB answers what it was.
+ * It is read after the failure, and so must run in turn with all else that writes the item: DynamoDB answers what it was.
  */
 export async function itemThere(
   json: Json,

@@ -15,6 +15,23 @@ function scalar(value: unknown): string {
   return String(Object.values((value ?? {}) as Json)[0]);
 }
 
+/** The items that a request may write, each by a name of its own; none of a read. */
+export function writtenKeys(operation: string, json: Json): readonly string[] {
+  const { resource, key } = subjectOf(json);
+  switch (operation) {
+    case "PutItem":
+    case "UpdateItem":
+    case "DeleteItem":
+      return [`${resource} ${key}`];
+    case "BatchWriteItem":
+      return Object.entries(json["RequestItems"] as Json).flatMap(([table, writes]) =>
+        (writes as readonly Json[]).map((write) => `${table} ${subjectOf(Object.values(write)[0] as Json).key}`),
+      );
+    default:
+      return [];
+  }
+}
+
 /** A batch call cut in two: its first half to be done, the rest to be answered as unprocessed. */
 export interface CutBatch {
   readonly done: Json;
@@ -39,6 +56,16 @@ export function cutBatch(json: Json): CutBatch | undefined {
     );
   const half = Math.floor(entries.length / 2);
   return { done: { ...json, RequestItems: together(entries.slice(0, half)) }, left: together(entries.slice(half)) };
+}
+
+/**
+ * The answer of a query that found nothing, with what DynamoDB bills for it: the least that its kind of read costs.
+ * Dynalite bills nothing.
+ */
+export function billedQuery(request: Json, answer: Json): Json {
+  if (capacityUnitsOf(answer) !== 0) return answer;
+  const CapacityUnits = request["ConsistentRead"] === true ? 1 : 0.5;
+  return { ...answer, ConsumedCapacity: { ...(answer["ConsumedCapacity"] as Json), CapacityUnits } };
 }
 
 /** The capacity units that an answer tells, of a batch their sum. */

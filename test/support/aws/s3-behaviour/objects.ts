@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   CopyObjectCommand,
+  CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
@@ -88,6 +89,16 @@ export function objects(behaviour: Behaviour): void {
     await s3.send(new DeleteObjectCommand({ Bucket, Key }));
     await s3.send(new DeleteBucketCommand({ Bucket }));
     await refused(s3.send(new HeadBucketCommand({ Bucket })), "NotFound", 404);
+  });
+
+  behaviour("a bucket that is created again by its owner keeps what it has", async ({ s3, Key }) => {
+    const Bucket = `${Key}-${randomBytes(8).toString("hex")}`;
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    await s3.send(new PutObjectCommand({ Bucket, Key, Body: "x" }));
+
+    await s3.send(new CreateBucketCommand({ Bucket }));
+
+    expect(await textOf(await s3.send(new GetObjectCommand({ Bucket, Key })))).toBe("x");
   });
 
   behaviour("a delete is silent, whether or not there is something", async ({ s3, Bucket, Key }) => {

@@ -55,8 +55,8 @@ const routes = [
  */
 export function routeRequest(method: string, target: string, sent: ReadonlyMap<string, string>): S3Request {
   const { path, search } = splitTarget(target);
-  const query = new Map(new URLSearchParams(search));
-  const [bucket = "", ...rest] = decodedPath(path).slice(1).split("/");
+  const query = new Map(new URLSearchParams(decodable(search)));
+  const [bucket = "", ...rest] = decodeURIComponent(decodable(path)).slice(1).split("/");
   const key = rest.join("/");
   if (new TextEncoder().encode(key).length > keyBytesMax) {
     throw new S3Error("KeyTooLongError", "Your key is too long", { Size: key.length, MaxSizeAllowed: keyBytesMax });
@@ -77,6 +77,8 @@ export function routeRequest(method: string, target: string, sent: ReadonlyMap<s
       (header === undefined || headers.has(header)),
   );
   const strange = [...headers.keys()].filter((name) => steers(name) && !knownHeader.test(name));
+  const hash = query.get("X-Amz-Content-Sha256") ?? "UNSIGNED-PAYLOAD";
+  if (hash !== "UNSIGNED-PAYLOAD") strange.push(`X-Amz-Content-Sha256=${hash}`);
   if (bucket === "" || route === undefined || strange.length > 0) {
     const what = [method, on, ...asked, ...strange].join(" ");
     throw new S3Error("NotImplemented", `The double does not implement: ${what}`);
@@ -84,9 +86,11 @@ export function routeRequest(method: string, target: string, sent: ReadonlyMap<s
   return { operation: route.operation as S3Operation, bucket, key, query, headers };
 }
 
-function decodedPath(path: string): string {
+/** Text whose `%` are all of them escapes. */
+function decodable(text: string): string {
   try {
-    return decodeURIComponent(path);
+    decodeURIComponent(text);
+    return text;
   } catch (cause) {
     throw new S3Error("InvalidURI", `Couldn't parse the specified URI: ${(cause as Error).message}`);
   }
@@ -102,7 +106,7 @@ const knownHeader = new RegExp(
   `^(?:${[
     "if-match",
     "if-none-match",
-    "x-amz-checksum-(?:algorithm|crc32|crc32c|crc64nvme|mode|sha1|sha256|type)",
+    "x-amz-checksum-(?:algorithm|crc32|crc32c|crc64nvme|mode|sha1|sha256)",
     "x-amz-content-sha256",
     "x-amz-copy-source(?:-if-match|-if-none-match)?",
     "x-amz-date",

@@ -14,6 +14,7 @@ export async function sendAnswer(
   nowMs: number,
   delivery: Delivery = { kind: "whole" },
 ): Promise<number> {
+  const { socket } = message;
   const isText = typeof answer.body === "string";
   const body = isText ? Buffer.from(answer.body) : (answer.body ?? new Uint8Array());
   const hasBody = message.method !== "HEAD" && answer.status !== 204 && answer.status !== 304;
@@ -39,7 +40,7 @@ export async function sendAnswer(
     case "cut": {
       const half = body.subarray(0, body.length / 2);
       response.flushHeaders();
-      response.write(half, () => message.socket.destroy());
+      response.write(half, () => socket.destroy());
       return half.length;
     }
     case "slow":
@@ -56,14 +57,17 @@ export async function sendAnswer(
 const slowPieces = 8;
 
 /** Reads the first half of a body, then resets the connection. @returns how many bytes were read. */
-export async function cutUpload(message: IncomingMessage): Promise<number> {
+export function cutUpload(message: IncomingMessage): Promise<number> {
+  const { socket } = message;
   const half = Number(message.headers["content-length"] ?? 0) / 2;
   let read = 0;
-  message.socket.on("error", () => {});
-  for await (const chunk of message) {
-    read += (chunk as Uint8Array).length;
-    if (read >= half) break;
-  }
-  message.socket.resetAndDestroy();
-  return read;
+  return new Promise((resolve) => {
+    message.on("data", (chunk: Uint8Array) => {
+      read += chunk.length;
+      if (read < half) return;
+      socket.resetAndDestroy();
+      resolve(read);
+    });
+    message.on("error", () => resolve(read));
+  });
 }
