@@ -4,6 +4,10 @@ import { type Command, InvalidArgumentError } from "commander";
 /** Options that every command has. */
 export interface Globals {
   readonly dir: string;
+  /** A server to speak to, in place of the folder. */
+  readonly url?: string;
+  /** The file that holds the key for the server. */
+  readonly keyFile?: string;
   readonly tenant: string;
   readonly json?: true;
 }

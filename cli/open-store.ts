@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { openDisk } from "../core/entries/disk.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../core/errors.ts";
+import { bearerKey } from "./bearer-key.ts";
 import type { CommandStore } from "./command-store.ts";
+import type { Globals } from "./globals.ts";
 import { localStore } from "./local-store.ts";
-import { RemoteStore } from "./remote-store.ts";
+import { remoteStore } from "./remote-store.ts";
 
 /** How long a command waits for another one that holds the folder and serves nothing, in milliseconds. */
 const lockedMsMax = 1_500;
@@ -17,8 +19,11 @@ const lockedPauseMs = 50;
  */
 export type Purpose = "read" | "stream" | "change" | "add";
 
+/** Where the store is. */
+export type Place = Pick<Globals, "dir" | "url" | "keyFile">;
+
 /**
- * Opens the folder, or speaks to the server that holds it.
+ * Opens the folder, or speaks to the server that is named, or that holds the folder.
  *
  * A holder without an address is another command, or a server that is just starting or stopping. Who only reads, reads
  * beside it. Who writes waits a little, since that passes. A stream never holds the folder: in `export | import` the two
@@ -27,7 +32,9 @@ export type Purpose = "read" | "stream" | "change" | "add";
  * @throws {PayloadStoreError} `NOT_FOUND` when there is no folder, unless it is for `add`; `LOCKED`, naming the process,
  *   when it does not let go
  */
-export async function openStore(directory: string, purpose: Purpose): Promise<CommandStore> {
+export async function openStore(place: Place, purpose: Purpose): Promise<CommandStore> {
+  const { dir: directory } = place;
+  if (place.url !== undefined) return remoteStore(place.url, await bearerKey(place));
   if (purpose !== "add" && !existsSync(join(directory, "store.json")) && !existsSync(join(directory, "segments"))) {
     throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}; --dir names another folder`);
   }
@@ -44,7 +51,7 @@ export async function openStore(directory: string, purpose: Purpose): Promise<Co
         return localStore(await openDisk({ directory, readOnly: true }));
       if (!isPayloadStoreError(error, "LOCKED")) throw error;
       const { url } = error.details;
-      if (typeof url === "string" && (await answers(url))) return new RemoteStore(url);
+      if (typeof url === "string" && (await answers(url))) return remoteStore(url, await bearerKeyFor(url, place));
       if (reads) return localStore(await openDisk({ directory, readOnly: true }));
       if (waitedMs >= lockedMsMax) throw heldBy(directory, error);
       await pause(lockedPauseMs);
@@ -54,11 +61,11 @@ export async function openStore(directory: string, purpose: Purpose): Promise<Co
 
 /** Runs a command on the store, and closes it whatever happens. A failure to close is one of the command. */
 export async function withStore<Result>(
-  directory: string,
+  place: Place,
   purpose: Purpose,
   use: (store: CommandStore) => Promise<Result>,
 ): Promise<Result> {
-  const store = await openStore(directory, purpose);
+  const store = await openStore(place, purpose);
   let result: Result;
   try {
     result = await use(store);
@@ -79,6 +86,12 @@ export function heldBy(directory: string, error: PayloadStoreError): PayloadStor
     cause: error,
     details: error.details,
   });
+}
+
+/** The key for a server that nobody named but the folder's lock: it is not told beyond this machine. */
+async function bearerKeyFor(url: string, place: Place): Promise<string | undefined> {
+  const isHere = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(new URL(url).hostname);
+  return isHere ? bearerKey(place) : undefined;
 }
 
 /** Whether a server is there: any answer counts, also that the store takes no writes. */

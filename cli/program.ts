@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { exportCommand } from "./commands/export.ts";
 import { getCommand } from "./commands/get.ts";
 import { importCommand } from "./commands/import.ts";
+import { keysCommand } from "./commands/keys.ts";
 import { lsCommand } from "./commands/ls.ts";
 import { putCommand } from "./commands/put.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
@@ -10,7 +11,8 @@ import { rmCommand } from "./commands/rm.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statsCommand } from "./commands/stats.ts";
 import { verifyCommand } from "./commands/verify.ts";
-import { defaultDirectory } from "./globals.ts";
+import { CommandFailure, exitCodes } from "./exit-codes.ts";
+import { defaultDirectory, optionsOf } from "./globals.ts";
 
 const exitCodeHelp = `
 Exit codes:
@@ -19,7 +21,11 @@ Exit codes:
   2  the command line, a name or an option is not valid
   3  the store or the input failed
 
-While a server holds the folder, commands speak to that server.`;
+While a server holds the folder, commands speak to that server. With --url they speak to any, and need no folder; its key is
+in $PAYLODE_KEY or in the file that --key-file names.`;
+
+/** What works on any server. The others work on the folder itself. */
+const remoteCommands = new Set(["put", "get", "ls", "rm", "stats", "import", "export"]);
 
 /** The command line. Errors are thrown, not printed and exited on: {@link run} does that once, for all commands. */
 export function createProgram(): Command {
@@ -29,11 +35,17 @@ export function createProgram(): Command {
     .addOption(
       new Option("--dir <folder>", "where the store is").default(defaultDirectory(), "$PAYLODE_DIR, else ./data"),
     )
+    .option("--url <address>", "of a server to speak to, in place of the folder")
+    .option("--key-file <file>", "what holds the key for the server, in place of $PAYLODE_KEY")
     .option("--tenant <name>", "whose payloads", "default")
     .option("--json", "JSON on standard output")
     .addHelpText("after", exitCodeHelp)
     .showHelpAfterError("(paylode --help says more)")
-    .exitOverride();
+    .exitOverride()
+    .hook("preAction", (_program, command) => {
+      if (optionsOf(command).url === undefined || remoteCommands.has(command.name())) return;
+      throw new CommandFailure(exitCodes.usage, `${command.name()} works on the folder itself: leave --url out`);
+    });
   const commands = [
     serveCommand(),
     putCommand(),
@@ -45,8 +57,12 @@ export function createProgram(): Command {
     rebuildCommand(),
     importCommand(),
     exportCommand(),
+    keysCommand(),
   ];
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of commands) {
+    program.addCommand(command.copyInheritedSettings(program));
+    for (const part of command.commands) part.copyInheritedSettings(command);
+  }
   return program;
 }
 

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "QUOTA_EXCEEDED"
   | "GONE"
   | "CORRUPT"
+  | "UNSUPPORTED"
   | "UNSUPPORTED_VERSION"
   | "UNAVAILABLE"
   | "LOCKED"
@@ -35,6 +36,7 @@ export const errorCodes: Readonly<Record<ErrorCode, { readonly retryable: boolea
     retryable: false,
     action: "run `paylode verify`, restore the segment it names, then run `paylode rebuild`",
   },
+  UNSUPPORTED: { retryable: false, action: "do it another way: the message says which" },
   UNSUPPORTED_VERSION: { retryable: false, action: "open it with the release that wrote it, or a newer one" },
   UNAVAILABLE: { retryable: true, action: "retry later; the outcome of a write is unknown until it is read back" },
   LOCKED: { retryable: true, action: "use the process that holds the store, or stop it" },

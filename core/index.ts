@@ -22,6 +22,7 @@ export type {
   Payload,
   PayloadHead,
   PayloadInput,
+  ReadOptions,
   ReadRange,
   Stats,
   StoredPayload,

@@ -30,6 +30,7 @@ import type {
   Payload,
   PayloadHead,
   PayloadInput,
+  ReadOptions,
   ReadRange,
   Stats,
   StoredPayload,
@@ -126,7 +127,7 @@ export class PayloadStore {
    * Begins a payload that is too long to pass through: its owner puts the bytes at the answered URL, then says
    * {@link commitUpload}. Nothing is stored until then.
    *
-   * @throws {PayloadStoreError} `INVALID` where the store takes no uploads; `TOO_LARGE` above 5 GiB
+   * @throws {PayloadStoreError} `UNSUPPORTED` where the store takes no uploads; `INVALID`; `TOO_LARGE` above 5 GiB
    * Cost: no request.
    */
   async beginUpload(key: PayloadKey, input: UploadInput, options: CallOptions = {}): Promise<BegunUpload> {
@@ -168,7 +169,7 @@ export class PayloadStore {
       this.#uploads ??= new Uploads(uploads, this.#ports);
       return this.#uploads;
     }
-    throw new PayloadStoreError("INVALID", "this store takes no uploads: send the payload itself");
+    throw new PayloadStoreError("UNSUPPORTED", "this store takes no uploads: send the payload itself");
   }
 
   /**
@@ -194,20 +195,21 @@ export class PayloadStore {
     return (await this.read(key, options))?.body;
   }
 
-  /** Like {@link get}, with what is known of the payload; `range` reads a part of the bytes. */
-  async read(
-    key: PayloadKey,
-    options: CallOptions & { readonly range?: ReadRange | undefined } = {},
-  ): Promise<Payload | undefined> {
+  /**
+   * Like {@link get}, with what is known of the payload.
+   *
+   * @param options  `range`: only this part of the bytes; `bytesMax`: `TOO_LARGE`, before anything of it is read, if it or
+   *   its part is longer, 512 MiB by default
+   */
+  async read(key: PayloadKey, options: ReadOptions = {}): Promise<Payload | undefined> {
     const resolved = resolveKey(key);
     return this.#lookedUpTwice(options, async () => {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
-      return {
-        ...found.head,
-        body: await this.#reader(resolved.tenant).read(found.head.location, options.range, found),
-      };
+      const { head } = found;
+      refuseLonger(head, options);
+      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range, found) };
     });
   }
 
@@ -218,7 +220,7 @@ export class PayloadStore {
   async readStored(
     key: PayloadKey,
     codecs: readonly CodecCode[],
-    options: CallOptions = {},
+    options: Pick<ReadOptions, "signal" | "bytesMax"> = {},
   ): Promise<StoredPayload | undefined> {
     const resolved = resolveKey(key);
     return this.#lookedUpTwice(options, async () => {
@@ -226,6 +228,7 @@ export class PayloadStore {
       if (!found) return undefined;
       throwIfAborted(options.signal);
       const { head } = found;
+      refuseLonger(head, options);
       const reader = this.#reader(resolved.tenant);
       const block = await reader.stored(head.location, codecs, found.place);
       if (block) return { ...head, codec: block.codec, body: block.body };
@@ -566,6 +569,13 @@ async function* resumed(
   } finally {
     await rest.return();
   }
+}
+
+function refuseLonger(head: PayloadHead, { range, bytesMax = limits.readBytesMax }: ReadOptions): void {
+  const bytes = range ? Math.min(range.end, head.bytes) - range.start : head.bytes;
+  if (!(bytes > bytesMax)) return;
+  const message = `${bytes} bytes are more than ${bytesMax}: stream them, or read them in parts`;
+  throw new PayloadStoreError("TOO_LARGE", message, { details: { bytes, bytesMax } });
 }
 
 function olderOf(a: Basis, b: Basis): Basis {

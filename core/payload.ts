@@ -95,6 +95,12 @@ export interface ReadRange {
   readonly end: number;
 }
 
+export interface ReadOptions extends CallOptions {
+  readonly range?: ReadRange | undefined;
+  /** Refuses what is longer, in bytes, before anything of it is read. */
+  readonly bytesMax?: number | undefined;
+}
+
 export interface ListedPayload extends PayloadHead {
   /** Opaque: pass it as `after` to go on behind this payload. */
   readonly cursor: string;

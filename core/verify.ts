@@ -36,6 +36,11 @@ export interface VerifyReport {
   /** Payloads read back and compared with their SHA-256, also overwritten and deleted ones. */
   readonly payloads: number;
   readonly bytes: number;
+  /**
+   * Frames that no page refers to: their commits lost a race, or were never finished. Only where several processes write;
+   * one that writes alone leaves none, and there they are faults.
+   */
+  readonly unreferenced: number;
   readonly faults: readonly Fault[];
 }
 
@@ -61,7 +66,7 @@ export async function verifyStore(
   const uploads = ports.uploads && new UploadBlocks(ports.uploads, digest);
   const readerOf = (tenant: string) => new PayloadReader(tenant, { frames: frameReader, codecs, uploads });
   const faults: Fault[] = [];
-  const total = { segments: 0, frames: 0, payloads: 0, bytes: 0 };
+  const total = { segments: 0, frames: 0, payloads: 0, bytes: 0, unreferenced: 0 };
 
   const indexed = new Map<string, Set<number>>();
   for await (const { tenant, place } of index.all()) {
@@ -79,6 +84,10 @@ export async function verifyStore(
     else indexed.set(path, new Set([place.offset]));
   }
 
+  for (const { tenant, segment, start, reason } of index.shared ? index.damage() : []) {
+    faults.push({ kind: "damaged", tenant, segment, start, reason });
+  }
+
   const all = await segments.segments();
   for (const { tenant, segment, bytes } of all) {
     const scan = await segments.scan(tenant, segment);
@@ -88,6 +97,10 @@ export async function verifyStore(
     if (scan.brokenFooter) faults.push({ kind: "damaged", tenant, segment, ...scan.brokenFooter });
     const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
     for (const frame of scan.frames.filter(({ offset }) => offset < end)) {
+      if (index.shared && !known.has(frame.offset)) {
+        total.unreferenced += 1;
+        continue;
+      }
       total.frames += 1;
       const fault = (kind: FaultKind, reason: string) =>
         faults.push({ kind, tenant, segment, start: frame.offset, reason });

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { isPayloadStoreError } from "../core/errors.ts";
 import type { PayloadStore } from "../core/payload-store.ts";
+import { guarded, type HttpAccess } from "./access.ts";
 import { problemOf, refusal } from "./http-errors.ts";
 import { decodePath, namesIn, rawPath } from "./request-path.ts";
 import { routes, templateOf } from "./route-table.ts";
@@ -11,6 +12,12 @@ export interface AppOptions {
   readonly report?: ((error: unknown) => void) | undefined;
   /** What /metrics answers; without it, 404. */
   readonly metrics?: MetricsText | undefined;
+  /** Whom it lets in; without it, everybody who can reach it. */
+  readonly access?: HttpAccess | undefined;
+  /** Whether it answers routes that look at everything a tenant has; 501 else. It does, unless this says otherwise. */
+  readonly scans?: boolean | undefined;
+  /** Gets every error that is answered with a status of 500 and above, for a log. */
+  readonly failed?: ((error: unknown) => void) | undefined;
 }
 
 /**
@@ -20,23 +27,34 @@ export interface AppOptions {
  * has resolved before it became a `Request` cannot be seen here; a server checks that on the wire.
  */
 export function createApp(store: PayloadStore, options: AppOptions = {}): Hono {
+  const { access, metrics, scans = true } = options;
   const report = options.report ?? console.error;
   const app = new Hono({ getPath: (request) => rawPath(request.url) });
 
   for (const [pattern, methods] of Object.entries(routes)) {
-    for (const [method, { handle }] of Object.entries(methods)) {
-      app.on(method, pattern, (context) =>
-        handle(context, namesIn(decodePath(context.req.path)), store, options.metrics),
-      );
+    for (const [method, route] of Object.entries(methods)) {
+      app.on(method, pattern, (context) => {
+        const names = namesIn(decodePath(context.req.path));
+        const answer = () => {
+          if (route.scans && !scans) return refusal("UNSUPPORTED", unsupportedScan);
+          return route.handle(context, names, store, metrics);
+        };
+        return access === undefined ? answer() : guarded(access, route, names, context, answer);
+      });
     }
   }
   app.notFound((context) => unmatched(context.req.method, context.req.path));
   app.onError((error) => {
     if (!isPayloadStoreError(error)) report(error);
-    return problemOf(error);
+    const response = problemOf(error);
+    if (response.status >= 500) options.failed?.(error);
+    return response;
   });
   return app;
 }
+
+const unsupportedScan =
+  "this server would have to read its whole table for that: list a group's payloads, or use the library, paylode/aws, with credentials of your own";
 
 function unmatched(method: string, path: string): Response {
   // A path that names nothing well is 400, whether or not there is a route for it.

@@ -3,13 +3,17 @@ import { errorCodes, isPayloadStoreError, PayloadStoreError, type ErrorCode } fr
 /** Code → status. Clients branch on the code; the status is for proxies, logs and browsers. */
 export const statusOf = {
   INVALID: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
   NOT_FOUND: 404,
   EXISTS: 412,
   CONFLICT: 409,
   KEY_REUSED: 409,
   TOO_LARGE: 413,
+  QUOTA_EXCEEDED: 429,
   GONE: 410,
   CORRUPT: 500,
+  UNSUPPORTED: 501,
   UNSUPPORTED_VERSION: 500,
   UNAVAILABLE: 503,
   LOCKED: 503,
@@ -20,13 +24,17 @@ export const statusOf = {
 
 const titles = {
   INVALID: "The request is not valid",
+  UNAUTHENTICATED: "The request has no key that is in force",
+  FORBIDDEN: "The key may not do this",
   NOT_FOUND: "There is nothing by this name",
   EXISTS: "There is already a payload by this name",
   CONFLICT: "Another writer was faster",
   KEY_REUSED: "The idempotency key belongs to another request",
   TOO_LARGE: "The request is too large",
+  QUOTA_EXCEEDED: "The key's quota is used up",
   GONE: "The bytes have moved",
   CORRUPT: "The stored bytes are damaged",
+  UNSUPPORTED: "This server does not do that",
   UNSUPPORTED_VERSION: "The stored format is not known to this release",
   UNAVAILABLE: "The store does not answer",
   LOCKED: "Another process holds the store",
@@ -34,7 +42,7 @@ const titles = {
   ABORTED: "The request was cancelled",
 } as const satisfies Record<ErrorCode, string>;
 
-/** Seconds a client should wait before it tries again. The local store mends itself in far less, or not at all. */
+/** Seconds a client should wait before it tries again, where the error does not say. The local store mends itself in far less, or not at all. */
 const retryAfterSeconds = 1;
 
 export interface ProblemOptions {
@@ -59,8 +67,13 @@ export function problemOf(error: unknown, options: ProblemOptions = {}): Respons
       retryable: error.retryable,
       action: errorCodes[error.code].action,
     },
-    { ...(status === 503 ? { "retry-after": String(retryAfterSeconds) } : {}), ...options.headers },
+    { ...retryAfter(status, error), ...options.headers },
   );
+}
+
+function retryAfter(status: number, { details }: PayloadStoreError): Readonly<Record<string, string>> {
+  if (status !== 429 && status !== 503) return {};
+  return { "retry-after": String(details["retryAfterSeconds"] ?? retryAfterSeconds) };
 }
 
 /** A problem that arises before the store is asked. */
@@ -68,7 +81,10 @@ export function refusal(code: ErrorCode, detail: string, options: ProblemOptions
   return problemOf(new PayloadStoreError(code, detail), options);
 }
 
-type ProblemDocument = Readonly<Record<string, string | number | boolean>> & { readonly status: number };
+type ProblemDocument = Readonly<Record<string, string | number | boolean>> & {
+  readonly status: number;
+  readonly code: string;
+};
 
 function internalProblem(): Response {
   const title = "Internal error";
@@ -79,6 +95,12 @@ function internalProblem(): Response {
 function problem(document: ProblemDocument, headers: Readonly<Record<string, string>>): Response {
   return new Response(`${JSON.stringify(document)}\n`, {
     status: document.status,
-    headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      // An answer to HEAD has nothing else to say it with.
+      "paylode-code": document.code,
+      ...headers,
+    },
   });
 }

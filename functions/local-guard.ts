@@ -8,26 +8,31 @@ type Listener<Result> = (incoming: IncomingMessage, outgoing: ServerResponse) =>
 /**
  * Refuses what only the raw request shows, before a URL parser sees it: path tricks, and pages of the open web.
  *
- * A server on the loopback has no keys yet; the browser is the one program on a laptop that runs strangers' code. A foreign
- * page reaches it by a simple POST, which browsers mark with Sec-Fetch-Site, or by a name of its own that resolves to
- * 127.0.0.1 ("DNS rebinding"), which then stands in Host.
+ * Without keys, who reaches the server may use it; the browser is the one program on a laptop that runs strangers' code. A
+ * foreign page reaches it by a simple POST, which browsers mark with Sec-Fetch-Site, or by a name of its own that resolves to
+ * 127.0.0.1 ("DNS rebinding"), which then stands in Host. Where keys are asked for, such a page has none.
  */
-export function guarded(listener: Listener<Promise<void>>): Listener<void> {
+export function guarded(listener: Listener<Promise<void>>, asksForKeys: () => boolean): Listener<void> {
   return (incoming, outgoing) => {
-    const refused = refusalOf(incoming);
+    const refused = refusalOf(incoming, asksForKeys);
     void (refused ? answer(refused, outgoing) : listener(incoming, outgoing));
   };
 }
 
-function refusalOf(incoming: IncomingMessage): Response | undefined {
+export function isLoopbackHost(host: string | null | undefined): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i.test(host ?? "");
+}
+
+function refusalOf(incoming: IncomingMessage, asksForKeys: () => boolean): Response | undefined {
   try {
     checkTarget(incoming.url ?? "");
+    if (asksForKeys()) return undefined;
   } catch (error) {
     if (isPayloadStoreError(error)) return problemOf(error);
     throw error;
   }
   const host = incoming.headers.host ?? "";
-  if (!loopbackHost.test(host)) {
+  if (!isLoopbackHost(host)) {
     const detail = `this server answers on the loopback only, not as ${JSON.stringify(host.slice(0, 80))}`;
     return refusal("INVALID", detail, { status: 421, title: "The request is for another server" });
   }
@@ -37,8 +42,6 @@ function refusalOf(incoming: IncomingMessage): Response | undefined {
   }
   return undefined;
 }
-
-const loopbackHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /** Closes the connection afterwards: a body that nobody reads would be taken for the next request. */
 async function answer(response: Response, outgoing: ServerResponse): Promise<void> {

@@ -6,6 +6,7 @@ import { openDisk } from "../core/entries/disk.ts";
 import { PayloadStoreError } from "../core/errors.ts";
 import { createApp } from "./app.ts";
 import { httpLimits } from "./http-limits.ts";
+import { localAccess } from "./local-access.ts";
 import { guarded } from "./local-guard.ts";
 import { HttpMetrics, metered } from "./local-metrics.ts";
 
@@ -13,8 +14,10 @@ export interface LocalOptions {
   readonly directory: string;
   /** 0 for any that is free. */
   readonly port: number;
-  /** A loopback address; others wait for keys. By default 127.0.0.1. */
+  /** 127.0.0.1 by default. One beyond the loopback needs a key in the folder. */
   readonly host?: string | undefined;
+  /** Asks for no keys although the folder has some; on a loopback address only. */
+  readonly noKeys?: boolean | undefined;
   /** Lowers the longest payload, in bytes. */
   readonly payloadBytesMax?: number | undefined;
 }
@@ -22,6 +25,7 @@ export interface LocalOptions {
 type DiskStore = Awaited<ReturnType<typeof openDisk>>;
 
 export interface LocalServer {
+  /** For clients on this machine. */
   readonly url: string;
   readonly port: number;
   readonly store: DiskStore;
@@ -32,25 +36,19 @@ export interface LocalServer {
 /**
  * Serves one folder over HTTP on this machine, and writes the address beside the folder's lock for other processes to find.
  *
- * @throws {PayloadStoreError} `INVALID` for a host beyond the loopback; `LOCKED` when another process holds the folder;
- *   `UNAVAILABLE` when the port is taken
+ * @throws {PayloadStoreError} `INVALID` for a host beyond the loopback while the folder has no key in force; `LOCKED` when
+ *   another process holds the folder; `UNAVAILABLE` when the port is taken
  */
 export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
-  const host = options.host ?? "127.0.0.1";
-  if (!isLoopback(host)) {
-    throw new PayloadStoreError(
-      "INVALID",
-      `${host} is not a loopback address: without keys Paylode is served on this machine only`,
-    );
-  }
-  const { directory, payloadBytesMax } = options;
+  const { directory, payloadBytesMax, host = "127.0.0.1" } = options;
+  const access = localAccess({ ...options, host });
   const store = await openDisk(payloadBytesMax === undefined ? { directory } : { directory, payloadBytesMax });
   const metrics = new HttpMetrics(store);
-  const listener = getRequestListener(createApp(store, { metrics }).fetch);
-  const server = createServer(metered(guarded(listener), metrics));
+  const listener = getRequestListener(createApp(store, { metrics, access }).fetch);
+  const server = createServer(metered(guarded(listener, access.isRequired), metrics));
   try {
     const port = await listen(server, options.port, host);
-    const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    const url = `http://${reachable(host)}:${port}`;
     await store.announce({ url });
     let closing: Promise<void> | undefined;
     return { url, port, store, close: () => (closing ??= stop(server).then(() => store.close())) };
@@ -70,8 +68,11 @@ export async function untilStopped(server: LocalServer): Promise<void> {
   await server.close();
 }
 
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+/** An address that leads to this server, for one that listens on all. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 async function listen(server: Server, port: number, host: string): Promise<number> {

@@ -1,7 +1,7 @@
 import { PayloadStoreError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { splitLines } from "../core/line-splitter.ts";
 import { httpLimits } from "./http-limits.ts";
-import { splitLines } from "./line-splitter.ts";
 import { parseLine, type LineKind, type PayloadLine } from "./ndjson-lines.ts";
 
 /**

@@ -2,11 +2,11 @@ import * as v from "valibot";
 import { utf8, utf8Text } from "../core/bytes.ts";
 import { PayloadStoreError, isPayloadStoreError } from "../core/errors.ts";
 import { isWellFormed, resolveName } from "../core/key.ts";
+import type { NumberedLine } from "../core/line-splitter.ts";
 import type { Attributes, PayloadInput } from "../core/payload.ts";
 import { checkPayloadInput } from "../core/payload-input.ts";
 import { parseExactJson } from "./exact-json.ts";
 import { httpLimits } from "./http-limits.ts";
-import type { NumberedLine } from "./line-splitter.ts";
 
 /**
  * One line of an import or a batch: a name and a payload, as one JSON object.
@@ -48,17 +48,20 @@ export function atLine(line: number, error: PayloadStoreError): PayloadStoreErro
   return new PayloadStoreError(error.code, `line ${line}: ${error.message}`, { cause: error, details });
 }
 
-/**
- * A stored payload as a line that gives exactly it back: "text" when its bytes are UTF-8, else "base64".
- * No newline at the end.
- */
-export function formatLine(payload: {
+/** What a line tells of a stored payload. */
+export interface StoredLine {
   readonly group?: string | undefined;
   readonly id: string;
   readonly body: Uint8Array;
   readonly contentType?: string | undefined;
   readonly attributes?: Attributes | undefined;
-}): string {
+}
+
+/**
+ * A stored payload as a line that gives exactly it back: "text" when its bytes are UTF-8, else "base64".
+ * No newline at the end.
+ */
+export function formatLine(payload: StoredLine): string {
   const { group, id, body, contentType, attributes } = payload;
   const text = utf8Text(body);
   if (text !== undefined) {

@@ -4,6 +4,7 @@ import { describeRoute, generateSpecs, resolver } from "hono-openapi";
 import type { GenericSchema } from "valibot";
 import packageJson from "../package.json" with { type: "json" };
 import { errorCodes, type ErrorCode } from "../core/errors.ts";
+import { scopeOf } from "./access.ts";
 import { statusOf } from "./http-errors.ts";
 import { routes } from "./route-table.ts";
 import type { AnswerDescription, ContentDescription, InputDescription, Route } from "./routes/route.ts";
@@ -19,8 +20,10 @@ export async function openapiText(): Promise<string> {
   const described = new Hono();
   for (const [template, methods] of Object.entries(routes)) {
     for (const [method, route] of Object.entries(methods)) {
-      described.on(method, template, describeRoute(await operationOf(route, template)));
-      if (method === "GET") described.on("HEAD", template, describeRoute(headOf(await operationOf(route, template))));
+      described.on(method, template, describeRoute(await operationOf(route, template, method)));
+      if (method === "GET") {
+        described.on("HEAD", template, describeRoute(headOf(await operationOf(route, template, method))));
+      }
     }
   }
   const document = await generateSpecs(described, {
@@ -34,9 +37,12 @@ export async function openapiText(): Promise<string> {
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       },
       servers: [{ url: "http://localhost:8787", description: "the local server" }],
-      // The local server asks for no keys.
-      security: [],
-      components: { schemas: await schemasOf([problemSchema, ...lineSchemas()]) },
+      // The local server may ask for no keys.
+      security: [{ key: [] }, {}],
+      components: {
+        schemas: await schemasOf([problemSchema, ...lineSchemas()]),
+        securitySchemes: { key: { type: "http", scheme: "bearer", description: "A key's token; docs/http.md §13." } },
+      },
     },
   });
   return `${JSON.stringify(document, null, 2)}\n`;
@@ -48,8 +54,10 @@ type Content = NonNullable<Exclude<Responses[string], { $ref: string }>["content
 type Parameter = NonNullable<Operation["parameters"]>[number];
 type Schema = Awaited<ReturnType<ReturnType<typeof resolver>["toOpenAPISchema"]>>["schema"];
 
-/** Where names stand in the path they can be malformed, and the store is asked. */
-const problemsOfNamed: readonly ErrorCode[] = ["INVALID", "UNAVAILABLE", "CLOSED"];
+/** Where names stand in the path they can be malformed or another tenant's, and the store is asked. */
+const problemsOfNamed: readonly ErrorCode[] = ["INVALID", "NOT_FOUND", "UNAVAILABLE", "CLOSED"];
+
+const problemsOfKeys: readonly ErrorCode[] = ["UNAUTHENTICATED", "FORBIDDEN", "QUOTA_EXCEEDED", "UNAVAILABLE"];
 
 const names: Readonly<Record<string, { readonly description: string; readonly schema: Schema }>> = {
   tenant: { description: "who owns the data", schema: { type: "string", pattern: "^[a-z0-9][a-z0-9-]{0,62}$" } },
@@ -63,20 +71,28 @@ const names: Readonly<Record<string, { readonly description: string; readonly sc
   },
 };
 
-async function operationOf({ description: route }: Route, template: string): Promise<Operation> {
-  const { operationId, summary, description, query, headers, body, answers, problems } = route;
+async function operationOf(route: Route, template: string, method: string): Promise<Operation> {
+  const { operationId, summary, description, query, headers, body, answers, problems } = route.description;
+  const scope = scopeOf(route, method);
   const inPath = [...template.matchAll(/:(\w+)/g)].map(([, name = ""]): Parameter => {
     return { name, in: "path", required: true, ...names[name] } as Parameter;
   });
   const responses: Responses = {};
   for (const [status, answer] of Object.entries(answers)) responses[status] = await responseOf(answer);
+  const possible = [
+    ...(inPath.length > 0 ? problemsOfNamed : []),
+    ...(scope === undefined ? [] : problemsOfKeys),
+    ...problems,
+  ];
   return {
     operationId,
     summary,
     ...(description === undefined ? {} : { description }),
+    // OpenAPI 3.1 has scopes for OAuth alone: a name in the list of a bearer scheme is a role.
+    security: scope === undefined ? [] : [{ key: [scope] }, {}],
     parameters: [...inPath, ...(await parametersOf("query", query)), ...(await parametersOf("header", headers))],
     ...(body === undefined ? {} : { requestBody: { required: true, content: await contentOf([body]) } }),
-    responses: { ...responses, ...problemResponses(inPath.length > 0 ? [...problemsOfNamed, ...problems] : problems) },
+    responses: { ...responses, ...problemResponses([...new Set(possible)]) },
   };
 }
 
@@ -147,7 +163,7 @@ function problemResponses(codes: readonly ErrorCode[]): Responses {
   const byStatus = Map.groupBy(codes, (code) => statusOf[code] as number);
   const responses = [...byStatus].map(([status, sharing]) => {
     const says = sharing.map((code) => `${code}: ${errorCodes[code].action}.`);
-    return [status, problemResponse(sharing, says.join(" "), status === 503)];
+    return [status, problemResponse(sharing, says.join(" "), headersOf[status])];
   });
   const damaged = byStatus.get(500) ?? [];
   const internal = [
@@ -156,16 +172,30 @@ function problemResponses(codes: readonly ErrorCode[]): Responses {
   ];
   return {
     ...Object.fromEntries(responses),
-    500: problemResponse([...damaged, "INTERNAL"], internal.join(" "), false),
+    500: problemResponse([...damaged, "INTERNAL"], internal.join(" ")),
   };
 }
 
-function problemResponse(codes: readonly string[], description: string, isTemporary: boolean): Responses[string] {
+const challenge = { description: "RFC 6750: what is missing", required: true, schema: { type: "string" } };
+const retryAfter = { description: "seconds to wait", required: true, schema: { type: "integer" } };
+
+/** Of problems, by their status. */
+const headersOf: Readonly<Record<number, Record<string, object>>> = {
+  401: { "WWW-Authenticate": challenge },
+  403: { "WWW-Authenticate": challenge },
+  429: { "Retry-After": retryAfter },
+  503: { "Retry-After": retryAfter },
+};
+
+function problemResponse(
+  codes: readonly string[],
+  description: string,
+  headers?: Record<string, object>,
+): Responses[string] {
   const schema = { $ref: "#/components/schemas/Problem", properties: { code: { enum: [...codes] } } };
-  const retryAfter = { description: "seconds to wait", required: true, schema: { type: "integer" as const } };
   return {
     description,
-    ...(isTemporary ? { headers: { "Retry-After": retryAfter } } : {}),
+    ...(headers === undefined ? {} : { headers }),
     content: { "application/problem+json": { schema } },
   };
 }

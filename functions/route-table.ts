@@ -1,5 +1,6 @@
 import { appendBatch } from "./routes/append-batch.ts";
 import { appendBatches } from "./routes/append-batches.ts";
+import { commitUpload } from "./routes/commit-upload.ts";
 import { deleteGroup } from "./routes/delete-group.ts";
 import { deletePayload } from "./routes/delete-payload.ts";
 import { getHealth } from "./routes/get-health.ts";
@@ -10,11 +11,14 @@ import { getStats } from "./routes/get-stats.ts";
 import { listGroups } from "./routes/list-groups.ts";
 import { listPayloads } from "./routes/list-payloads.ts";
 import { putPayload } from "./routes/put-payload.ts";
+import { uploadPayload } from "./routes/upload-payload.ts";
 import type { Route } from "./routes/route.ts";
 
 /** Template → method → route. GET answers HEAD as well. */
 export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   "/v1/:tenant/groups/:group/payloads/:id": { GET: getPayload, PUT: putPayload, DELETE: deletePayload },
+  "/v1/:tenant/groups/:group/payloads/:id/upload": { POST: uploadPayload },
+  "/v1/:tenant/groups/:group/payloads/:id/commit": { POST: commitUpload },
   "/v1/:tenant/groups/:group/payloads": { GET: listPayloads, POST: appendBatch },
   "/v1/:tenant/groups/:group": { DELETE: deleteGroup },
   "/v1/:tenant/groups": { GET: listGroups },

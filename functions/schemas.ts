@@ -20,10 +20,17 @@ export const locationSchema = v.pipe(
     codec: v.pipe(v.picklist([0, 1, 2]), v.description("0 none, 1 LZ4, 2 zstd")),
     start: naturalSchema,
     length: naturalSchema,
+    page: v.optional(v.object({ group: v.string(), sequence: naturalSchema })),
   }),
   v.description("where the bytes lie: for `getAt` of the library, opaque to everybody else"),
   v.metadata({ ref: "Location" }),
 ) satisfies v.GenericSchema<Location>;
+
+export const sha256Schema = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-fA-F]{64}$/, "must be 64 hex digits"),
+  v.description("SHA-256 of the bytes, 64 hex digits"),
+);
 
 export const attributesSchema = v.pipe(
   v.record(v.string(), v.string()),

@@ -10,8 +10,9 @@ export function exportCommand(): Command {
     .description("Write GROUP, or all groups one after the other, to standard output as NDJSON that `import` reads.")
     .argument("[group]")
     .action(async (group: string | undefined, _options: unknown, command: Command) => {
-      const { dir, tenant } = optionsOf(command);
-      await withStore(dir, "stream", (store) =>
+      const options = optionsOf(command);
+      const { tenant } = options;
+      await withStore(options, "stream", (store) =>
         writeAll(group === undefined ? all(store, tenant) : one(store, tenant, group)),
       );
     });

@@ -12,8 +12,9 @@ export function getCommand(): Command {
     .argument("<id>")
     .option("-o, --output <file>", "write them to a file instead")
     .action(async (group: string, id: string, _options: unknown, command: Command) => {
-      const { dir, tenant, output } = optionsOf<{ output?: string }>(command);
-      const bytes = await withStore(dir, "read", (store) => store.get({ tenant, group, id }));
+      const options = optionsOf<{ output?: string }>(command);
+      const { tenant, output } = options;
+      const bytes = await withStore(options, "read", (store) => store.get({ tenant, group, id }));
       if (!bytes)
         throw new CommandFailure(exitCodes.notFound, `no payload ${printable(id)} in group ${printable(group)}`);
       if (output === undefined) await write(bytes);

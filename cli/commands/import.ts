@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { limits } from "../../core/limits.ts";
+import { splitLines } from "../../core/line-splitter.ts";
 import { httpLimits } from "../../functions/http-limits.ts";
-import { splitLines } from "../../functions/line-splitter.ts";
 import { parseLine } from "../../functions/ndjson-lines.ts";
 import { CommandFailure, exitCodes } from "../exit-codes.ts";
 import { optionsOf } from "../globals.ts";
@@ -21,9 +21,10 @@ export function importCommand(): Command {
     .argument("<file>", "- for standard input")
     .addHelpText("after", lineHelp)
     .action(async (file: string, _options: unknown, command: Command) => {
-      const { dir, tenant, json } = optionsOf(command);
+      const options = optionsOf(command);
+      const { tenant, json } = options;
       const startedMs = performance.now();
-      const stored = await withStore(dir, "add", (store) => importFile(file, new ImportQueue(store, tenant)));
+      const stored = await withStore(options, "add", (store) => importFile(file, new ImportQueue(store, tenant)));
       const seconds = Math.round(performance.now() - startedMs) / 1000;
       if (json) return writeJson({ ...stored, seconds });
       const amount = `${count(stored.payloads, "payload")} in ${count(stored.groups, "group")}`;

@@ -11,8 +11,9 @@ export function lsCommand(): Command {
     .description("List the groups, or the payloads of GROUP in the order they were first written.")
     .argument("[group]")
     .action(async (group: string | undefined, _options: unknown, command: Command) => {
-      const { dir, tenant, json } = optionsOf(command);
-      await withStore(dir, "read", async (store) => {
+      const options = optionsOf(command);
+      const { tenant, json } = options;
+      await withStore(options, "read", async (store) => {
         const rows = group === undefined ? groupRows(store, { tenant }) : payloadRows(store, { tenant, group });
         if (json) await writeAll(jsonLines(rows));
         else await writeAll(group === undefined ? groupTable(rows) : payloadTable(rows));

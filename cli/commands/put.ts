@@ -24,9 +24,10 @@ export function putCommand(): Command {
     )
     .option("--if-absent", "fail when there is a payload by this name")
     .action(async (group: string, id: string, file: string, _options: unknown, command: Command) => {
-      const { dir, tenant, json, contentType, codec, ifAbsent } = optionsOf<PutOptions>(command);
+      const options = optionsOf<PutOptions>(command);
+      const { tenant, json, contentType, codec, ifAbsent } = options;
       const bytes = await bytesOf(file, limits.payloadBytesMax);
-      const location = await withStore(dir, "add", (store) =>
+      const location = await withStore(options, "add", (store) =>
         store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent }),
       );
       if (json) await writeJson({ group, id, bytes: bytes.length, location });

@@ -10,8 +10,9 @@ export function rmCommand(): Command {
     .argument("<group>")
     .argument("[id]")
     .action(async (group: string, id: string | undefined, _options: unknown, command: Command) => {
-      const { dir, tenant, json } = optionsOf(command);
-      const payloads = await withStore(dir, "change", async (store) => {
+      const options = optionsOf(command);
+      const { tenant, json } = options;
+      const payloads = await withStore(options, "change", async (store) => {
         if (id === undefined) return store.deleteGroup({ tenant, group });
         return (await store.delete({ tenant, group, id })) ? 1 : 0;
       });

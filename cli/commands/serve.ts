@@ -9,18 +9,21 @@ import { note, write, writeJson } from "../output.ts";
 interface ServeOptions {
   readonly port: number;
   readonly host: string;
+  /** False with --no-keys. */
+  readonly keys: boolean;
 }
 
 export function serveCommand(): Command {
   return new Command("serve")
-    .description("Serve the folder over HTTP on this machine, until SIGTERM or SIGINT.")
+    .description("Serve the folder over HTTP, until SIGTERM or SIGINT. Once it has keys, they are asked for.")
     .addOption(new Option("--port <number>", "0 for any that is free").argParser(parsePort).env("PORT").default(8787))
-    .option("--host <address>", "a loopback address; others wait for keys", "127.0.0.1")
+    .option("--host <address>", "one beyond the loopback needs a key, see paylode keys", "127.0.0.1")
+    .option("--no-keys", "ask for no keys although the folder has some; on a loopback address only")
     .action(async (_options: unknown, command: Command) => {
-      const { dir, json, port, host } = optionsOf<ServeOptions>(command);
+      const { dir, json, port, host, keys } = optionsOf<ServeOptions>(command);
       // The other commands start without the weight of a server.
       const { serveLocal, untilStopped } = await import("../../functions/local.ts");
-      const server = await serveLocal({ directory: dir, port, host }).catch(inWords(dir));
+      const server = await serveLocal({ directory: dir, port, host, noKeys: !keys }).catch(inWords(dir));
       const stopped = untilStopped(server);
       report(server);
       const { url } = server;

@@ -7,8 +7,9 @@ export function statsCommand(): Command {
   return new Command("stats")
     .description("Show how much a tenant has stored, and how well it compressed.")
     .action(async (_options: unknown, command: Command) => {
-      const { dir, tenant, json } = optionsOf(command);
-      const stats = await withStore(dir, "read", (store) => store.stats({ tenant }));
+      const options = optionsOf(command);
+      const { tenant, json } = options;
+      const stats = await withStore(options, "read", (store) => store.stats({ tenant }));
       if (json) return writeJson(stats);
       const rows = [
         ["payloads", stats.payloads.toLocaleString("en-US")],

@@ -1,8 +1,8 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { S3Client } from "@aws-sdk/client-s3";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { S3Client } from "@aws-sdk/client-s3";
+import { dynamoClient, s3Client } from "../adapters/aws/clients.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
 import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
-import { IdHasher } from "../adapters/aws/id-hasher.ts";
 import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
 import { S3SegmentStore } from "../adapters/aws/s3-segment-store.ts";
 import { S3UploadStore } from "../adapters/aws/s3-upload-store.ts";
@@ -82,8 +82,8 @@ export class AwsStore extends PayloadStore {
  */
 export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> = {}): Promise<AwsStore> {
   const { bucket, table, clients } = options;
-  const s3 = clients?.s3 ?? new S3Client({ maxAttempts: 5 });
-  const dynamo = clients?.dynamo ?? new DynamoDBClient({ maxAttempts: 5 });
+  const s3 = clients?.s3 ?? s3Client();
+  const dynamo = clients?.dynamo ?? dynamoClient();
   const clock = machine.clock ?? systemClock;
   const random = machine.random ?? new SystemRandom();
   const digest = nodeDigest;
@@ -93,8 +93,7 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const shared = { clock, random, digest, deadline };
   const segments = new S3SegmentStore({ ...shared, client: s3, bucket, prices, placement, cacheBytesMax });
   const frames = new FrameReader(segments, digest);
-  const hasher = new IdHasher(secret);
-  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, hasher, frames });
+  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames });
   const uploads = new S3UploadStore({ client: s3, bucket, deadline });
   const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
   return new AwsStore(ports, { codecPolicy: "auto", ...options }, (rebuilding) =>

@@ -66,6 +66,9 @@ export interface GroupSummary {
  * Pages of a group have the sequences 1, 2, 3 … without gaps; the sequence alone decides which write wins.
  */
 export interface OffsetIndex {
+  /** Several processes write it: segments may hold pages that lost their race or were never committed, and are garbage. */
+  readonly shared?: true | undefined;
+
   /**
    * Makes a page current, if its sequence is the group's next. A page that is already there under its sequence, by its
    * place, is committed once. The segments must already hold it durably.
@@ -111,7 +114,7 @@ export interface OffsetIndex {
   /** Cost: no read where one process writes; otherwise a scan of the whole index. */
   totals(tenant: string): Promise<Totals>;
 
-  /** Damage that {@link Records.incomplete} rests on. */
+  /** Damage that {@link Records.incomplete} rests on; of a shared index, what {@link all} met last. */
   damage(): readonly SegmentDamage[];
 
   /** Makes what is committed quick to find again after a restart. Loses nothing when it fails. */

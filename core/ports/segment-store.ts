@@ -14,6 +14,8 @@ export interface FramePlace {
   readonly held?: Uint8Array | undefined;
   /** No segment holds the frame: the index keeps it whole, in `held`. */
   readonly inline?: true | undefined;
+  /** When it was stored, where a commit has to follow soon: a segment that no page refers to is removed one day. */
+  readonly storedMs?: number | undefined;
 }
 
 export interface SegmentSummary {

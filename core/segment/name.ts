@@ -8,7 +8,7 @@ const countDigits = 6;
 const randomDigits = 10;
 const pattern = /^[0-9a-hjkmnp-tv-z]{26}$/;
 
-/** Counts within one millisecond begin anywhere in the lower half, so that there is always room to count on. */
+/** Names within one millisecond; where a random start leaves too few, the next millisecond is used. */
 const countsPerMs = 32 ** countDigits;
 
 /** Whether a text is spelled as a segment name; anything else is never turned into a path. */
@@ -54,7 +54,7 @@ export class SegmentNames {
     const random = [...this.#random.bytes(countDigits + randomDigits)].map((byte) => digits.charAt(byte & 31)).join("");
     if (nowMs > this.#lastMs || this.#lastCount + 1 >= countsPerMs) {
       this.#lastMs = Math.max(nowMs, this.#lastMs + 1);
-      this.#lastCount = Math.floor(valueOf(random.slice(0, countDigits)) / 2);
+      this.#lastCount = valueOf(random.slice(0, countDigits));
     } else {
       this.#lastCount += 1;
     }

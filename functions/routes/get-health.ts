@@ -15,6 +15,7 @@ export const getHealth: Route = {
     },
     problems: ["UNAVAILABLE"],
   },
+  access: "open",
   handle: (_context, _names, store) => {
     const { ok, reason } = store.health();
     return ok ? json({ status: "ok" }) : refusal("UNAVAILABLE", reason ?? "the store takes no writes");

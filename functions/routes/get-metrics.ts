@@ -10,6 +10,7 @@ export const getMetrics: Route = {
     answers: { 200: { description: "The text format of Prometheus.", content: [{ kind: "text" }] } },
     problems: ["NOT_FOUND"],
   },
+  access: "server",
   handle: async (_context, _names, _store, metrics) => {
     if (metrics === undefined) return refusal("NOT_FOUND", "this server keeps no metrics");
     const headers = { "content-type": metrics.contentType, "cache-control": "no-store" };

@@ -14,6 +14,7 @@ export const getOpenapi: Route = {
     },
     problems: [],
   },
+  access: "open",
   handle: async () => {
     // Read when it is asked for, so that a server starts without it and the generator runs while it is broken. Bundlers take
     // an import along; a path in the file system would be lost to them.

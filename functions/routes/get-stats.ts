@@ -26,7 +26,8 @@ export const getStats: Route = {
     operationId: "getStats",
     summary: "Count what a tenant has",
     answers: { 200: { description: "The numbers.", content: [{ kind: "json", schema: statsSchema }] } },
-    problems: [],
+    problems: ["UNSUPPORTED"],
   },
+  scans: true,
   handle: async (_context, { tenant }, store) => json(await store.stats({ tenant })),
 };

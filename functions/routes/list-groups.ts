@@ -21,8 +21,9 @@ export const listGroups: Route = {
         content: [{ kind: "ndjson", schema: groupSchema }],
       },
     },
-    problems: ["CORRUPT", "UNSUPPORTED_VERSION"],
+    problems: ["CORRUPT", "UNSUPPORTED_VERSION", "UNSUPPORTED"],
   },
+  scans: true,
   handle: (context, { tenant }, store) => ndjsonResponse(groupLines(store, tenant), context.req.method),
 };
 

@@ -1,9 +1,10 @@
-import type { Context } from "hono";
 import * as v from "valibot";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { CodecName } from "../../core/ports/codec.ts";
+import { attributesIn } from "../payload-attributes.ts";
 import { readBody } from "../request-body.ts";
 import { bytesSchema, idempotencyKey, locationSchema, nameSchema } from "../schemas.ts";
+import { createsOnly } from "../write-conditions.ts";
 import { json, type Route } from "./route.ts";
 
 /** PUT …/payloads/{id}: stores the body under the id. It answers after the commit is durable. Idempotency-Key: once only. */
@@ -16,6 +17,10 @@ export const putPayload: Route = {
     headers: {
       "If-None-Match": { description: "stores only where there is nothing, else 412", schema: v.literal("*") },
       "Idempotency-Key": idempotencyKey,
+      "Paylode-Attributes": {
+        description: "the payload's attributes, as application/x-www-form-urlencoded",
+        schema: v.string(),
+      },
     },
     body: { kind: "bytes" },
     answers: {
@@ -32,12 +37,14 @@ export const putPayload: Route = {
     problems: ["EXISTS", "CONFLICT", "KEY_REUSED", "TOO_LARGE", "CORRUPT"],
   },
   handle: async (context, { tenant, group, id }, store) => {
-    const ifAbsent = createsOnly(context);
+    const ifAbsent = createsOnly((name) => context.req.header(name));
     const codec = codecOf(context.req.query("codec"));
     const contentType = context.req.header("content-type");
+    const attributes = attributesIn((name) => context.req.header(name));
     const bytes = await readBody(context.req.raw, store.payloadBytesMax);
     const location = await store.append({ tenant, group, id }, bytes, {
       contentType,
+      attributes,
       codec,
       ifAbsent,
       idempotencyKey: context.req.header("idempotency-key"),
@@ -46,18 +53,6 @@ export const putPayload: Route = {
     return json({ id, group, bytes: bytes.length, location });
   },
 };
-
-/** A condition that is ignored is worse than one that is refused. */
-function createsOnly(context: Context): boolean {
-  for (const header of ["if-match", "if-unmodified-since", "content-range"]) {
-    if (context.req.header(header) !== undefined)
-      throw new PayloadStoreError("INVALID", `${header} is not supported here`);
-  }
-  const condition = context.req.header("if-none-match")?.trim();
-  if (condition === undefined) return false;
-  if (condition === "*") return true;
-  throw new PayloadStoreError("INVALID", "If-None-Match can only be * here: it creates, or answers 412");
-}
 
 function codecOf(name: string | undefined): CodecName | undefined {
   if (name === undefined || name === "none" || name === "lz4" || name === "zstd") return name;

@@ -8,6 +8,13 @@ import type { PathNames } from "../request-path.ts";
 export interface Route {
   readonly description: RouteDescription;
   readonly handle: Handle;
+  /**
+   * Who may use it where keys are asked for. By default a key of the path's tenant with the scope of the method; `open` to
+   * everybody; of the `server` itself, to keys with the scope admin and on the machine.
+   */
+  readonly access?: "open" | "server";
+  /** It looks at everything that a tenant has: a server whose index lies in DynamoDB does not offer it. docs/aws.md §6. */
+  readonly scans?: true;
 }
 
 /** The names are decoded; `context.req.param` is not used, since it would decode again. */

@@ -6,7 +6,9 @@ import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import { type AwsStore, openAws } from "../../core/entries/aws.ts";
 import { openDisk } from "../../core/entries/disk.ts";
+import { openMemory } from "../../core/entries/memory.ts";
 import { limits } from "../../core/limits.ts";
+import { createApp } from "../../functions/app.ts";
 import { type AwsPlace, freshPlace, openAt } from "../support/aws/aws-under-test.ts";
 import { startDynalite } from "../support/aws/dynamo-server.ts";
 import { startS3Double } from "../support/aws/s3-double.ts";
@@ -128,6 +130,48 @@ describe("an upload", () => {
     await rejectsWith("CORRUPT", () => store.get(key));
     sameBytes((await store.read(key, { range: { start: 0, end: 100 } }))?.body, body.slice(0, 100), "the first block");
     expect((await store.verify()).faults).toMatchObject([{ kind: "damaged", tenant: "acme" }]);
+  });
+
+  test("is begun, put, committed and read over HTTP", async () => {
+    const { store } = await opened();
+    const app = createApp(store);
+    const at = "http://paylode/v1/acme/groups/a%2Fb/payloads/artifact";
+    const ask = (path: string, shape: object) =>
+      app.request(at + path, { method: "POST", body: JSON.stringify(shape) });
+    const begun = await ask("/upload", shapeOf(body));
+    expect(begun.status).toBe(200);
+    const { upload, url, method, headers, expires } = (await begun.json()) as Record<string, string> & {
+      headers: Record<string, string>;
+    };
+    expect(Date.parse(expires!)).toBeGreaterThan(Date.now() + 3_000_000);
+    expect((await ask("/commit", { upload, ...shapeOf(body) })).status).toBe(404);
+    expect((await fetch(url!, { method: method!, headers, body })).status).toBe(200);
+    const committed = await ask("/commit", { upload, ...shapeOf(body), contentType: "image/png" });
+    expect(committed.status).toBe(200);
+    expect(await committed.json()).toMatchObject({ id: "artifact", group: "a/b", bytes: body.length });
+
+    const whole = await app.request(at);
+    expect(whole.headers.get("content-type")).toBe("image/png");
+    sameBytes(new Uint8Array(await whole.arrayBuffer()), body, "whole");
+    const part = await app.request(at, { headers: { range: "bytes=4194300-4194309" } });
+    expect(part.status).toBe(206);
+    sameBytes(new Uint8Array(await part.arrayBuffer()), body.slice(4_194_300, 4_194_310), "part");
+
+    for (const [path, shape, status] of [
+      ["/upload", { bytes: 5 * 2 ** 30 + 1, sha256: "a".repeat(64) }, 413],
+      ["/upload", { bytes: "9", sha256: "a".repeat(64) }, 400],
+      ["/upload", { bytes: 9, sha256: "a".repeat(64), other: 1 }, 400],
+      ["/commit", { upload, ...shapeOf(noise(9, 9)) }, 409],
+      ["/commit", { ...shapeOf(body) }, 400],
+    ] as const) {
+      const refused = await ask(path, shape);
+      expect(refused.status, JSON.stringify(shape)).toBe(status);
+      expect(refused.headers.get("content-type")).toContain("problem+json");
+    }
+    const local = createApp(openMemory());
+    const none = await local.request(`${at}/upload`, { method: "POST", body: JSON.stringify(shapeOf(body)) });
+    expect(none.status).toBe(501);
+    expect(await none.json()).toMatchObject({ code: "UNSUPPORTED" });
   });
 
   test("comes along when the bucket is copied to a folder", async () => {

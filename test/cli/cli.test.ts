@@ -1,4 +1,3 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,39 +6,10 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openDisk } from "../../core/entries/disk.ts";
 import { serveLocal, type LocalServer } from "../../functions/local.ts";
+import { collect, run, start, type Ended } from "../support/command-line.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const sampleFile = path.join(root, "docs/sample.ndjson");
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-}
-
-/** What Node compiled for one command, the next one need not compile again: three times as fast. */
-const compiled = mkdtempSync(path.join(tmpdir(), "paylode-compiled-"));
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
-
-/** Starts the command line as a shell would, with a clean environment. */
-function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  const settings = { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compiled, ...env };
-  return spawn(process.execPath, [path.join(root, "cli/main.ts"), ...args], { env: settings, stdio: "pipe" });
-}
-
-async function run(args: readonly string[], input: string | Uint8Array = "", env = {}): Promise<Ended> {
-  const child = start(args, env);
-  child.stdin?.on("error", () => {}).end(input);
-  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, stdout: await stdout, stderr: String(await stderr) };
-}
-
-async function collect(stream: AsyncIterable<Uint8Array> | null): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of stream ?? []) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
 
 let directory: string;
 beforeEach(() => {

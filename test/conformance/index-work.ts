@@ -77,9 +77,18 @@ export class IndexWork {
     return { record, page };
   }
 
-  store(tenant: string, group: string, sequence: number, page: Page, blocks: EncodedBlock[]): Promise<FramePlace> {
+  /** @returns the place as the index answers it, which forgets when it was stored. */
+  async store(
+    tenant: string,
+    group: string,
+    sequence: number,
+    page: Page,
+    blocks: EncodedBlock[],
+  ): Promise<FramePlace> {
     const kind = page.entries.length > 0 ? "payloads" : "tombstone";
-    return this.segments.append(tenant, { kind, group, sequence, timeMs: 1, page: encodePage(page), blocks });
+    const frame = { kind, group, sequence, timeMs: 1, page: encodePage(page), blocks } as const;
+    const { storedMs: _, ...place } = await this.segments.append(tenant, frame);
+    return place;
   }
 
   /** The sequence of the page that holds an id's payload, as a store finds it; `undefined` where it is absent. */

@@ -18,7 +18,7 @@ const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"
   .split("\0")
   .filter((file) => file !== "" && existsSync(path.join(root, file)));
 const documents = files.filter((file) => /^(?:docs\/.*|[A-Z]+)\.md$/.test(file));
-const sources = files.filter((file) => /^(?:core|functions|cli|test|bench)\/.*\.ts$/.test(file));
+const sources = files.filter((file) => /^(?:core|functions|cli|infra|test|bench)\/.*\.ts$/.test(file));
 
 describe("the documents", () => {
   test("are there, so that the tests below look at something", () => {

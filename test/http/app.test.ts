@@ -54,6 +54,7 @@ describe("createApp", () => {
     ["KEY_REUSED", 409, null],
     ["GONE", 410, null],
     ["CORRUPT", 500, null],
+    ["UNSUPPORTED", 501, null],
     ["UNSUPPORTED_VERSION", 500, null],
     ["UNAVAILABLE", 503, "1"],
     ["LOCKED", 503, "1"],
@@ -80,6 +81,34 @@ describe("createApp", () => {
     expect(response.status).toBe(500);
     expect(await response.text()).not.toContain("secret");
     expect(reported).toEqual([error]);
+  });
+
+  test.each(["/v1/t/groups", "/v1/t/stats"])(
+    "does not look at everything a tenant has where it must not: %s is 501, and says what does",
+    async (path) => {
+      const store = openMemory();
+      await store.append({ tenant: "t", group: "g", id: "a" }, new Uint8Array(1));
+
+      const response = await createApp(store, { scans: false }).request(path);
+
+      expect(response.status).toBe(501);
+      const problem = await response.json();
+      expect(problem).toMatchObject({ code: "UNSUPPORTED", retryable: false });
+      expect(problem).toHaveProperty("detail", expect.stringContaining("paylode/aws"));
+    },
+  );
+
+  test("tells of every error that it answers with 500 and above, and of no other", async () => {
+    const told: unknown[] = [];
+    const failed = (error: unknown): void => void told.push(error);
+    const known = new PayloadStoreError("CORRUPT", "crc");
+    const unknown = new Error("what");
+
+    await createApp(failingWith(known), { failed }).request("/v1/t/stats");
+    await createApp(failingWith(unknown), { failed, report: () => {} }).request("/v1/t/stats");
+    await createApp(failingWith(new PayloadStoreError("INVALID", "no")), { failed }).request("/v1/t/stats");
+
+    expect(told).toEqual([known, unknown]);
   });
 
   test("answers 503 with the reason once the store takes no writes", async () => {

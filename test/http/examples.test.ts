@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openDiskAccess } from "../../core/entries/disk-access.ts";
 import { errorCodes, type ErrorCode } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import { statusOf } from "../../functions/http-errors.ts";
@@ -14,6 +15,8 @@ import { routes } from "../../functions/route-table.ts";
 /** docs/http.md, word for word: each curl is run, and its answer held against the one that stands below it. */
 const text = readFileSync(new URL("../../docs/http.md", import.meta.url), "utf8");
 const address = "http://localhost:8787";
+/** Of a server that asks for keys. */
+const keyedAddress = "http://localhost:8788";
 const examples = [...text.matchAll(/^```sh\n(.*?)^```\n+(?:```http\n(.*?)^```)?/gms)].map(
   ([, command = "", answer = ""]) => ({ command: command.trim(), answer: answer.trim() }),
 );
@@ -22,23 +25,33 @@ const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 describe("docs/http.md", () => {
   let directory: string;
   let server: LocalServer;
+  let keyed: LocalServer;
+  let token: string;
   beforeAll(async () => {
     directory = mkdtempSync(path.join(tmpdir(), "paylode-examples-"));
     server = await serveLocal({ directory, port: 0 });
+    const folder = path.join(directory, "keyed");
+    const newKey = { tenant: "default", name: "examples", quota: { bytesPerDay: 1_000 } };
+    ({ token } = await openDiskAccess(folder).keeper.create({ ...newKey, scopes: ["read", "write"] }));
+    keyed = await serveLocal({ directory: folder, port: 0 });
   });
   afterAll(async () => {
     await server.close();
+    await keyed.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
   // A machine without curl cannot run them; one that proves releases must not pass them over.
   describe.skipIf(!hasCurl && process.env["CI"] === undefined)("has examples", () => {
     test.each(examples)("$command", async ({ command, answer }) => {
-      expect(command).toContain(address);
+      const isKeyed = command.includes(keyedAddress);
+      expect(command).toContain(isKeyed ? keyedAddress : address);
       const [wantedHead, wantedBody] = split(answer);
       const [wantedStatus = "", ...wantedHeaders] = wantedHead.split("\n");
 
-      const [head, body] = split(await run(command.replaceAll(address, server.url)));
+      const [head, body] = split(
+        await run(command.replaceAll(address, server.url).replaceAll(keyedAddress, keyed.url), token),
+      );
       const [status, ...headers] = head
         .split("\n")
         .map((line) => line.replace(/^[\w-]+:/, (name) => name.toLowerCase()));
@@ -86,8 +99,9 @@ describe("docs/http.md", () => {
 });
 
 /** The server lives in this process: what runs beside it must not stop it. */
-async function run(command: string): Promise<string> {
-  const { stdout } = await promisify(execFile)("sh", ["-c", command]);
+async function run(command: string, token: string): Promise<string> {
+  const env = { ...process.env, PAYLODE_KEY: token };
+  const { stdout } = await promisify(execFile)("sh", ["-c", command], { env });
   return stdout.replaceAll("\r\n", "\n");
 }
 

@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { createServer, connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -138,6 +139,28 @@ describe("serveLocal", () => {
     expect(answer).not.toContain("crc");
     const url = `${server.url}/v1/t/groups/g/payloads?include=data`;
     await expect(fetch(url).then((response) => response.text())).rejects.toThrow("terminated");
+  });
+
+  test("streams a long payload, and breaks the connection where it is damaged", async () => {
+    const long = randomBytes(9 * 1024 * 1024);
+    await server.store.append(g, long);
+    const url = `${server.url}/v1/t/groups/g/payloads/a`;
+    const whole = await fetch(url);
+    expect(whole.headers.get("content-length")).toBe(String(long.length));
+    expect(Buffer.from(await whole.arrayBuffer()).equals(long)).toBe(true);
+
+    const segments = path.join(directory, "segments/t");
+    const segment = path.join(segments, readdirSync(segments)[0]!);
+    const file = openSync(segment, "r+");
+    writeSync(file, "damage", 6 * 1024 * 1024);
+    closeSync(file);
+
+    const part = await fetch(url, { headers: { range: "bytes=0-99" } });
+    expect(Buffer.from(await part.arrayBuffer()).equals(long.subarray(0, 100))).toBe(true);
+    await expect(fetch(url).then((response) => response.arrayBuffer())).rejects.toThrow("terminated");
+    const damaged = await fetch(url, { headers: { range: "bytes=6291456-6291460" } });
+    expect(damaged.status).toBe(500);
+    expect(await damaged.json()).toMatchObject({ code: "CORRUPT" });
   });
 
   test("finishes the request it is in when it is closed, takes no other, and lets go of the folder", async () => {

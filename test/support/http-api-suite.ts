@@ -6,6 +6,10 @@ export interface OpenedHttpApi {
   readonly origin: string;
   /** The longest payload the store takes, in bytes: small, so that the limits can be met. */
   readonly payloadBytesMax: number;
+  /** Bodies are no longer than payloads, also those of batches. */
+  readonly boundsBodies?: true;
+  /** Does not look at everything that a tenant has: groups and counts are 501. */
+  readonly scansNothing?: true;
   ask(request: Request): Promise<Response>;
   close(): Promise<void>;
 }
@@ -708,7 +712,8 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
 
         const problem = await problemFrom(await ask("POST", `${group}/payloads`, { body }));
 
-        expect(problem).toMatchObject({ status: 413, code: "TOO_LARGE", line: 2 });
+        const line = api.boundsBodies ? {} : { line: 2 };
+        expect(problem).toMatchObject({ status: 413, code: "TOO_LARGE", ...line });
         expect(await ids(`${group}/payloads`)).toEqual([]);
       });
     });
@@ -759,10 +764,8 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         expect(await textAt(`${path("tenant-a")}/x`)).toBe("of a");
         expect(await textAt(`${path("tenant-a")}/y`)).toBeUndefined();
         expect(await ids(path("tenant-a"))).toEqual(["x"]);
-        expect(await (await ask("GET", "/v1/tenant-a/stats")).json()).toMatchObject({
-          payloads: 1,
-          uncompressedBytes: 4,
-        });
+        const counted = api.scansNothing ? { code: "UNSUPPORTED" } : { payloads: 1, uncompressedBytes: 4 };
+        expect(await (await ask("GET", "/v1/tenant-a/stats")).json()).toMatchObject(counted);
         expect((await ask("DELETE", `/v1/tenant-a/groups/${name}`)).status).toBe(200);
         expect(await textAt(`${path("tenant-b")}/x`)).toBe("of b, longer");
         expect(await ids(path("tenant-c"))).toEqual([]);
@@ -774,6 +777,12 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         await put("/v1/lister/groups/c/payloads/1", "x");
 
         const response = await ask("GET", "/v1/lister/groups");
+        if (api.scansNothing) {
+          const problem = await problemFrom(response);
+          expect(problem).toMatchObject({ status: 501, code: "UNSUPPORTED", retryable: false });
+          expect(problem.detail).toContain("paylode/aws");
+          return;
+        }
         const lines = (await response.text()).trimEnd().split("\n");
 
         expect(response.headers.get("content-type")).toBe("application/x-ndjson");

@@ -3,10 +3,9 @@ import {
   ConditionalCheckFailedException,
   type DynamoDBClient,
   GetItemCommand,
-  paginateQuery,
-  paginateScan,
   PutItemCommand,
   QueryCommand,
+  ScanCommand,
 } from "@aws-sdk/client-dynamodb";
 import { LRUCache } from "lru-cache";
 import { PayloadStoreError } from "../../errors.ts";
@@ -26,22 +25,22 @@ import type {
 } from "../../ports/offset-index.ts";
 import { blockHeaderBytes } from "../../segment/block.ts";
 import { damaged } from "../../segment/decoded.ts";
-import { segmentTimeMs } from "../../segment/name.ts";
 import type { FrameReader } from "../../segment/read-frame.ts";
 import type { SegmentDamage } from "../../segment/scan.ts";
 import { awsError } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
-import { fence, knowledgeMsMax } from "./fence.ts";
-import { type Answer, GroupPages, type ReadRow } from "./group-pages.ts";
-import type { IdHasher } from "./id-hasher.ts";
-import { decodeRow, encodeRow, keyBytes, samePlace } from "./row.ts";
+import { fence, knowledgeMsMax, signatureOf } from "./fence.ts";
+import { type Answer, GroupPages, type GroupPagesTools, type ReadRow } from "./group-pages.ts";
+import { IdHasher } from "./id-hasher.ts";
+import { decodeRow, encodeRow, keyBytes, type RowCrc, rowCrcOf, samePlace } from "./row.ts";
 
 export interface DynamoOffsetIndexOptions {
   readonly client: DynamoDBClient;
   readonly table: string;
   readonly clock: Clock;
   readonly digest: Digest;
-  readonly hasher: IdHasher;
+  /** Of the store: ids are hashed with it, and rows sealed. */
+  readonly secret: Uint8Array;
   /** Reads the pages that rows do not keep, for totals. */
   readonly frames: FrameReader;
   readonly deadline: Deadline;
@@ -58,9 +57,13 @@ const knownMsMax = knowledgeMsMax / 3;
 
 interface Known {
   readonly basis: Basis;
+  /** When it was asked, by the clock of this machine. */
+  readonly askedMs: number;
   /** The last commit on it failed: somebody else writes the group too. */
   readonly contended: boolean;
 }
+
+type Item = Record<string, AttributeValue>;
 
 /**
  * Pages as rows of a DynamoDB table: partition key `<tenant>/<group>`, sort key the page's sequence. A page is committed by
@@ -70,28 +73,39 @@ interface Known {
  * is not known. A question about a group is one consistent query of all its rows, in pages of 1 MB.
  */
 export class DynamoOffsetIndex implements OffsetIndex {
+  readonly shared = true as const;
   readonly #options: DynamoOffsetIndexOptions;
+  readonly #tools: GroupPagesTools;
+  readonly #crcOf: RowCrc;
   readonly #known = new LRUCache<string, Known>({ max: knownGroupsMax });
+  #damage: readonly SegmentDamage[] = [];
 
   constructor(options: DynamoOffsetIndexOptions) {
+    const { secret, digest } = options;
     this.#options = options;
+    this.#tools = { hasher: new IdHasher(secret), digest };
+    this.#crcOf = rowCrcOf(secret, digest);
   }
 
   async commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome> {
     const { client, table, clock, deadline } = this.#options;
     const { tenant, group, sequence, place } = record;
     const pk = partitionKey(tenant, group);
-    const known = basis ?? this.#fresh(pk)?.basis ?? { sequence: 0, knownMs: clock.nowMs() };
+    const rests = basis ?? this.#restsOn(pk, sequence);
+    // What made it the next sequence is not known any more: it is refused, if it is not the page that is there.
+    if (!rests) {
+      if (await this.#isThere(record)) return { kind: "committed" };
+      return { kind: "taken", last: this.#known.get(pk)?.basis.sequence ?? 0 };
+    }
     const command = new PutItemCommand({
       TableName: table,
       Item: { pk: { S: pk }, sk: { N: String(sequence) }, r: { B: this.#encode(record, page) } },
       ConditionExpression: "attribute_not_exists(pk)",
       ReturnValuesOnConditionCheckFailure: "ALL_OLD",
-      ReturnConsumedCapacity: "TOTAL",
     });
     // What the commit rests on, and the segment that it names, must not be older than any process may live.
-    fence(command.middlewareStack, Math.min(known.knownMs, segmentTimeMs(place.segment)));
-    const putMs = clock.nowMs();
+    const put = fence(command.middlewareStack, Math.min(rests.knownMs, place.storedMs ?? Infinity));
+    const askedMs = clock.nowMs();
     try {
       await client.send(command, deadline.options());
     } catch (error) {
@@ -99,12 +113,13 @@ export class DynamoOffsetIndex implements OffsetIndex {
         this.#known.delete(pk);
         throw awsError(error, `committing to table ${table} failed, the outcome is unknown`);
       }
+      const known = { basis: { sequence, knownMs: put.signedMs }, askedMs };
       if (!(await this.#isThere(record, error.Item))) {
-        return { kind: "taken", last: await this.#afterLostRace(pk, sequence, putMs) };
+        return { kind: "taken", last: await this.#afterLostRace(pk, known) };
       }
       // The answer to an earlier try was lost.
     }
-    this.#know(pk, { sequence, knownMs: putMs });
+    this.#know(pk, { basis: { sequence, knownMs: put.signedMs }, askedMs, contended: false });
     return { kind: "committed" };
   }
 
@@ -130,19 +145,11 @@ export class DynamoOffsetIndex implements OffsetIndex {
   }
 
   async record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
-    const { client, table, digest, deadline } = this.#options;
+    const { table } = this.#options;
     const pk = partitionKey(tenant, group);
-    const command = new GetItemCommand({
-      TableName: table,
-      Key: { pk: { S: pk }, sk: { N: String(sequence) } },
-      ConsistentRead: true,
-      ReturnConsumedCapacity: "TOTAL",
-    });
-    const { Item: item } = await client.send(command, deadline.options()).catch((error: unknown) => {
-      throw awsError(error, `reading from table ${table} failed`);
-    });
+    const item = await this.#getItem(pk, sequence);
     if (!item) return undefined;
-    const { row } = readRow(item, pk, digest);
+    const { row } = this.#read(item, pk);
     if (row.ok) return { tenant, group, sequence, place: row.value.place };
     throw new PayloadStoreError("CORRUPT", `row ${sequence} of ${JSON.stringify(pk)} in table ${table}: ${row.damage}`);
   }
@@ -160,11 +167,11 @@ export class DynamoOffsetIndex implements OffsetIndex {
   }
 
   async *all(): AsyncGenerator<PageRecord> {
-    for await (const { pages, last } of this.#scan()) {
-      for (let sequence = 1; sequence <= last; sequence++) {
-        const record = pages.record(sequence);
-        if (record) yield record;
-      }
+    const damage: SegmentDamage[] = [];
+    this.#damage = damage;
+    for await (const { pages } of this.#scan()) {
+      damage.push(...pages.damage());
+      yield* pages.records();
     }
   }
 
@@ -190,7 +197,7 @@ export class DynamoOffsetIndex implements OffsetIndex {
   }
 
   damage(): readonly SegmentDamage[] {
-    return [];
+    return this.#damage;
   }
 
   async checkpoint(): Promise<void> {}
@@ -198,12 +205,12 @@ export class DynamoOffsetIndex implements OffsetIndex {
   async close(): Promise<void> {}
 
   #encode(record: PageRecord, page: Page): Uint8Array {
-    const { digest, hasher } = this.#options;
     const { tenant, group, sequence, place } = record;
     const pk = partitionKey(tenant, group);
-    const bodyBytes = page.blocks.reduce((sum, block) => sum + blockHeaderBytes + block.bodyBytes, 0);
-    const hashes = place.held ? undefined : hasher.page(tenant, group, page);
-    const bytes = encodeRow({ place, bodyBytes, hashes }, pk, sequence, digest);
+    const blocks = page.upload === undefined ? page.blocks : [];
+    const bodyBytes = blocks.reduce((sum, block) => sum + blockHeaderBytes + block.bodyBytes, 0);
+    const hashes = place.held ? undefined : this.#tools.hasher.page(tenant, group, page);
+    const bytes = encodeRow({ place, bodyBytes, hashes }, pk, sequence, this.#crcOf);
     if (bytes.length + keyBytes(pk) <= rowBytesMax) return bytes;
     throw new PayloadStoreError(
       "TOO_LARGE",
@@ -211,32 +218,51 @@ export class DynamoOffsetIndex implements OffsetIndex {
     );
   }
 
-  /** Whether the row that took the sequence is the one that was to be put. */
-  async #isThere(record: PageRecord, item: Record<string, AttributeValue> | undefined): Promise<boolean> {
-    const { tenant, group, sequence, place } = record;
+  /** What makes a sequence the next one, where the number came from here. */
+  #restsOn(pk: string, sequence: number): Basis | undefined {
+    const known = this.#known.get(pk);
+    if (known) return known.basis.sequence === sequence - 1 ? known.basis : undefined;
+    // That 1 is free rests on nothing: a group that exists has a row 1.
+    return sequence === 1 ? { sequence: 0, knownMs: Infinity } : undefined;
+  }
+
+  /** Whether the row that has the sequence is the one that was to be put. */
+  async #isThere({ tenant, group, sequence, place }: PageRecord, answered?: Item): Promise<boolean> {
     // Servers that do not answer the row have to be asked for it.
-    if (!item) {
-      const there = await this.record(tenant, group, sequence);
-      return there !== undefined && samePlace(there.place, place);
-    }
-    const { row } = readRow(item, partitionKey(tenant, group), this.#options.digest);
+    const item = answered ?? (await this.#getItem(partitionKey(tenant, group), sequence));
+    if (!item) return false;
+    const { row } = this.#read(item, partitionKey(tenant, group));
     return row.ok && samePlace(row.value.place, place);
   }
 
+  async #getItem(pk: string, sequence: number): Promise<Item | undefined> {
+    const { client, table, deadline } = this.#options;
+    const command = new GetItemCommand({
+      TableName: table,
+      Key: { pk: { S: pk }, sk: { N: String(sequence) } },
+      ConsistentRead: true,
+    });
+    try {
+      return (await client.send(command, deadline.options())).Item;
+    } catch (error) {
+      throw awsError(error, `reading from table ${table} failed`);
+    }
+  }
+
   /** What is known of a group's newest page after its sequence turned out to be taken. */
-  async #afterLostRace(pk: string, sequence: number, putMs: number): Promise<number> {
+  async #afterLostRace(pk: string, taken: Omit<Known, "contended">): Promise<number> {
     const before = this.#fresh(pk);
-    if (before && !before.contended && before.basis.sequence === sequence - 1) {
+    if (before && !before.contended && before.basis.sequence === taken.basis.sequence - 1) {
       // Somebody else wrote the group since: most likely once, so the next sequence is tried before anything is asked.
-      this.#known.set(pk, { basis: { sequence, knownMs: putMs }, contended: true });
-      return sequence;
+      this.#know(pk, { ...taken, contended: true });
+      return taken.basis.sequence;
     }
     return this.#queryLast(pk);
   }
 
   async #queryLast(pk: string): Promise<number> {
     const { client, table, clock, deadline } = this.#options;
-    const knownMs = clock.nowMs();
+    const askedMs = clock.nowMs();
     const command = new QueryCommand({
       TableName: table,
       ...ofPartition(pk),
@@ -244,12 +270,12 @@ export class DynamoOffsetIndex implements OffsetIndex {
       ScanIndexForward: false,
       Limit: 1,
       ProjectionExpression: "sk",
-      ReturnConsumedCapacity: "TOTAL",
     });
+    const asked = signatureOf(command.middlewareStack);
     try {
       const { Items: items } = await client.send(command, deadline.options());
       const sequence = Number(items?.[0]?.["sk"]?.N ?? 0);
-      this.#know(pk, { sequence, knownMs });
+      this.#know(pk, { basis: { sequence, knownMs: asked.signedMs }, askedMs, contended: false });
       return sequence;
     } catch (error) {
       throw awsError(error, `reading from table ${table} failed`);
@@ -260,73 +286,104 @@ export class DynamoOffsetIndex implements OffsetIndex {
   async #pages(tenant: string, group: string): Promise<{ readonly pages: GroupPages; readonly basis: Basis }> {
     const pk = partitionKey(tenant, group);
     for (let again = false; ; again = true) {
-      const knownMs = this.#options.clock.nowMs();
-      const rows = await this.#queryAll(pk);
-      const pages = new GroupPages({ tenant, group }, rows, this.#options);
-      // Rows that are swept while a long query goes on look like a gap, once.
-      if (pages.hasGap && !again) continue;
+      const askedMs = this.#options.clock.nowMs();
+      const { rows, knownMs, tookMs } = await this.#queryAll(pk);
+      const pages = new GroupPages({ tenant, group }, rows, this.#tools);
+      // Rows that are swept while a long query goes on look like a gap, or like an end if it is held up for long. Once.
+      if ((pages.hasGap || tookMs > knowledgeMsMax) && !again) continue;
       const basis = { sequence: pages.last, knownMs };
-      this.#know(pk, basis);
+      this.#know(pk, { basis, askedMs, contended: false });
       return { pages, basis };
     }
   }
 
-  async #queryAll(pk: string): Promise<ReadRow[]> {
-    const { client, table, digest, deadline } = this.#options;
+  /** @returns also when the first part was asked, and how long after it the last one */
+  async #queryAll(pk: string): Promise<{ rows: readonly ReadRow[]; knownMs: number; tookMs: number }> {
+    const { client, table, deadline } = this.#options;
+    const options = deadline.options();
     const rows: ReadRow[] = [];
-    const input = { TableName: table, ...ofPartition(pk), ConsistentRead: true, ReturnConsumedCapacity: "TOTAL" } as const;
-    try {
-      for await (const { Items: items } of paginateQuery({ client }, input, deadline.options())) {
-        for (const item of items ?? []) rows.push(readRow(item, pk, digest));
+    let knownMs: number | undefined;
+    for (let from: Item | undefined; ;) {
+      const command = new QueryCommand({
+        TableName: table,
+        ...ofPartition(pk),
+        ConsistentRead: true,
+        ExclusiveStartKey: from,
+      });
+      const asked = signatureOf(command.middlewareStack);
+      try {
+        const { Items: items, LastEvaluatedKey: last } = await client.send(command, options);
+        for (const item of items ?? []) rows.push(this.#read(item, pk));
+        from = last;
+      } catch (error) {
+        throw awsError(error, `reading from table ${table} failed`);
       }
-    } catch (error) {
-      throw awsError(error, `reading from table ${table} failed`);
+      knownMs ??= asked.signedMs;
+      if (!from) return { rows, knownMs, tookMs: asked.signedMs - knownMs };
     }
-    return rows;
   }
 
   /** Groups with their pages, one after the other. A scan answers the rows of a partition together, in their order. */
-  async *#scan(
-    tenant?: string,
-  ): AsyncGenerator<{ readonly group: string; readonly pages: GroupPages; readonly last: number }> {
-    const { client, table, digest } = this.#options;
-    const ofTenant =
-      tenant === undefined
-        ? {}
-        : { FilterExpression: "begins_with(pk, :t)", ExpressionAttributeValues: { ":t": { S: `${tenant}/` } } };
-    const input = { TableName: table, ConsistentRead: true, ...ofTenant };
+  async *#scan(tenant?: string): AsyncGenerator<{ readonly group: string; readonly pages: GroupPages }> {
     let pk = "";
     let rows: ReadRow[] = [];
     const group = () => {
       const [owner = "", ...rest] = pk.split("/");
       const name = rest.join("/");
-      const pages = new GroupPages({ tenant: owner, group: name }, rows, this.#options);
-      return { group: name, pages, last: pages.last };
+      return { group: name, pages: new GroupPages({ tenant: owner, group: name }, rows, this.#tools) };
     };
-    try {
-      for await (const { Items: items } of paginateScan({ client }, input)) {
-        for (const item of items ?? []) {
-          const owner = item["pk"]?.S ?? "";
-          if (owner.startsWith("~")) continue;
-          if (owner !== pk && rows.length > 0) yield group();
-          if (owner !== pk) rows = [];
-          pk = owner;
-          rows.push(readRow(item, pk, digest));
-        }
-      }
-      if (rows.length > 0) yield group();
-    } catch (error) {
-      throw awsError(error, `scanning table ${table} failed`);
+    for await (const item of this.#scanAll(tenant)) {
+      const owner = item["pk"]?.S ?? "";
+      if (owner.startsWith("~")) continue;
+      if (owner !== pk && rows.length > 0) yield group();
+      if (owner !== pk) rows = [];
+      pk = owner;
+      rows.push(this.#read(item, pk));
     }
+    if (rows.length > 0) yield group();
   }
 
-  #know(pk: string, basis: Basis): void {
-    this.#known.set(pk, { basis, contended: false });
+  async *#scanAll(tenant: string | undefined): AsyncGenerator<Item> {
+    const { client, table, deadline } = this.#options;
+    const ofTenant =
+      tenant === undefined
+        ? {}
+        : { FilterExpression: "begins_with(pk, :t)", ExpressionAttributeValues: { ":t": { S: `${tenant}/` } } };
+    let from: Item | undefined;
+    do {
+      const command = new ScanCommand({
+        TableName: table,
+        ...ofTenant,
+        ConsistentRead: true,
+        ExclusiveStartKey: from,
+      });
+      // A scan takes as long as the table is large: the deadline is of each of its requests.
+      const answer = await client.send(command, deadline.options()).catch((error: unknown) => {
+        throw awsError(error, `scanning table ${table} failed`);
+      });
+      yield* answer.Items ?? [];
+      from = answer.LastEvaluatedKey;
+    } while (from);
   }
 
+  #read(item: Item, pk: string): ReadRow {
+    const sequence = Number(item["sk"]?.N);
+    const bytes = item["r"]?.B;
+    return { sequence, row: bytes ? decodeRow(bytes, pk, sequence, this.#crcOf) : damaged("the row has no record") };
+  }
+
+  #know(pk: string, known: Known): void {
+    const before = this.#fresh(pk);
+    // A query that was on its way while this process committed tells less than is known already.
+    if (before && before.basis.sequence > known.basis.sequence) return;
+    this.#known.set(pk, known);
+  }
+
+  /** What is remembered of a group, and not for too long to be a good guess. */
   #fresh(pk: string): Known | undefined {
     const known = this.#known.get(pk);
-    return known && this.#options.clock.nowMs() - known.basis.knownMs <= knownMsMax ? known : undefined;
+    if (known && this.#options.clock.nowMs() - known.askedMs > knownMsMax) this.#known.delete(pk);
+    return this.#known.get(pk);
   }
 }
 
@@ -337,10 +394,4 @@ export function partitionKey(tenant: string, group: string): string {
 
 function ofPartition(pk: string) {
   return { KeyConditionExpression: "pk = :pk", ExpressionAttributeValues: { ":pk": { S: pk } } };
-}
-
-function readRow(item: Record<string, AttributeValue>, pk: string, digest: Digest): ReadRow {
-  const sequence = Number(item["sk"]?.N);
-  const bytes = item["r"]?.B;
-  return { sequence, row: bytes ? decodeRow(bytes, pk, sequence, digest) : damaged("the row has no record") };
 }

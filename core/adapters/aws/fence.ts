@@ -16,31 +16,50 @@ export interface Middleware {
   ): void;
 }
 
+/** When a request was signed. */
+export interface Signature {
+  /**
+   * Milliseconds since 1970, of the last try. The server took it, so it lies minutes from the server's own time, whatever the
+   * clock of this machine says: the SDK corrects for that. 0 before the request is sent, and where it has no date.
+   */
+  readonly signedMs: number;
+}
+
 interface SignedArgs {
   readonly request?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
 /**
- * Refuses to send a request that is signed later than {@link knowledgeMsMax} after `knownMs`. Each try of the SDK is signed
- * and checked anew.
+ * Notes when a request is signed, and refuses to send one that is signed later than {@link knowledgeMsMax} after what it
+ * rests on. Each try of the SDK is signed and checked anew.
  *
  * @param stack  of the command, not of the client
+ * @param knownMs  when what it rests on was known: the date of another signature, so that both are the server's time;
+ *   `Infinity` where it rests on nothing
  */
-export function fence(stack: unknown, knownMs: number): void {
+export function fence(stack: unknown, knownMs: number): Signature {
+  const signature = { signedMs: 0 };
   (stack as Middleware).addRelativeTo(
     (next) => async (args) => {
-      const signedMs = signedAtMs((args as SignedArgs).request?.headers ?? {});
-      if (signedMs === undefined || signedMs - knownMs > knowledgeMsMax) {
+      signature.signedMs = signedAtMs((args as SignedArgs).request?.headers ?? {}) ?? 0;
+      const heldUpMs = signature.signedMs === 0 ? Infinity : signature.signedMs - knownMs;
+      if (knownMs !== Infinity && heldUpMs > knowledgeMsMax) {
         throw new PayloadStoreError(
           "UNAVAILABLE",
-          "the process was held up for too long to commit safely; the outcome is unknown if it was tried before",
-          { details: { knownMs, signedMs: signedMs ?? 0 } },
+          "the process was held up for too long to commit safely, or its clock is wrong; the outcome is unknown if it was tried before",
+          { details: { knownMs, signedMs: signature.signedMs } },
         );
       }
       return next(args);
     },
     { relation: "after", toMiddleware: "httpSigningMiddleware", name: "paylodeFence" },
   );
+  return signature;
+}
+
+/** Notes when a request is signed. */
+export function signatureOf(stack: unknown): Signature {
+  return fence(stack, Infinity);
 }
 
 /** `20261121T061402Z` → milliseconds since 1970. */

@@ -20,6 +20,12 @@ export interface Answer {
   readonly byHash?: true | undefined;
 }
 
+/** What the rows of one store are read with. */
+export interface GroupPagesTools {
+  readonly hasher: IdHasher;
+  readonly digest: Digest;
+}
+
 /** What a group's rows say, without any further request. */
 export class GroupPages {
   readonly #tenant: string;
@@ -33,7 +39,7 @@ export class GroupPages {
   constructor(
     key: { readonly tenant: string; readonly group: string },
     rows: readonly ReadRow[],
-    tools: { readonly hasher: IdHasher; readonly digest: Digest },
+    tools: GroupPagesTools,
   ) {
     this.#tenant = key.tenant;
     this.#group = key.group;
@@ -114,9 +120,19 @@ export class GroupPages {
     return { payloads: live.size, incomplete: incomplete ?? this.#missing(0) };
   }
 
-  record(sequence: number): PageRecord | undefined {
-    const found = this.#rows.find((row) => row.sequence === sequence);
-    return found && this.#record(found);
+  /** Every page that can be read, oldest first. */
+  *records(): Generator<PageRecord> {
+    for (const row of this.#rows) {
+      const record = this.#record(row);
+      if (record) yield record;
+    }
+  }
+
+  /** Rows that cannot be read, and the newest that is missing. */
+  *damage(): Generator<SegmentDamage> {
+    for (const { sequence, says } of this.#newestFirst()) if (typeof says === "string") yield this.#damage(sequence, says);
+    const missing = this.#missing(0);
+    if (missing) yield missing;
   }
 
   *#newestFirst(): Generator<{ sequence: number; says: PageHashes | string; record: PageRecord | undefined }> {

@@ -24,7 +24,7 @@ import { isSegmentName } from "../../segment/name.ts";
  *        request        8   hash of the idempotency key, if it answers one
  *        deleted   varint   count, then 8 bytes each: hashes of the ids it hides
  *        entries   varint   count, then 8 bytes each: hashes of the ids it brings
- *      crc              4   CRC-32 over the row's key and everything before
+ *      crc              4   CRC-32 over the store's secret, the row's key and everything before
  */
 export interface Row {
   readonly place: FramePlace;
@@ -70,7 +70,23 @@ export function hashRecordBytes(ids: number): number {
   return 3 + nameBytes + 3 * 5 + 1 + hashBytes + 2 * 3 + hashBytes * ids + crcBytes;
 }
 
-export function encodeRow(row: Row, pk: string, sequence: number, digest: Digest): Uint8Array {
+/** The checksum of a row's record. */
+export type RowCrc = (body: Uint8Array, pk: string, sequence: number) => number;
+
+/**
+ * Bound to the row's key, so that a record which was copied to another row fails; and to the secret, so that hashes made with
+ * another one, after a store lost its own, are damage and never absence.
+ */
+export function rowCrcOf(secret: Uint8Array, digest: Digest): RowCrc {
+  const seed = digest.crc32(secret);
+  return (body, pk, sequence) => {
+    const key = new Uint8Array(8);
+    setUint64(view(key), 0, sequence);
+    return digest.crc32(body, digest.crc32(key, digest.crc32(utf8(pk), seed)));
+  };
+}
+
+export function encodeRow(row: Row, pk: string, sequence: number, crcOf: RowCrc): Uint8Array {
   const { place, bodyBytes, hashes } = row;
   const writer = new ByteWriter(128 + (place.held?.length ?? 0));
   writer.uint8(rowVersion);
@@ -91,7 +107,7 @@ export function encodeRow(row: Row, pk: string, sequence: number, digest: Digest
     writer.bytes(place.held ?? new Uint8Array(0));
   }
   const crc = new Uint8Array(crcBytes);
-  view(crc).setUint32(0, rowCrc(writer.finish(), pk, sequence, digest), true);
+  view(crc).setUint32(0, crcOf(writer.finish(), pk, sequence), true);
   writer.bytes(crc);
   return writer.finish();
 }
@@ -100,11 +116,11 @@ export function encodeRow(row: Row, pk: string, sequence: number, digest: Digest
  * @returns the record, or its damage
  * @throws {PayloadStoreError} `UNSUPPORTED_VERSION` when the record is whole, and of a version or kind unknown here
  */
-export function decodeRow(bytes: Uint8Array, pk: string, sequence: number, digest: Digest): Decoded<Row> {
+export function decodeRow(bytes: Uint8Array, pk: string, sequence: number, crcOf: RowCrc): Decoded<Row> {
   if (bytes.length < crcBytes + 3) return damaged(`record of ${bytes.length} bytes`);
   const body = bytes.subarray(0, bytes.length - crcBytes);
   const stored = view(bytes).getUint32(body.length, true);
-  const computed = rowCrc(body, pk, sequence, digest);
+  const computed = crcOf(body, pk, sequence);
   if (stored !== computed) return damaged(`record crc ${crcText(stored)} ≠ ${crcText(computed)}`);
   const reader = new ByteReader(body);
   const version = reader.uint8();
@@ -161,11 +177,4 @@ function bytesOfHash(hash: IdHash): Uint8Array {
   const bytes = new Uint8Array(hashBytes);
   view(bytes).setBigUint64(0, hash, true);
   return bytes;
-}
-
-/** Bound to the row's key, so a record that was copied to another row fails. */
-function rowCrc(body: Uint8Array, pk: string, sequence: number, digest: Digest): number {
-  const key = new Uint8Array(8);
-  setUint64(view(key), 0, sequence);
-  return digest.crc32(body, digest.crc32(key, digest.crc32(utf8(pk))));
 }

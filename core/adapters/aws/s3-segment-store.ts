@@ -11,7 +11,7 @@ import { concat, utf8Length } from "../../bytes.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import { limits } from "../../limits.ts";
-import { listPrices, placeFrames, type Placement, type Prices, type RowSizes } from "../../placement.ts";
+import { cheaperReference, listPrices, placeFrames, type Prices, type RowSizes } from "../../placement.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { Random } from "../../ports/random.ts";
@@ -178,28 +178,31 @@ export class S3SegmentStore implements SegmentStore {
     const { placement, prices } = this.#options;
     const sizes = batch.map(({ frame }) => rowSizes(tenant, frame));
     const apartAll = placement === "segments" || batch.some(({ frame }) => frame.inSegment);
-    const priced = apartAll ? undefined : placeFrames(sizes, prices ?? listPrices);
-    const placements: Placement[] = priced ?? sizes.map(({ head, pointer }) => (head <= pointer ? "head" : "pointer"));
-    const apart = batch.filter((_, i) => placements[i] !== "inline");
-    const places = apart.length > 0 ? await this.#put(tenant, apart) : [];
-    let next = 0;
-    for (const [i, { frame, resolve }] of batch.entries()) {
-      if (placements[i] === "inline") resolve(this.#inline(frame));
+    const placements = apartAll ? sizes.map(cheaperReference) : placeFrames(sizes, prices ?? listPrices);
+    const apart: Waiting[] = [];
+    const keepsHead: boolean[] = [];
+    for (const [i, waiting] of batch.entries()) {
+      // Whoever needs no segment does not wait for one, nor fail with it.
+      if (placements[i] === "inline") waiting.resolve(this.#inline(waiting.frame));
       else {
-        const { held, ...place } = places[next++]!;
-        resolve(placements[i] === "head" ? { ...place, held } : place);
+        apart.push(waiting);
+        keepsHead.push(placements[i] === "head");
       }
+    }
+    if (apart.length === 0) return;
+    for (const [i, { held, ...place }] of (await this.#put(tenant, apart)).entries()) {
+      apart[i]!.resolve(keepsHead[i] ? { ...place, held } : place);
     }
   }
 
   /** One complete segment of all frames. */
   async #put(tenant: string, batch: readonly Waiting[]): Promise<(FramePlace & { held: Uint8Array })[]> {
     const { client, bucket, clock, random, digest, deadline } = this.#options;
-    const knownMs = clock.nowMs();
+    const namedMs = clock.nowMs();
     const segment = this.#names.next();
     const binding = new SegmentBinding(digest, segment);
     const marker = random.bytes(syncMarkerBytes);
-    const parts = [encodeSegmentHeader({ tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) }, binding)];
+    const parts = [encodeSegmentHeader({ tenant, segment, marker, createdMs: Math.floor(namedMs) }, binding)];
     const entries: FrameEntry[] = [];
     const places: (FramePlace & { held: Uint8Array })[] = [];
     let offset = segmentHeaderBytes;
@@ -218,13 +221,14 @@ export class S3SegmentStore implements SegmentStore {
     parts.push(encodeFooter({ frames: entries, voids: [] }, marker, offset, binding));
     const key = objectKey(tenant, segment);
     const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: concat(parts) });
-    fence(command.middlewareStack, knownMs);
+    // A segment's name tells how old it is, also to who collects those that no page refers to.
+    const put = fence(command.middlewareStack, namedMs);
     try {
       await client.send(command, deadline.options());
     } catch (error) {
       throw awsError(error, `storing segment ${key} in bucket ${bucket} failed`);
     }
-    return places;
+    return places.map((place) => ({ ...place, storedMs: put.signedMs }));
   }
 
   /** A frame that lies in its row: a segment's frame without the segment. */
@@ -244,11 +248,12 @@ export class S3SegmentStore implements SegmentStore {
   /** The bytes from `start` to `end`, or to the object's end. A body that is cut short is asked for again. */
   #get(key: string, start: number, end: number): Promise<{ readonly bytes: Uint8Array; readonly size: number }> {
     const { client, bucket, deadline } = this.#options;
+    const options = deadline.options();
     const attempt = async () => {
       const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=${start}-${end - 1}` });
       let answer;
       try {
-        answer = await client.send(command, deadline.options());
+        answer = await client.send(command, options);
       } catch (error) {
         // The client has tried again already whatever is worth it.
         throw new AbortError(await this.#readError(error, key, end));
@@ -259,11 +264,10 @@ export class S3SegmentStore implements SegmentStore {
       if (bytes.length !== Math.min(end, size) - start) throw new Error(`the answer ended after ${bytes.length} bytes`);
       return { bytes, size };
     };
-    return pRetry(attempt, { retries: 3, minTimeout: 50, maxTimeout: 1_000, randomize: true }).catch(
-      (error: unknown) => {
-        throw awsError(error, `reading ${key} from bucket ${bucket} failed`);
-      },
-    );
+    const retrying = { retries: 3, minTimeout: 50, maxTimeout: 1_000, randomize: true, signal: options.abortSignal };
+    return pRetry(attempt, retrying).catch((error: unknown) => {
+      throw awsError(error, `reading ${key} from bucket ${bucket} failed`);
+    });
   }
 
   async #readError(error: unknown, key: string, end: number): Promise<PayloadStoreError> {

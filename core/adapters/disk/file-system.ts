@@ -9,9 +9,9 @@
 export interface FileSystem {
   /**
    * `create`: read and write, fails with `EEXIST` if it exists. `update`: read and write, fails with `ENOENT`.
-   * `read`: read only.
+   * `read`: read only. `permissions` are of a file that is made; without them, what the umask leaves of 0666.
    */
-  open(path: string, mode: "create" | "update" | "read"): OpenFile;
+  open(path: string, mode: "create" | "update" | "read", permissions?: number): OpenFile;
 
   /** Names in a folder, unsorted. `ENOENT` if there is none. */
   list(path: string): string[];
@@ -72,7 +72,7 @@ export interface FileLock {
 }
 
 /** Why a file is synced. Each is needed: a test removes them one by one and loses data, or work, to a power cut. */
-export const fileSyncs = ["frames", "seal", "header", "checkpoint", "store.json"] as const;
+export const fileSyncs = ["frames", "seal", "header", "checkpoint", "store.json", "keys.json"] as const;
 export type FileSync = (typeof fileSyncs)[number];
 
 /** Why a folder is synced; each is needed, as above. */
@@ -83,6 +83,7 @@ export const directorySyncs = [
   "new segment",
   "new checkpoint",
   "new store.json",
+  "new keys.json",
   "quarantine",
 ] as const;
 export type DirectorySync = (typeof directorySyncs)[number];

@@ -62,10 +62,11 @@ export async function replaceFile(
   path: string,
   bytes: Uint8Array,
   sync?: { file: FileSync; folder: DirectorySync },
+  permissions?: number,
 ): Promise<void> {
   const temporary = `${path}.tmp`;
   removeFile(fs, temporary);
-  const file = fs.open(temporary, "create");
+  const file = fs.open(temporary, "create", permissions);
   try {
     writeAll(file, [bytes], 0);
     if (sync) await file.sync(sync.file);

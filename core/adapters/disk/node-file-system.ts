@@ -6,11 +6,11 @@ import type { DirectorySync, FileLock, FileStat, FileSync, FileSystem, OpenFile 
 /**
  * The machine's own file system, by node:fs; the lock is SQLite's, by node:sqlite.
  *
- * Files are opened close-on-exec, so no child inherits one; their mode is what the umask leaves of 0666.
+ * Files are opened close-on-exec, so no child inherits one.
  */
 export class NodeFileSystem implements FileSystem {
-  open(file: string, mode: "create" | "update" | "read"): OpenFile {
-    return new NodeFile(fs.openSync(file, openFlags[mode]));
+  open(file: string, mode: "create" | "update" | "read", permissions?: number): OpenFile {
+    return new NodeFile(fs.openSync(file, openFlags[mode], permissions));
   }
 
   list(directory: string): string[] {

@@ -30,6 +30,7 @@ import { seededRandom } from "../seeded-random.ts";
 import { CountingSource } from "./counting-source.ts";
 import type { GoldenPieces } from "./golden-pieces.ts";
 import { mutated, randomBytes } from "./mutations.ts";
+import { changedRow } from "./row-target.ts";
 import {
   resealBlock,
   resealCheckpoint,
@@ -152,6 +153,11 @@ export const decoderTargets: Readonly<Record<string, FuzzTarget>> = {
       ? sample.rawBytes
       : random.pick([0, 1, sample.rawBytes + 1, 65_536, limits.blockRawBytesMax]);
     return asynchronous(body.length + rawBytes, () => decodeWith(sample.codec, body, rawBytes));
+  },
+
+  row: (pieces, random) => {
+    const { bytes, decode } = changedRow(pieces, piecesOf(pieces), random);
+    return synchronous(bytes, decode);
   },
 
   checkpoint: (pieces, random) => {

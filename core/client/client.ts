@@ -1,0 +1,314 @@
+import { concat } from "../bytes.ts";
+import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { resolveGroup, resolveKey, resolveTenant, type PayloadId, type ResolvedKey } from "../key.ts";
+import { limits } from "../limits.ts";
+import { splitLines } from "../line-splitter.ts";
+import { checkPayloadInput } from "../payload-input.ts";
+import type { AppendOptions, CallOptions, IdempotentOptions, Location, ReadRange, Stats } from "../payload.ts";
+import type { GroupSummary } from "../ports/offset-index.ts";
+import { appendBatch, type AppendResult } from "./batch.ts";
+import { answered, cutTo, piecesOf, streamOf, streamOfBytes } from "./body-stream.ts";
+import type { ClientGroup, ClientKey } from "./client-key.ts";
+import { clientLimits } from "./client-limits.ts";
+import { idempotencyKeyOf } from "./idempotency-key.ts";
+import { answerOf } from "./json-answer.ts";
+import { decodeLine, encodeLine, parsedLine, type ClientContent, type ClientPayloadInput } from "./lines.ts";
+import { checkedOptions, type ClientOptions } from "./options.ts";
+import { acceptStored, headOf, rangeHeader, wholeBody, type AnswerReader, type ClientHead } from "./payload-answer.ts";
+import type { ClientPlatform, FrameDecoders } from "./platform.ts";
+import { Transport, type ClientRequest } from "./transport.ts";
+import { PayloadWriter } from "./writer.ts";
+import type { WriterOptions } from "./writer-options.ts";
+
+/** A payload whose bytes come as they are read. */
+export interface ClientPayload extends ClientHead {
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+/** A page of a group's list. */
+export interface ListPage {
+  readonly payloads: readonly ClientHead[];
+  /** `after` of the next page; absent on the last one. */
+  readonly next?: string | undefined;
+}
+
+/**
+ * A store behind HTTP, for one tenant. The verbs are those of `PayloadStore`, and so are their answers and errors.
+ *
+ * A call is repeated while what fails may pass: broken connections, 429, 5xx. Every write carries an Idempotency-Key, one
+ * for all its attempts, so that it takes effect once, whatever came in between. A call that still fails with `UNAVAILABLE`
+ * may have taken effect.
+ */
+export class PayloadClient {
+  readonly #tenant: string;
+  readonly #transport: Transport;
+  readonly #reader: AnswerReader;
+  readonly #deadlineMs: number;
+
+  /** @throws {PayloadStoreError} `INVALID` naming the option */
+  constructor(options: ClientOptions, platform: ClientPlatform, decoders: FrameDecoders) {
+    const checked = checkedOptions(options);
+    this.#tenant = resolveTenant(options);
+    this.#transport = new Transport(checked, platform);
+    this.#reader = { sha256: platform.sha256, decoders };
+    this.#deadlineMs = checked.deadlineMs;
+  }
+
+  /** Stores one payload; an id that is taken is overwritten. @returns where it lies, for `getAt` of the library */
+  async append(key: ClientKey, bytes: Uint8Array, options: AppendOptions = {}): Promise<Location> {
+    const path = this.#payloadPath(this.#resolve(key));
+    const { contentType, attributes, codec, ifAbsent, signal } = options;
+    checkPayloadInput({ bytes, contentType, attributes, codec }, limits.payloadBytesMax);
+    const headers = {
+      ...(contentType === undefined ? {} : { "content-type": contentType }),
+      ...(attributes === undefined ? {} : { "paylode-attributes": new URLSearchParams(attributes).toString() }),
+      ...(ifAbsent === true ? { "if-none-match": "*" } : {}),
+      ...this.#idempotent(options),
+    };
+    const query = codec === undefined ? "" : `?codec=${codec}`;
+    const request: ClientRequest = { method: "PUT", path: path + query, headers, body: bytes, signal };
+    return (await this.#json<{ location: Location }>(request)).location;
+  }
+
+  /**
+   * Stores payloads of one group in one commit: all of them or none.
+   * @param items  1–10,000 payloads with different ids. They name no codec.
+   * @returns their locations, in the order of `items`
+   */
+  async appendMany(
+    key: ClientGroup,
+    items: readonly (ClientPayloadInput & { readonly id: PayloadId })[],
+    options: IdempotentOptions = {},
+  ): Promise<readonly Location[]> {
+    const group = this.#group(key);
+    const lines = items.map((item) => encodeLine({ id: this.#resolve({ group, id: item.id }).id }, item));
+    const answer = await this.#json<{ payloads: readonly { location: Location }[] }>({
+      method: "POST",
+      path: `${this.#groupPath(group)}/payloads`,
+      headers: { "content-type": "application/x-ndjson", ...this.#idempotent(options) },
+      body: concat(lines),
+      signal: options.signal,
+    });
+    return answer.payloads.map(({ location }) => location);
+  }
+
+  /**
+   * Stores payloads of many groups: one request, one commit for each group.
+   *
+   * @returns what became of each payload, in the order of `items`
+   * @throws {PayloadStoreError} when nothing at all was stored: `INVALID` and `TOO_LARGE` have `line` in their details,
+   *   counted from 1, where one payload is at fault
+   */
+  async appendGroups(
+    items: readonly (ClientPayloadInput & { readonly group?: PayloadId | undefined; readonly id: PayloadId })[],
+    options: IdempotentOptions = {},
+  ): Promise<readonly AppendResult[]> {
+    const lines = items.map((item) => {
+      const { group, id } = this.#resolve(item);
+      return { group, id, bytes: encodeLine({ group, id }, item) };
+    });
+    return appendBatch(this.#transport, this.#tenant, lines, {
+      idempotencyKey: idempotencyKeyOf(options, this.#transport.platform.random),
+      signal: options.signal,
+      deadlineMs: this.#deadlineMs,
+    });
+  }
+
+  /** @returns the payload's bytes, `undefined` if it was never stored or is deleted. They are held against their hash. */
+  async get(key: ClientKey, { signal }: CallOptions = {}): Promise<Uint8Array | undefined> {
+    const names = this.#resolve(key);
+    const request = { ...this.#get(this.#payloadPath(names), signal), headers: acceptStored(this.#reader) };
+    return orAbsent(
+      this.#transport.send(request, (response) => wholeBody(response, headOf(names, response.headers), this.#reader)),
+    );
+  }
+
+  /**
+   * A payload with what is known of it; `range` reads a part of the bytes, cut to its length. The stream fails when it
+   * ends too early, and is not held against the hash: {@link get} is. It MUST be read to its end or cancelled.
+   */
+  async read(
+    key: ClientKey,
+    { range, signal }: CallOptions & { readonly range?: ReadRange | undefined } = {},
+  ): Promise<ClientPayload | undefined> {
+    if (range) return this.#readRange(key, range, signal);
+    const names = this.#resolve(key);
+    const answer = await orAbsent(this.#transport.open(this.#get(this.#payloadPath(names), signal)));
+    if (!answer) return undefined;
+    const head = answered(answer, () => headOf(names, answer.response.headers));
+    return { ...head, body: streamOf(piecesOf(answer, head.bytes)) };
+  }
+
+  /** What is known of a payload, without its bytes. */
+  async head(key: ClientKey, { signal }: CallOptions = {}): Promise<ClientHead | undefined> {
+    const names = this.#resolve(key);
+    const request = { ...this.#get(this.#payloadPath(names), signal), method: "HEAD" as const };
+    return orAbsent(this.#transport.send(request, async ({ headers }) => headOf(names, headers)));
+  }
+
+  async has(key: ClientKey, options: CallOptions = {}): Promise<boolean> {
+    return (await this.head(key, options)) !== undefined;
+  }
+
+  /** The payloads of a group, in the order of their first commit, asked for page by page. */
+  async *list(
+    key: ClientGroup,
+    { limit = Infinity, ...options }: CallOptions & { readonly limit?: number | undefined } = {},
+  ): AsyncGenerator<ClientHead, undefined> {
+    if (!(limit >= 0))
+      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
+    let after: string | undefined;
+    let left = limit;
+    while (left > 0) {
+      const page = await this.page(key, { ...options, after, limit: Math.min(left, limits.listLimitMax) });
+      for (const head of page.payloads) {
+        throwIfAborted(options.signal);
+        yield head;
+      }
+      left -= page.payloads.length;
+      after = page.next;
+      if (after === undefined) break;
+    }
+    return undefined;
+  }
+
+  /** One page of {@link list}, for those who keep a place: at most 1,000 payloads behind `after`, `next` of a page before. */
+  async page(
+    key: ClientGroup,
+    options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<ListPage> {
+    const { after, limit = limits.listLimitMax, signal } = options;
+    const group = this.#group(key);
+    const query = new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) });
+    type Entry = Omit<ClientHead, "group" | "timeMs"> & { readonly time: string };
+    type Page = { readonly payloads: readonly Entry[]; readonly next?: string };
+    const request = this.#get(`${this.#groupPath(group)}/payloads?${query.toString()}`, signal);
+    const { payloads, next } = await this.#json<Page>(request);
+    return { payloads: payloads.map(({ time, ...entry }) => ({ group, ...entry, timeMs: Date.parse(time) })), next };
+  }
+
+  /**
+   * The payloads of a group with their bytes, as {@link list} orders them and as they stood when it began. One request;
+   * it is not repeated once the first payload has come.
+   */
+  async *contents(key: ClientGroup, { signal }: CallOptions = {}): AsyncGenerator<ClientContent, undefined> {
+    const path = `${this.#groupPath(this.#group(key))}/payloads?include=data`;
+    for await (const line of this.#lines(path, signal)) yield decodeLine(line);
+    return undefined;
+  }
+
+  /** The groups that have payloads, in the order of their first commit. A tenant may have millions. */
+  async *groups({ signal }: CallOptions = {}): AsyncGenerator<GroupSummary, undefined> {
+    for await (const line of this.#lines(`/v1/${this.#tenant}/groups`, signal)) yield parsedLine(line) as GroupSummary;
+    return undefined;
+  }
+
+  /** Deletes a payload, for good. @returns whether there was one */
+  async delete(key: ClientKey, options: IdempotentOptions = {}): Promise<boolean> {
+    const request = { ...this.#delete(options), path: this.#payloadPath(this.#resolve(key)) };
+    return (await orAbsent(this.#transport.send(request, async () => true))) ?? false;
+  }
+
+  /**
+   * Deletes all payloads of a group, for good.
+   * @returns how many there were; 0 also when an attempt whose answer was lost has deleted them
+   */
+  async deleteGroup(key: ClientGroup, options: IdempotentOptions = {}): Promise<number> {
+    const request = { ...this.#delete(options), path: this.#groupPath(this.#group(key)) };
+    return (await orAbsent(this.#json<{ payloads: number }>(request)))?.payloads ?? 0;
+  }
+
+  /** What the tenant has. */
+  stats({ signal }: CallOptions = {}): Promise<Stats> {
+    return this.#json<Stats>(this.#get(`/v1/${this.#tenant}/stats`, signal));
+  }
+
+  /** Stores payloads in the background, gathered into batches. {@link PayloadWriter} says what it promises. */
+  writer(options: WriterOptions = {}): PayloadWriter {
+    return new PayloadWriter(this.#transport, this.#tenant, options);
+  }
+
+  async #readRange(
+    key: ClientKey,
+    range: ReadRange,
+    signal: AbortSignal | undefined,
+  ): Promise<ClientPayload | undefined> {
+    const { start, end } = range;
+    if (!(Number.isSafeInteger(start) && start >= 0 && end >= start)) {
+      throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
+    }
+    const names = this.#resolve(key);
+    // A range that holds nothing cannot be asked for, and one behind the end is refused.
+    const nothing = async (): Promise<ClientPayload | undefined> => {
+      const head = await this.head(key, { signal });
+      return head && { ...head, body: streamOfBytes(new Uint8Array(0)) };
+    };
+    if (start === end) return nothing();
+    const request = { ...this.#get(this.#payloadPath(names), signal), headers: rangeHeader(range) };
+    try {
+      const answer = await this.#transport.open(request);
+      const head = answered(answer, () => headOf(names, answer.response.headers));
+      const isPart = answer.response.status === 206;
+      // What is replaced between two looks of the server is answered whole.
+      const pieces = isPart
+        ? piecesOf(answer, Math.min(end, head.bytes) - start)
+        : cutTo(piecesOf(answer, head.bytes), range);
+      return { ...head, body: streamOf(pieces) };
+    } catch (error) {
+      if (isPayloadStoreError(error, "NOT_FOUND")) return undefined;
+      if (isPayloadStoreError(error) && error.details["status"] === 416) return nothing();
+      throw error;
+    }
+  }
+
+  async *#lines(path: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, undefined> {
+    const answer = await this.#transport.open(this.#get(path, signal));
+    for await (const { bytes } of splitLines(piecesOf(answer), clientLimits.lineBytesMax)) {
+      throwIfAborted(signal);
+      yield bytes;
+    }
+    return undefined;
+  }
+
+  #json<Answer extends object>(request: ClientRequest): Promise<Answer> {
+    return this.#transport.send(request, (response) => answerOf<Answer>(response));
+  }
+
+  #get(path: string, signal: AbortSignal | undefined): ClientRequest {
+    return { method: "GET", path, signal };
+  }
+
+  #delete(options: IdempotentOptions): Omit<ClientRequest, "path"> {
+    return { method: "DELETE", headers: this.#idempotent(options), signal: options.signal };
+  }
+
+  #idempotent(options: IdempotentOptions): { readonly "idempotency-key": string } {
+    return { "idempotency-key": idempotencyKeyOf(options, this.#transport.platform.random) };
+  }
+
+  #resolve(key: ClientKey): ResolvedKey {
+    return resolveKey({ tenant: this.#tenant, group: key.group, id: key.id });
+  }
+
+  #group({ group }: ClientGroup): string {
+    return resolveGroup({ tenant: this.#tenant, group }).group;
+  }
+
+  #groupPath(group: string): string {
+    return `/v1/${this.#tenant}/groups/${encodeURIComponent(group)}`;
+  }
+
+  #payloadPath({ group, id }: ResolvedKey): string {
+    return `${this.#groupPath(group)}/payloads/${encodeURIComponent(id)}`;
+  }
+}
+
+/** What is not there, as `undefined`. */
+async function orAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPayloadStoreError(error, "NOT_FOUND")) return undefined;
+    throw error;
+  }
+}

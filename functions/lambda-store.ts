@@ -1,0 +1,50 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import type { Access } from "../core/access/access.ts";
+import { RequestMeter } from "../core/adapters/aws/request-meter.ts";
+import { openAws } from "../core/entries/aws.ts";
+import { openAwsAccess } from "../core/entries/aws-access.ts";
+import { PayloadStoreError } from "../core/errors.ts";
+import type { PayloadStore } from "../core/payload-store.ts";
+
+/** The store of a function, and its keys: there is none without. */
+export interface LambdaStore {
+  readonly store: PayloadStore;
+  readonly access: Access;
+}
+
+export interface LambdaBackend {
+  /** Counts what is asked of AWS, from before the store is open. */
+  readonly meter: RequestMeter;
+  /** @throws {PayloadStoreError} `INVALID` for a variable that is missing; as `openAws` does */
+  readonly open: () => Promise<LambdaStore>;
+}
+
+/**
+ * What a function's environment names: PAYLODE_BUCKET and PAYLODE_TABLE, and region and credentials as Lambda sets them.
+ *
+ * @param remainingMs  what is left to the invocation under way
+ */
+export function lambdaBackend(
+  environment: Readonly<Record<string, string | undefined>>,
+  remainingMs: () => number,
+): LambdaBackend {
+  const clients = { s3: new S3Client({ maxAttempts: 5 }), dynamo: new DynamoDBClient({ maxAttempts: 5 }) };
+  const meter = new RequestMeter();
+  meter.watch(clients.s3);
+  meter.watch(clients.dynamo);
+  return {
+    meter,
+    open: async () => {
+      const [bucket, table] = [named("PAYLODE_BUCKET"), named("PAYLODE_TABLE")];
+      const access = openAwsAccess({ table, client: clients.dynamo, remainingMs });
+      return { access, store: await openAws({ bucket, table, clients, remainingMs }) };
+    },
+  };
+
+  function named(variable: string): string {
+    const value = environment[variable];
+    if (value !== undefined && value !== "") return value;
+    throw new PayloadStoreError("INVALID", `the variable ${variable} is not set`, { details: { field: variable } });
+  }
+}

@@ -1,0 +1,346 @@
+import { afterAll, describe, expect, test } from "vitest";
+import type { Location } from "../../core/payload.ts";
+import { collect, sameBytes } from "../conformance/expectations.ts";
+import { noise, prose, text } from "../conformance/sample-bytes.ts";
+import { freshPlaceOf, type Handler, openHandler, startFaultyServers } from "../support/aws/handlers.ts";
+import type { AwsOptions } from "../../core/entries/aws.ts";
+import type { AwsPlace } from "../support/aws/aws-under-test.ts";
+
+const servers = await startFaultyServers();
+afterAll(servers.close);
+
+const tenant = "acme";
+const group = "run-1";
+const inGroup = { tenant, group };
+const keyOf = (id: string) => ({ tenant, group, id });
+
+/** What one call may ask for. What is not named is not asked. */
+interface Asked {
+  readonly requests: Readonly<Record<string, number>>;
+  readonly readUnits?: number;
+  readonly writeUnits?: number;
+}
+
+/** One write, or one query, of up to a unit. */
+const write = { PutItem: 1 };
+const query = { Query: 1 };
+
+interface Opened extends Handler {
+  readonly place: AwsPlace;
+  /** Another process on the same place, that knows nothing yet. */
+  readonly other: (options?: Partial<AwsOptions>) => Promise<Handler>;
+}
+
+async function opened(options: Partial<AwsOptions> = {}): Promise<Opened> {
+  const place = await freshPlaceOf(servers);
+  const handler = await openHandler(servers, place, options);
+  return { ...handler, place, other: (more = {}) => openHandler(servers, place, { ...options, ...more }) };
+}
+
+/** Does it, and asserts what the servers were asked meanwhile, and that the handler's own meter says the same. */
+async function costs<T>({ meter }: Handler, asked: Asked, work: () => Promise<T>): Promise<T> {
+  servers.s3.log.clear();
+  servers.dynamo.log.clear();
+  meter.reset();
+
+  const answer = await work();
+
+  const dynamo = servers.dynamo.log.entries();
+  const s3 = servers.s3.log.entries();
+  const requests: Record<string, number> = {};
+  for (const { operation } of [...s3, ...dynamo]) requests[operation] = (requests[operation] ?? 0) + 1;
+  const units = (isWrite: boolean) =>
+    dynamo
+      .filter(({ operation }) => (operation === "PutItem") === isWrite)
+      // DynamoDB bills a refused write like one that was not, and does not say so. All of them are short here.
+      .reduce((sum, { capacityUnits, errorCode }) => sum + (capacityUnits ?? (errorCode ? 1 : 0)), 0);
+  const seen = { requests, readUnits: units(false), writeUnits: units(true) };
+  expect(seen.requests).toEqual(asked.requests);
+  if (asked.readUnits !== undefined) expect(seen.readUnits).toBe(asked.readUnits);
+  if (asked.writeUnits !== undefined) expect(seen.writeUnits).toBe(asked.writeUnits);
+  const bytes = (operation: string, direction: "requestBytes" | "responseBytes") =>
+    s3.filter((entry) => entry.operation === operation).reduce((sum, entry) => sum + entry[direction], 0);
+  expect(meter.counts()).toEqual({
+    ...seen,
+    objectBytesIn: bytes("PutObject", "requestBytes"),
+    objectBytesOut: bytes("GetObject", "responseBytes"),
+  });
+  return answer;
+}
+
+const small = prose(900, 1);
+const batchOf = (count: number, bytes = 2000) =>
+  Array.from({ length: count }, (_, i) => ({ id: `id-${i}`, bytes: prose(bytes, i) }));
+
+describe("a write asks for", () => {
+  test("one write where the payload is small, in a group that is new or remembered", async () => {
+    const handler = await opened();
+
+    for (const id of ["first", "second", "third"]) {
+      await costs(handler, { requests: write, readUnits: 0, writeUnits: 1 }, () =>
+        handler.store.append(keyOf(id), small),
+      );
+    }
+  });
+
+  test("one PUT and one write for a batch of 100, in a group that is new or remembered", async () => {
+    const handler = await opened();
+
+    for (let round = 0; round < 3; round++) {
+      const asked = { requests: { PutObject: 1, ...write }, readUnits: 0, writeUnits: 1 };
+      await costs(handler, asked, () => handler.store.appendMany(inGroup, batchOf(100)));
+    }
+  });
+
+  test("one PUT and one write of eight units for a batch of 1,000", async () => {
+    const handler = await opened();
+
+    const asked = { requests: { PutObject: 1, ...write }, readUnits: 0, writeUnits: 8 };
+    await costs(handler, asked, () => handler.store.appendMany(inGroup, batchOf(1000)));
+  });
+
+  test("a refused write and a query more where the group exists and nobody here knows it", async () => {
+    const first = await opened();
+    await first.store.append(keyOf("first"), small);
+    await first.store.append(keyOf("second"), small);
+
+    const [one, many] = [await first.other(), await first.other()];
+    const single = { requests: { PutItem: 2, Query: 1 }, readUnits: 1, writeUnits: 2 };
+    await costs(one, single, () => one.store.append(keyOf("third"), small));
+    await costs(one, { requests: write, writeUnits: 1 }, () => one.store.append(keyOf("fourth"), small));
+    const batch = { requests: { PutObject: 1, PutItem: 2, Query: 1 }, readUnits: 1, writeUnits: 2 };
+    await costs(many, batch, () => many.store.appendMany(inGroup, batchOf(100)));
+  });
+
+  test("a refused write more where another process wrote the group since", async () => {
+    const first = await opened();
+    const second = await first.other();
+    await first.store.append(keyOf("a"), small);
+    await second.store.has(keyOf("a"));
+    await first.store.append(keyOf("b"), small);
+
+    await costs(second, { requests: { PutItem: 2 }, readUnits: 0, writeUnits: 2 }, () =>
+      second.store.append(keyOf("c"), small),
+    );
+  });
+
+  test("nothing more where a read that began earlier ends later", async () => {
+    const handler = await opened();
+    await handler.store.append(keyOf("a"), small);
+    const late = servers.dynamo.fault({
+      kind: "hold",
+      when: "after",
+      operation: "Query",
+      resource: handler.place.table,
+    });
+    const reading = handler.store.get(keyOf("a"));
+    await late.struck;
+    await handler.store.append(keyOf("b"), small);
+    late.release();
+    await reading;
+
+    await costs(handler, { requests: write, writeUnits: 1 }, () => handler.store.append(keyOf("c"), small));
+  });
+
+  test("a query more where it depends on what is there", async () => {
+    const handler = await opened();
+    const { store } = handler;
+    const asked = { requests: { ...query, ...write }, readUnits: 1, writeUnits: 1 };
+
+    await costs(handler, asked, () => store.append(keyOf("a"), small, { ifAbsent: true }));
+    await costs(handler, asked, () => store.append(keyOf("b"), small, { idempotencyKey: "k" }));
+    await costs(handler, { requests: query, readUnits: 1 }, () =>
+      store.append(keyOf("b"), small, { idempotencyKey: "k" }),
+    );
+    await costs(handler, { requests: query, readUnits: 1 }, () =>
+      expect(store.append(keyOf("a"), small, { ifAbsent: true })).rejects.toMatchObject({ code: "EXISTS" }),
+    );
+    expect(await costs(handler, asked, () => store.delete(keyOf("a")))).toBe(true);
+    expect(await costs(handler, { requests: query, readUnits: 1 }, () => store.delete(keyOf("a")))).toBe(false);
+    expect(await costs(handler, asked, () => store.deleteGroup(inGroup))).toBe(1);
+    expect(await costs(handler, { requests: query }, () => store.deleteGroup(inGroup))).toBe(0);
+    const both = { requests: { Query: 2, ...write }, writeUnits: 1 };
+    await costs(handler, both, () => store.append(keyOf("c"), small, { ifAbsent: true, idempotencyKey: "l" }));
+  });
+
+  test("a query and no GET where it depends on what lies in segments", async () => {
+    const handler = await opened();
+    const { store } = handler;
+    await store.appendMany(inGroup, batchOf(100), { idempotencyKey: "batch" });
+    const asked = { requests: { ...query, ...write }, readUnits: 1, writeUnits: 1 };
+
+    await costs(handler, { requests: query }, () =>
+      expect(store.append(keyOf("id-1"), small, { ifAbsent: true })).rejects.toMatchObject({ code: "EXISTS" }),
+    );
+    await costs(handler, asked, () => store.append(keyOf("new"), small, { ifAbsent: true }));
+    expect(await costs(handler, asked, () => store.delete(keyOf("id-1")))).toBe(true);
+    expect(await costs(handler, asked, () => store.deleteGroup(inGroup))).toBe(100);
+  });
+
+  test("at most one PUT and a write a group for a batch over 100 groups", async () => {
+    const handler = await opened();
+    const intoGroups = (bytes: number) => () =>
+      Promise.all(
+        Array.from({ length: 100 }, (_, i) =>
+          handler.store.append({ tenant, group: `g${bytes}-${i}`, id: "a" }, noise(bytes, i)),
+        ),
+      );
+
+    await costs(handler, { requests: { PutItem: 100 }, writeUnits: 100 }, intoGroups(700));
+    await costs(handler, { requests: { PutItem: 100, PutObject: 1 }, writeUnits: 100 }, intoGroups(1200));
+  });
+});
+
+describe("a read asks for", () => {
+  test("one query where the payload is inline, where there is none, and for has", async () => {
+    const handler = await opened();
+    await handler.store.append(keyOf("a"), small);
+    const { store } = handler;
+    const one = { requests: query, readUnits: 1, writeUnits: 0 };
+
+    sameBytes(await costs(handler, one, () => store.get(keyOf("a"))), small);
+    expect(await costs(handler, one, () => store.get(keyOf("missing")))).toBeUndefined();
+    expect(await costs(handler, { requests: query }, () => store.get({ ...inGroup, group: "none", id: "a" }))).toBe(
+      undefined,
+    );
+    expect(await costs(handler, one, () => store.has(keyOf("a")))).toBe(true);
+    expect(await costs(handler, one, () => store.has(keyOf("missing")))).toBe(false);
+    await costs(handler, one, () => store.head(keyOf("a")));
+  });
+
+  test.each([
+    ["the row keeps the head", 1],
+    ["the row keeps hashes", 100],
+  ])("one query and one GET where the payload lies in a segment and %s", async (_what, payloads) => {
+    const first = await opened({ placement: "segments" });
+    await first.store.appendMany(inGroup, batchOf(payloads));
+    const get = { requests: { ...query, GetObject: 1 }, readUnits: 1, writeUnits: 0 };
+
+    const reader = await first.other();
+    const last = `id-${payloads - 1}`;
+    sameBytes(await costs(reader, get, () => reader.store.get(keyOf(last))), prose(2000, payloads - 1));
+    // What was read is kept, and never stale.
+    await costs(reader, { requests: query }, () => reader.store.get(keyOf(last)));
+    for (const id of [last, "missing"]) {
+      const other = await first.other();
+      await costs(other, { requests: query, readUnits: 1 }, () => other.store.has(keyOf(id)));
+    }
+    const other = await first.other();
+    await costs(other, { requests: query, readUnits: 1 }, () => other.store.get(keyOf("missing")));
+  });
+
+  test("one GET for a long payload, and one more where its batch is long", async () => {
+    const first = await opened();
+    const long = noise(3 * 1024 * 1024, 1);
+    await first.store.append(keyOf("alone"), long);
+    await first.store.appendMany({ tenant, group: "many" }, [
+      ...Array.from({ length: 200 }, (_, i) => ({ id: `id-${i}`, bytes: noise(8000, i) })),
+    ]);
+
+    const reader = await first.other();
+    const asked = { requests: { ...query, GetObject: 1 }, readUnits: 1 };
+    sameBytes(await costs(reader, asked, () => reader.store.get(keyOf("alone"))), long);
+    const behind = { requests: { ...query, GetObject: 2 }, readUnits: 1 };
+    await costs(reader, behind, () => reader.store.get({ tenant, group: "many", id: "id-199" }));
+  });
+
+  test("no query and one GET by location, and one row where that holds the payload", async () => {
+    const first = await opened();
+    const inline = await first.store.append(keyOf("inline"), small);
+    const batch = await first.store.appendMany(inGroup, batchOf(100));
+
+    const reader = await first.other();
+    const at = (location: Location | undefined) => reader.store.getAt({ tenant }, location!);
+    sameBytes(await costs(reader, { requests: { GetObject: 1 } }, () => at(batch[40])), prose(2000, 40));
+    sameBytes(await costs(reader, { requests: { GetItem: 1 }, readUnits: 1 }, () => at(inline)), small);
+  });
+
+  test("one query and coalesced GETs for a group of 1,000 that one commit made", async () => {
+    const first = await opened();
+    const items = batchOf(1000, 500);
+    await first.store.appendMany(inGroup, items);
+    // 1,000 hashes of 8 bytes are two units of 4 KB.
+    const asked = { requests: { ...query, GetObject: 1 }, readUnits: 2 };
+
+    await eachWay(first, items, asked);
+  });
+
+  test("one query and a GET a commit for a group of 1,000 that ten commits made", async () => {
+    const first = await opened();
+    const items = batchOf(1000, 500);
+    for (let from = 0; from < 1000; from += 100) await first.store.appendMany(inGroup, items.slice(from, from + 100));
+
+    await eachWay(first, items, { requests: { ...query, GetObject: 10 } });
+  });
+
+  test("a query a MB, and no GET, for a group that 400 short commits made", async () => {
+    const first = await opened();
+    const items = Array.from({ length: 400 }, (_, i) => ({ id: `id-${i}`, bytes: noise(3000, i) }));
+    for (const { id, bytes } of items) await first.store.append(keyOf(id), bytes);
+
+    await eachWay(first, items, { requests: { Query: 2 } });
+  });
+
+  /** Lists, reads and picks all of a group, as three processes that know nothing. */
+  async function eachWay(first: Opened, items: readonly { id: string; bytes: Uint8Array }[], asked: Asked) {
+    const [lists, reads, picks] = [await first.other(), await first.other(), await first.other()];
+
+    const listed = await costs(lists, asked, () => collect(lists.store.list(inGroup)));
+    const read = await costs(reads, asked, () => collect(reads.store.contents(inGroup)));
+    const ids = items.map(({ id }) => id);
+    const picked = await costs(picks, asked, () => picks.store.getMany(inGroup, [...ids.toReversed(), "missing"]));
+
+    expect(listed.map(({ id }) => id)).toEqual(ids);
+    for (const [i, { bytes }] of items.entries()) {
+      sameBytes(read[i]?.body, bytes);
+      sameBytes(picked[items.length - 1 - i], bytes);
+    }
+    expect(picked.at(-1)).toBeUndefined();
+  }
+});
+
+describe("opening asks for", () => {
+  test("one HEAD and one read; a write and a read more where the table is new", async () => {
+    const place = await freshPlaceOf(servers);
+
+    for (const requests of [
+      { GetItem: 2, PutItem: 1, HeadBucket: 1 },
+      { GetItem: 1, HeadBucket: 1 },
+    ]) {
+      servers.s3.log.clear();
+      servers.dynamo.log.clear();
+      const { meter } = await openHandler(servers, place);
+      expect(meter.counts().requests).toEqual(requests);
+      expect(servers.dynamo.log.count() + servers.s3.log.count()).toBe(
+        Object.values(requests).reduce((sum, count) => sum + count, 0),
+      );
+    }
+  });
+});
+
+describe("a meter", () => {
+  test("counts each try, and bills a refused write as the longer of the two rows", async () => {
+    const first = await opened();
+    await first.store.append(keyOf("long"), noise(3000, 1));
+    const second = await first.other();
+    servers.dynamo.fault({ kind: "internal-error", operation: "Query", resource: first.place.table });
+
+    second.meter.reset();
+    await second.store.append(keyOf("short"), small);
+
+    const { requests, writeUnits, readUnits } = second.meter.counts();
+    expect(requests).toEqual({ PutItem: 2, Query: 2 });
+    expect({ writeUnits, readUnits }).toEqual({ writeUnits: 4 + 1, readUnits: 1 });
+  });
+});
+
+test("none of it lists objects, and only looking at the whole store scans the table", async () => {
+  const handler = await opened();
+  const text900 = text("x".repeat(900));
+  await handler.store.append(keyOf("a"), text900);
+  handler.meter.reset();
+  await handler.store.stats({ tenant });
+  await collect(handler.store.groups({ tenant }));
+
+  expect(handler.meter.counts().requests).toEqual({ Scan: 2 });
+});

@@ -1,0 +1,56 @@
+import { builtinModules } from "node:module";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { apiBundle } from "../../infra/api-bundle.ts";
+import { type Built, buildApi } from "../../infra/build-api.ts";
+
+/** The file that is deployed. */
+let folder: string;
+let built: Built;
+let inputs: readonly string[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "paylode-bundle-"));
+  built = await buildApi(path.join(folder, "bundle.mjs"));
+  inputs = Object.keys(built.metafile.inputs);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("the bundle of the function", () => {
+  test("has at most 640 KiB", () => {
+    expect(built.bytes).toBeLessThanOrEqual(640 * 1024);
+  });
+
+  test("holds the OpenAPI document, and nothing that makes it", () => {
+    expect(inputs).toContain("docs/openapi.json");
+    const generators =
+      /node_modules\/(?:hono-openapi|@valibot\/to-json-schema|@standard-community\/[^/]+)\/|functions\/openapi\.ts/;
+    expect(inputs.filter((input) => generators.test(input))).toEqual([]);
+  });
+
+  test("holds nothing of the local server, the command line, the tests or the infrastructure", () => {
+    const foreign =
+      /^(?:cli|test|bench|infra|node_modules\/(?:prom-client|@hono\/node-server|commander))\/|^functions\/local/;
+    expect(inputs.filter((input) => foreign.test(input))).toEqual([]);
+  });
+
+  test("runs on any processor: no input is native code", () => {
+    expect(inputs.filter((input) => /\.(?:node|wasm)$/.test(input))).toEqual([]);
+  });
+
+  test("needs nothing beside it but Node, unless credentials are not in the environment", () => {
+    const [output] = Object.values(built.metafile.outputs);
+    const beside = output?.imports.filter(({ path: name }) => !builtinModules.includes(name.replace("node:", "")));
+
+    expect(new Set(beside?.map(({ path: name }) => name))).toEqual(new Set(apiBundle.esbuild.external));
+    expect(new Set(beside?.map(({ kind }) => kind))).toEqual(new Set(["dynamic-import"]));
+  });
+
+  test("is what SST is told to make", async () => {
+    const source = await readFile(new URL("../../infra/api.ts", import.meta.url), "utf8");
+
+    expect(source).toMatch(/^ {2}nodejs: apiBundle,$/m);
+  });
+});
