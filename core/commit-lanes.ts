@@ -231,6 +231,7 @@ interface Framed {
 
 /** Takes the next to commit, with those behind it that can share its page. */
 function takeSharing(waiting: Waiting[]): Waiting[] {
+  if (waiting.length === 1) return waiting.splice(0);
   const ids = new Set<string>();
   let payloads = 0;
   let bytes = 0;

@@ -1,7 +1,8 @@
+import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
-import { draftPage, requestOf } from "./draft.ts";
+import { draftPage, requestOf, type DraftTools } from "./draft.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
 import type { ViewedPayload } from "./group-view.ts";
 import { invariant } from "./invariant.ts";
@@ -17,7 +18,7 @@ import {
 } from "./key.ts";
 import { limits } from "./limits.ts";
 import { describeKey, Lookup } from "./lookup.ts";
-import { headOf } from "./payload-head.ts";
+import { locationOf } from "./payload-head.ts";
 import { checkLocation, PayloadReader } from "./payload-reader.ts";
 import type {
   AppendOptions,
@@ -71,7 +72,7 @@ export class PayloadStore {
   readonly #frames: FrameReader;
   readonly #lookup: Lookup;
   readonly #lanes: CommitLanes;
-  readonly #policy: CodecPolicy;
+  readonly #drafting: DraftTools;
   readonly #readOnly: boolean;
   #closing: Promise<void> | undefined;
   /** Longest payload taken, in bytes. */
@@ -82,7 +83,6 @@ export class PayloadStore {
     this.#frames = new FrameReader(ports.segments, ports.digest);
     this.#lookup = new Lookup(ports.index, this.#frames);
     this.#lanes = new CommitLanes(ports);
-    this.#policy = codecPolicy(options.codecPolicy ?? "tiered");
     this.#readOnly = options.readOnly ?? false;
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
@@ -90,6 +90,11 @@ export class PayloadStore {
         details: { field: "payloadBytesMax" },
       });
     }
+    this.#drafting = {
+      blocks: new BlockEncoder(ports.codecs, codecPolicy(options.codecPolicy ?? "tiered")),
+      digest: ports.digest,
+      payloadBytesMax: this.payloadBytesMax,
+    };
   }
 
   /**
@@ -339,13 +344,7 @@ export class PayloadStore {
 
   async #draft(items: readonly (PayloadInput & { readonly id: string })[], options: CallOptions): Promise<PageDraft> {
     this.#enterWriting(options);
-    const { codecs, digest } = this.#ports;
-    const draft = await draftPage(items, {
-      codecs,
-      digest,
-      policy: this.#policy,
-      payloadBytesMax: this.payloadBytesMax,
-    });
+    const draft = await draftPage(items, this.#drafting);
     throwIfAborted(options.signal);
     return draft;
   }
@@ -449,7 +448,7 @@ export class PayloadStore {
 }
 
 function locationsOf(committed: Committed): Location[] {
-  return committed.entries.map((entry) => headOf(committed, entry).location);
+  return committed.entries.map((entry) => locationOf(committed, entry));
 }
 
 function olderOf(a: Basis, b: Basis): Basis {

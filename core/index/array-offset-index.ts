@@ -267,7 +267,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
   async #replaced(tenant: string, group: string, page: Page): Promise<Dead> {
     const dead: Dead = { ids: [], places: [], unreadable: false };
     let loaded: { page: number; bytes: Uint8Array | undefined } | undefined;
-    for (const id of [...page.deleted, ...page.entries.map((entry) => entry.id)]) {
+    for (const id of this.#decided(tenant, group, page)) {
       const { records } = await this.records(tenant, group, id);
       const record = records[0];
       if (!record) continue;
@@ -284,6 +284,13 @@ export class ArrayOffsetIndex implements OffsetIndex {
       // A page that is silent about the id decides about another one with the same 64 bits.
     }
     return dead;
+  }
+
+  /** The ids of a page that another page decides about. Most commits bring new ones, which cost no promise each. */
+  #decided(tenant: string, group: string, page: Page): string[] {
+    if (this.#findGroup(tenant, group) < 0) return [];
+    const isDecided = (id: string) => this.#ordinal(tenant, group, id) >= 0;
+    return [...page.deleted.filter(isDecided), ...page.entries.map(({ id }) => id).filter(isDecided)];
   }
 
   async #liveEntries(tenant: string, group: string): Promise<Dead> {
@@ -391,7 +398,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
       return;
     }
     if (this.collisions.size > 0) this.collisions.delete(fullName(tenant, group, id));
-    this.idTable.setValue(this.idTable.insert(this.#id), decidingPage, page + 1);
+    this.idTable.setValue(this.idTable.add(this.#id), decidingPage, page + 1);
   }
 
   #record(tenant: string, group: string, page: number): PageRecord {
