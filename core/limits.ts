@@ -34,6 +34,8 @@ export const limits = {
   sequenceMax: 0x7fff_ffff,
   /** Open segment files for reading, per store. The common default for open files is 1,024. */
   openFilesMax: 256,
+  /** Memory for heads and blocks that were read last, in bytes, half for each; the default, a store may choose. */
+  cacheBytes: 33_554_432,
   /** Frames and bytes written by one group commit. */
   groupCommitFramesMax: 4096,
   groupCommitBytesMax: 67_108_864,

@@ -1,3 +1,4 @@
+import type { BlockCache } from "./block-cache.ts";
 import { concat, emptyBytes } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
@@ -10,37 +11,56 @@ import type { FrameReader } from "./segment/read-frame.ts";
 
 /**
  * Reads payloads by location. It keeps the blocks it decoded last, so payloads of one block that are read one after the
- * other decode it once; a reader belongs to one call.
+ * other decode it once; a reader belongs to one call. A cache keeps more of them, for all calls.
  */
 export class PayloadReader {
   readonly #frames: FrameReader;
   readonly #codecs: Codecs;
   readonly #tenant: string;
-  #blocks:
-    | { segment: string; offset: number; stored: number; blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }
-    | undefined;
+  readonly #cache: BlockCache | undefined;
+  #blocks: (Loaded & { readonly segment: string; readonly offset: number; readonly stored: number }) | undefined;
 
-  constructor(frames: FrameReader, codecs: Codecs, tenant: string) {
+  constructor(frames: FrameReader, codecs: Codecs, tenant: string, cache?: BlockCache) {
     this.#frames = frames;
     this.#codecs = codecs;
     this.#tenant = tenant;
+    this.#cache = cache;
   }
 
   /**
    * The bytes, or the part of them in `range`. Only blocks that hold some of them are decoded. Cost: one read, none where
-   * the frame is held.
+   * the frame is held or the block is kept. It is answered at once where segments and codec answer at once.
    * @param place  the frame that holds the payload, where it is known
    * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `INVALID` if the location is malformed
    */
-  async read(location: Location, range?: ReadRange, place?: FramePlace): Promise<Uint8Array> {
+  read(location: Location, range?: ReadRange, place?: FramePlace): Uint8Array | Promise<Uint8Array> {
     checkLocation(location);
     if (range && !(range.start >= 0 && range.end >= range.start)) {
       throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
     }
-    const { start, length } = location;
-    const from = start + Math.min(Math.max(range?.start ?? 0, 0), length);
-    const to = start + Math.min(Math.max(range?.end ?? length, 0), length);
-    const held = await this.#load(location, place);
+    const { segment, offset, stored, start, length } = location;
+    const part: Part = {
+      from: start + Math.min(range?.start ?? 0, length),
+      to: start + Math.min(range?.end ?? length, length),
+      end: start + length,
+    };
+    const cache = this.#cache;
+    const room = cache?.room(stored);
+    if (!cache || !room) return this.#join(this.#load(location, place), part);
+
+    const name = `${this.#tenant}/${segment}/${offset}`;
+    const kept = cache.get(name, stored);
+    if (kept) return cut(kept, part);
+    const blocks = this.#frames.blocks(this.#tenant, segment, offset, stored, place, room);
+    if (blocks instanceof Promise) return this.#join(blocks.then(undecoded), part);
+    const [block, ...others] = blocks;
+    if (!block || others.length > 0) return this.#join(this.#load(location, place), part);
+    const raw = cache.decode(name, stored, block);
+    return raw instanceof Promise ? raw.then((bytes) => cut(bytes, part)) : cut(raw, part);
+  }
+
+  async #join(loading: Loaded | Promise<Loaded>, { from, to, end }: Part): Promise<Uint8Array> {
+    const held = await loading;
     let rawStart = 0;
     const parts: Uint8Array[] = [];
     for (const [i, block] of held.blocks.entries()) {
@@ -51,16 +71,9 @@ export class PayloadReader {
       }
       rawStart = rawEnd;
     }
-    if (rawStart < start + length) {
-      throw new PayloadStoreError(
-        "CORRUPT",
-        `location of ${length} bytes at ${start} does not fit its ${rawStart} raw bytes`,
-      );
-    }
+    if (rawStart < end) throw doesNotFit(end, rawStart);
     if (parts.length === 0) return emptyBytes;
-    // A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
-    // Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
-    return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
+    return parts.length > 1 ? concat(parts) : owned(parts[0] ?? emptyBytes);
   }
 
   /**
@@ -78,16 +91,47 @@ export class PayloadReader {
     return block?.rawBytes === length && others.length === 0 ? block : undefined;
   }
 
-  async #load(
-    { segment, offset, stored }: Location,
-    place: FramePlace | undefined,
-  ): Promise<{ blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }> {
+  async #load({ segment, offset, stored }: Location, place: FramePlace | undefined): Promise<Loaded> {
     const held = this.#blocks;
     if (held && held.segment === segment && held.offset === offset && held.stored === stored) return held;
     const blocks = await this.#frames.blocks(this.#tenant, segment, offset, stored, place);
-    this.#blocks = { segment, offset, stored, blocks, raw: [] };
+    this.#blocks = { segment, offset, stored, ...undecoded(blocks) };
     return this.#blocks;
   }
+}
+
+/** Blocks, and what those of them that were decoded hold. */
+interface Loaded {
+  readonly blocks: readonly EncodedBlock[];
+  readonly raw: (Uint8Array | undefined)[];
+}
+
+function undecoded(blocks: readonly EncodedBlock[]): Loaded {
+  return { blocks, raw: [] };
+}
+
+/** Bytes `from` … `to` − 1 of what the blocks decode to; the payload ends at `end`. */
+interface Part {
+  readonly from: number;
+  readonly to: number;
+  readonly end: number;
+}
+
+function cut(raw: Uint8Array, { from, to, end }: Part): Uint8Array {
+  if (raw.length < end) throw doesNotFit(end, raw.length);
+  return owned(raw.subarray(from, to));
+}
+
+/**
+ * A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
+ * Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
+ */
+function owned(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+function doesNotFit(end: number, rawBytes: number): PayloadStoreError {
+  return new PayloadStoreError("CORRUPT", `location that ends at byte ${end} does not fit its ${rawBytes} raw bytes`);
 }
 
 /** A location comes from a caller: it must not be able to ask for more than a payload's worth. */

@@ -1,3 +1,4 @@
+import type { BlockCache } from "./block-cache.ts";
 import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
@@ -38,7 +39,7 @@ import type { Digest } from "./ports/digest.ts";
 import type { Basis, GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { FramePlace, SegmentStore } from "./ports/segment-store.ts";
-import { FrameReader } from "./segment/read-frame.ts";
+import { FrameReader, type HeadCache } from "./segment/read-frame.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
 /** What a store is made of. Entries (`core/entries/`) put these together. */
@@ -49,6 +50,9 @@ export interface PayloadStorePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly digest: Digest;
+  /** What was read last, kept where a read costs more than the memory. */
+  readonly heads?: HeadCache | undefined;
+  readonly blocks?: BlockCache | undefined;
 }
 
 export interface PayloadStoreOptions {
@@ -80,7 +84,7 @@ export class PayloadStore {
 
   constructor(ports: PayloadStorePorts, options: PayloadStoreOptions = {}) {
     this.#ports = ports;
-    this.#frames = new FrameReader(ports.segments, ports.digest);
+    this.#frames = new FrameReader(ports.segments, ports.digest, ports.heads);
     this.#lookup = new Lookup(ports.index, this.#frames);
     this.#lanes = new CommitLanes(ports);
     this.#readOnly = options.readOnly ?? false;
@@ -161,7 +165,8 @@ export class PayloadStore {
       if (!found) return undefined;
       throwIfAborted(options.signal);
       const { head, place } = found;
-      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range, place) };
+      const body = this.#reader(resolved.tenant).read(head.location, options.range, place);
+      return { ...head, body: body instanceof Promise ? await body : body };
     });
   }
 
@@ -205,9 +210,10 @@ export class PayloadStore {
     return this.#lookedUpTwice(options, async () => {
       const found = await this.#lookup.findMany(tenant, group, names);
       const wanted = found.flatMap((one) => (one ? { location: one.head.location, place: one.place } : []));
-      const bodies = this.#bodies(tenant, wanted, options);
+      const bodyOf = this.#bodies(tenant, wanted, options);
       const payloads: (Uint8Array | undefined)[] = [];
-      for (const one of found) payloads.push(one && (await bodies.next()).value);
+      let next = 0;
+      for (const one of found) payloads.push(one && (await bodyOf(next++)));
       return payloads;
     });
   }
@@ -237,8 +243,11 @@ export class PayloadStore {
     const { tenant, group } = resolveGroup(key);
     const viewed = await this.#view(tenant, group, options);
     const wanted = viewed.map(({ listed, place }) => ({ location: listed.location, place }));
-    let i = 0;
-    for await (const body of this.#bodies(tenant, wanted, options)) yield { ...viewed[i++]!.listed, body };
+    const bodyOf = this.#bodies(tenant, wanted, options);
+    for (const [i, { listed }] of viewed.entries()) {
+      const body = bodyOf(i);
+      yield { ...listed, body: body instanceof Promise ? await body : body };
+    }
   }
 
   /** The groups that have payloads, in the order of their first commit. For people and exports: the cost grows with the groups. */
@@ -406,19 +415,21 @@ export class PayloadStore {
     return view.payloads(options.after).take(limit).toArray();
   }
 
-  /** Payloads one after the other, neighbours read together. */
-  async *#bodies(
+  /** Reads payloads by their number, best one after the other: neighbours are read together. */
+  #bodies(
     tenant: string,
     wanted: readonly Wanted[],
     options: CallOptions,
-  ): AsyncGenerator<Uint8Array, undefined> {
+  ): (i: number) => Uint8Array | Promise<Uint8Array> {
     const reader = this.#reader(tenant);
     const coalescing = new Coalescing(this.#ports.segments, tenant, wanted);
-    for (const [i, { location }] of wanted.entries()) {
+    return (i) => {
       throwIfAborted(options.signal);
-      yield await reader.read(location, undefined, await coalescing.place(i));
-    }
-    return undefined;
+      const { location } = wanted[i]!;
+      const place = coalescing.place(i);
+      if (place instanceof Promise) return place.then((held) => reader.read(location, undefined, held));
+      return reader.read(location, undefined, place);
+    };
   }
 
   /** The page of a location whose bytes lie in the index. */
@@ -432,7 +443,7 @@ export class PayloadStore {
   }
 
   #reader(tenant: string): PayloadReader {
-    return new PayloadReader(this.#frames, this.#ports.codecs, tenant);
+    return new PayloadReader(this.#frames, this.#ports.codecs, tenant, this.#ports.blocks);
   }
 
   #enter(options: CallOptions): void {

@@ -127,7 +127,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return page < 0 ? undefined : this.#record(tenant, group, page);
   }
 
-  async records(tenant: string, group: string, id?: string): Promise<Records> {
+  records(tenant: string, group: string, id?: string): Records {
     const at = this.#findGroup(tenant, group);
     const basis = this.#basis(tenant, group);
     if (at < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
@@ -175,7 +175,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
   async count(tenant: string, group: string): Promise<GroupCount> {
     const at = this.#findGroup(tenant, group);
     const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
-    const { basis, incomplete } = await this.records(tenant, group);
+    const { basis, incomplete } = this.records(tenant, group);
     return { payloads, basis, incomplete };
   }
 
@@ -268,7 +268,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
     const dead: Dead = { ids: [], places: [], unreadable: false };
     let loaded: { page: number; bytes: Uint8Array | undefined } | undefined;
     for (const id of this.#decided(tenant, group, page)) {
-      const { records } = await this.records(tenant, group, id);
+      const { records } = this.records(tenant, group, id);
       const record = records[0];
       if (!record) continue;
       const ordinal = this.#ordinal(tenant, group, id);
@@ -295,7 +295,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
 
   async #liveEntries(tenant: string, group: string): Promise<Dead> {
     const dead: Dead = { ids: [], places: [], unreadable: false };
-    for (const record of (await this.records(tenant, group)).records) {
+    for (const record of this.records(tenant, group).records) {
       const bytes = await this.#pageBytes(tenant, record.place);
       const decoded = bytes && decodePlacedPage(bytes);
       if (!decoded?.ok) {

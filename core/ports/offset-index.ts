@@ -81,9 +81,9 @@ export interface OffsetIndex {
 
   /**
    * The pages of a group, newest first. With `id`, an index that knows which page decides about this id may answer that
-   * page alone, or none when the id is absent.
+   * page alone, or none when the id is absent. An index in memory answers at once.
    */
-  records(tenant: string, group: string, id?: string): Promise<Records>;
+  records(tenant: string, group: string, id?: string): Records | Promise<Records>;
 
   /** As {@link records} for each of several ids, for an index where asking once is cheaper than asking for each. */
   recordsOf?(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]>;

@@ -31,7 +31,7 @@ export class ReplaceableOffsetIndex implements OffsetIndex {
     return this.#inner.lastSequence(tenant, group);
   }
 
-  records(tenant: string, group: string, id?: string): Promise<Records> {
+  records(tenant: string, group: string, id?: string): Records | Promise<Records> {
     return this.#inner.records(tenant, group, id);
   }
 

@@ -41,15 +41,15 @@ export class ZstdCodec implements Codec {
     return this.#encoded.slice(0, bytes);
   }
 
-  decode(stored: Uint8Array, rawBytes: number): Uint8Array {
-    return this.#decodeAgain(stored, rawBytes) ?? decodeOnce(stored, rawBytes);
+  decode(stored: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array {
+    return this.#decodeAgain(stored, rawBytes, into) ?? decodeOnce(stored, rawBytes);
   }
 
   /** `undefined` where one call of node:zlib has to tell what is wrong. */
-  #decodeAgain(stored: Uint8Array, rawBytes: number): Uint8Array | undefined {
+  #decodeAgain(stored: Uint8Array, rawBytes: number, into: Uint8Array | undefined): Uint8Array | undefined {
     if (!this.#decoder || rawBytes > inPlaceBytesMax) return undefined;
     // One byte more than the frame may fill, by which it shows that it ended.
-    const raw = new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
+    const raw = into?.subarray(0, rawBytes + 1) ?? new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
     const bytes = this.#decoder.run(stored, raw);
     if (bytes === rawBytes) return raw.subarray(0, rawBytes);
     this.#decoder.reset();
