@@ -76,6 +76,12 @@ export interface OffsetIndex {
    */
   commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome>;
 
+  /**
+   * Makes ready what committing a page will need of its ids: it is called while the page's bytes become durable, so that a
+   * commit need not do it afterwards. Changes no answer, and need not be called.
+   */
+  prepare?(tenant: string, group: string, page: Page): void;
+
   /** The group's newest sequence as far as is known without asking twice, 0 for none: a commit tells whether it was right. */
   lastSequence(tenant: string, group: string): Promise<number>;
 

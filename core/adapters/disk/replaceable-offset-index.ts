@@ -27,6 +27,10 @@ export class ReplaceableOffsetIndex implements OffsetIndex {
     return this.#inner.commit(record, page);
   }
 
+  prepare(tenant: string, group: string, page: Page): void {
+    this.#inner.prepare?.(tenant, group, page);
+  }
+
   lastSequence(tenant: string, group: string): Promise<number> {
     return this.#inner.lastSequence(tenant, group);
   }
