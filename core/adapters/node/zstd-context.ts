@@ -4,7 +4,7 @@ import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync }
  * A zstd context that is used again for every frame.
  *
  * The one-shot calls of node:zlib make a context for each call, which costs 20 µs to read a frame and 35 µs to write one:
- * most of the work on a small block, and half of it at 64 KiB. No documented call keeps one. So this stands on the binding
+ * most of the work on a small block, and half of it at 64 KiB (docs/decisions/0020). No documented call keeps one. So this stands on the binding
  * beneath Node's zstd streams, as minizlib, and npm by it, does. What is undocumented may change: {@link zstdEncoder} and
  * {@link zstdDecoder} try what they are about to rely on, and answer nothing where it is not so. Whoever gets nothing, or
  * gets no answer for a frame, calls the one-shot functions: the frames are the same, bit for bit.
