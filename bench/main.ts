@@ -61,6 +61,7 @@ const record: BenchRecord = {
   missing,
   rebuild: [],
   single: [],
+  floor: [],
   codecs: codecChoices.map((choice) => ({ choice, rounds: [] })),
   http: servers.map((server) => ({ server, rounds: [] })),
   seconds: 0,
@@ -80,6 +81,8 @@ for (let round = 1; round <= rounds; round++) {
   if (!byPeer.has("paylode")) continue;
   tell(round, "single appends");
   record.single.push(await measure({ measure: "single", directory: fresh(), payloads: codecPayloads }));
+  tell(round, "floor");
+  record.floor.push(await measure({ measure: "floor", directory: fresh(), payloads: codecPayloads }));
   for (const { choice, rounds: results } of record.codecs) {
     tell(round, choice);
     (results as CodecResult[]).push(

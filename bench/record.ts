@@ -1,5 +1,6 @@
 import type { Machine, Version } from "./machine.ts";
 import type { CodecChoice, CodecResult } from "./measures/codec.ts";
+import type { FloorResult } from "./measures/floor.ts";
 import type { HttpResult, HttpTask } from "./measures/http.ts";
 import type { OpenResult } from "./measures/open.ts";
 import type { ReadResult } from "./measures/read.ts";
@@ -34,6 +35,7 @@ export interface BenchRecord {
   readonly missing: readonly { readonly name: string; readonly reason: string }[];
   readonly rebuild: RebuildResult[];
   readonly single: SingleResult[];
+  readonly floor: FloorResult[];
   readonly codecs: readonly { readonly choice: CodecChoice; readonly rounds: readonly CodecResult[] }[];
   readonly http: readonly { readonly server: HttpTask["server"]; readonly rounds: readonly HttpResult[] }[];
   /** How long the run took. */

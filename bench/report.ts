@@ -71,44 +71,52 @@ function peersTable({ peers, work }: BenchRecord): string {
   return table(["", ...columns.map(({ title }) => title)], rows);
 }
 
-function aloneTable({ single, rebuild }: BenchRecord): string {
+function aloneTable({ peers, single, floor, rebuild }: BenchRecord): string {
   if (single.length === 0) return "";
-  const floor = median(single.map((round) => round.floorPerSecond));
-  const rows: [string, readonly number[], string][] = [
-    ["appends/s, one caller that waits", single.map((round) => round.serialPerSecond), "its fdatasyncs"],
-    ["appends/s, 64 callers, a group each", single.map((round) => round.callersPerSecond), "its fdatasyncs"],
+  const written = peers.find(({ name }) => name === "paylode")?.write.map((round) => round.payloadsPerSecond) ?? [];
+  const row = (title: string, values: readonly number[], against?: readonly number[]): string[] => [
+    title,
+    figure(values, 0, true),
+    against && against.length > 0 ? `${significant(median(against) / median(values))}×` : "",
   ];
+  const syncs = single.map((round) => round.floorPerSecond);
+  const callers = single.map((round) => round.callersPerSecond);
   return table(
-    ["paylode alone", "", "against a bare write and fdatasync each"],
+    ["paylode alone, and what one thread allows, per second", "", "paylode against it"],
     [
-      [
-        "a bare write and fdatasync, one after the other, per second",
-        figure(
-          single.map((round) => round.floorPerSecond),
-          0,
-          true,
-        ),
-        "",
-      ],
-      ...rows.map(([title, values]) => [title, figure(values, 0, true), `${significant(median(values) / floor)}×`]),
-      [
-        "index rebuilt, payloads/s",
-        figure(
-          rebuild.map((round) => round.payloadsPerSecond),
-          0,
-          true,
-        ),
-        "",
-      ],
-      [
-        "index rebuilt, commits/s",
-        figure(
-          rebuild.map((round) => round.pagesPerSecond),
-          0,
-          true,
-        ),
-        "",
-      ],
+      row(
+        "batches of payloads written as they are, a fdatasync each",
+        floor.map(({ syncPerSecond }) => syncPerSecond),
+        written,
+      ),
+      row(
+        "… packed into zstd blocks",
+        floor.map(({ zstdPerSecond }) => zstdPerSecond),
+        written,
+      ),
+      row(
+        "… and every payload's SHA-256",
+        floor.map(({ hashedPerSecond }) => hashedPerSecond),
+        written,
+      ),
+      row(
+        "a payload written as it is, a fdatasync each",
+        syncs,
+        single.map((round) => round.serialPerSecond),
+      ),
+      row(
+        "appends, one caller that waits",
+        single.map((round) => round.serialPerSecond),
+      ),
+      row("appends, 64 callers, a group each", callers),
+      row(
+        "index rebuilt, payloads",
+        rebuild.map((round) => round.payloadsPerSecond),
+      ),
+      row(
+        "index rebuilt, commits",
+        rebuild.map((round) => round.pagesPerSecond),
+      ),
     ],
   );
 }

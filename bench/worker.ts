@@ -1,4 +1,5 @@
 import { measureCodec, type CodecResult, type CodecTask } from "./measures/codec.ts";
+import { measureFloor, type FloorResult, type FloorTask } from "./measures/floor.ts";
 import { measureHttp, type HttpResult, type HttpTask } from "./measures/http.ts";
 import { measureOpen, type OpenResult, type OpenTask } from "./measures/open.ts";
 import { measureRead, type ReadResult, type ReadTask } from "./measures/read.ts";
@@ -6,7 +7,7 @@ import { measureRebuild, type RebuildResult, type RebuildTask } from "./measures
 import { measureSingle, type SingleResult, type SingleTask } from "./measures/single.ts";
 import { measureWrite, type WriteResult, type WriteTask } from "./measures/write.ts";
 
-export type Task = WriteTask | OpenTask | ReadTask | RebuildTask | SingleTask | CodecTask | HttpTask;
+export type Task = WriteTask | OpenTask | ReadTask | RebuildTask | SingleTask | FloorTask | CodecTask | HttpTask;
 
 export interface Results {
   readonly write: WriteResult;
@@ -14,6 +15,7 @@ export interface Results {
   readonly read: ReadResult;
   readonly rebuild: RebuildResult;
   readonly single: SingleResult;
+  readonly floor: FloorResult;
   readonly codec: CodecResult;
   readonly http: HttpResult;
 }
@@ -24,7 +26,7 @@ export interface Results {
  * It is also run by hand, under a profiler:
  *     node --cpu-prof bench/worker.ts '{"measure":"write","peer":"paylode","directory":"bench/data/x","payloads":100000}'
  */
-function measure(task: Task): Promise<Results[keyof Results]> {
+async function measure(task: Task): Promise<Results[keyof Results]> {
   switch (task.measure) {
     case "write":
       return measureWrite(task);
@@ -36,6 +38,8 @@ function measure(task: Task): Promise<Results[keyof Results]> {
       return measureRebuild(task);
     case "single":
       return measureSingle(task);
+    case "floor":
+      return measureFloor(task);
     case "codec":
       return measureCodec(task);
     case "http":

@@ -1,4 +1,4 @@
-import { concat } from "./bytes.ts";
+import { emptyBytes } from "./bytes.ts";
 import type { CodecPolicy } from "./codec-policy.ts";
 import { limits } from "./limits.ts";
 import type { CodecName, Codecs } from "./ports/codec.ts";
@@ -14,22 +14,46 @@ export interface BlockInput {
  * that long has blocks of its own, cut at `limits.blockRawBytesMax`. Payloads that name different codecs share none.
  * A block that its codec does not make smaller is stored as it is.
  */
-export async function encodeBlocks(
-  inputs: readonly BlockInput[],
-  codecs: Codecs,
-  policy: CodecPolicy,
-): Promise<EncodedBlock[]> {
-  const blocks: EncodedBlock[] = [];
-  for (const { parts, bytes, codec } of cut(inputs)) {
-    const raw = concat(parts);
-    const chosen = byName(codecs, codec ?? policy({ raw, payloads: parts.length, payloadBytes: bytes }));
-    const body = chosen.code === 0 ? raw : await chosen.encode(raw);
-    const smaller = body.length < raw.length;
-    blocks.push(
-      smaller ? { codec: chosen.code, rawBytes: raw.length, body } : { codec: 0, rawBytes: raw.length, body: raw },
-    );
+export class BlockEncoder {
+  readonly #codecs: Codecs;
+  readonly #policy: CodecPolicy;
+  /** Where the payloads of a shared block are gathered, one block after the other. */
+  #gathered: Uint8Array = emptyBytes;
+
+  constructor(codecs: Codecs, policy: CodecPolicy) {
+    this.#codecs = codecs;
+    this.#policy = policy;
   }
-  return blocks;
+
+  async encode(inputs: readonly BlockInput[]): Promise<EncodedBlock[]> {
+    const blocks: EncodedBlock[] = [];
+    for (const { parts, bytes, codec } of cut(inputs)) {
+      const raw = this.#gather(parts);
+      const chosen = byName(this.#codecs, codec ?? this.#policy({ raw, payloads: parts.length, payloadBytes: bytes }));
+      let body = raw;
+      if (chosen.code !== 0) {
+        const encoding = chosen.encode(raw);
+        // Others gather their blocks while this one is encoded elsewhere.
+        if (encoding instanceof Promise) this.#gathered = emptyBytes;
+        body = encoding instanceof Promise ? await encoding : encoding;
+      }
+      if (body.length < raw.length) blocks.push({ codec: chosen.code, rawBytes: raw.length, body });
+      else blocks.push({ codec: 0, rawBytes: raw.length, body: parts.length > 1 ? raw.slice() : raw });
+    }
+    return blocks;
+  }
+
+  /** The parts as one; valid until the next call if there are several. */
+  #gather(parts: readonly Uint8Array[]): Uint8Array {
+    if (parts.length === 1 && parts[0]) return parts[0];
+    if (this.#gathered.length === 0) this.#gathered = new Uint8Array(limits.sharedBlockBytes);
+    let length = 0;
+    for (const part of parts) {
+      this.#gathered.set(part, length);
+      length += part.length;
+    }
+    return this.#gathered.subarray(0, length);
+  }
 }
 
 interface RawBlock {

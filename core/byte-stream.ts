@@ -1,6 +1,9 @@
 import { emptyBytes, utf8Length, utf8Into, utf8Text } from "./bytes.ts";
 import { invariant } from "./invariant.ts";
 
+/** UTF-16 units whose UTF-8, at most three times as long, has a length of one byte. */
+const textUnitsOfOneByte = 42;
+
 /** Writes variable-length integers and strings one after the other into a buffer that grows. */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -35,6 +38,13 @@ export class ByteWriter {
 
   /** Length as a varint, then UTF-8. */
   text(text: string): void {
+    if (text.length <= textUnitsOfOneByte) {
+      this.#room(1 + 3 * text.length);
+      const written = utf8Into(text, this.#bytes, this.#length + 1);
+      this.#bytes[this.#length] = written;
+      this.#length += 1 + written;
+      return;
+    }
     const length = utf8Length(text);
     this.varint(length);
     this.#room(length);

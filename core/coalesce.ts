@@ -34,16 +34,16 @@ export class Coalescing {
   }
 
   /** @param i  which of those wanted; they are best asked for in their order */
-  async place(i: number): Promise<FramePlace> {
+  place(i: number): FramePlace | Promise<FramePlace> {
     const { location, place, found } = this.#wanted[i]!;
     const alone = found.upload !== undefined || location.stored > readBytesMax;
     if (location.stored === 0 || alone || holds(place, location)) return place;
     if (this.#read && holds(this.#read, location)) return this.#read;
     const end = this.#endFrom(i);
     const { segment, offset } = location;
-    const held = await this.#segments.read(this.#tenant, segment, offset, end - offset);
-    this.#read = { segment, offset, headBytes: 0, held };
-    return this.#read;
+    const read = this.#segments.read(this.#tenant, segment, offset, end - offset);
+    const hold = (held: Uint8Array): FramePlace => (this.#read = { segment, offset, headBytes: 0, held });
+    return read instanceof Promise ? read.then(hold) : hold(read);
   }
 
   /** Where the read that begins with payload `i` ends. */

@@ -188,16 +188,14 @@ export class CommitLanes {
       // A page that holds whatever the group's state is need not be stored again under another sequence.
       const drafts = decided ? [decided.draft] : sharing.flatMap(({ draft }) => draft ?? []);
       if (decided || !framed) framed = await this.#store(tenant, group, sequence, drafts);
-      const { page, place, timeMs } = framed;
+      const { page, places, place, timeMs } = framed;
       const outcome = await this.#index.commit({ tenant, group, sequence, place }, page, decided?.basis);
       if (outcome.kind === "taken") continue;
 
-      const placed = placeEntries(page);
-      invariant(placed.ok, "a page places its own entries");
       let from = 0;
       for (const [i, { resolve }] of sharing.entries()) {
         const count = drafts[i]?.entries.length ?? 0;
-        resolve({ group, sequence, place, timeMs, entries: placed.value.slice(from, from + count) });
+        resolve({ group, sequence, place, timeMs, entries: places.slice(from, from + count) });
         from += count;
       }
       return;
@@ -211,7 +209,7 @@ export class CommitLanes {
   async #store(tenant: string, group: string, sequence: number, drafts: readonly PageDraft[]): Promise<Framed> {
     const page = mergeDrafts(drafts, this.#random.bytes(16));
     const timeMs = Math.floor(this.#clock.nowMs());
-    const place = await this.#segments.append(tenant, {
+    const appending = this.#segments.append(tenant, {
       kind: page.entries.length > 0 ? "payloads" : "tombstone",
       group,
       sequence,
@@ -221,19 +219,26 @@ export class CommitLanes {
       inSegment: page.upload === undefined ? undefined : true,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
-    return { page, place, timeMs };
+    // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.
+    await Promise.resolve();
+    this.#index.prepare?.(tenant, group, page);
+    const placed = placeEntries(page);
+    invariant(placed.ok, "a page places its own entries");
+    return { page, places: placed.value, timeMs, place: await appending };
   }
 }
 
 /** A page that is stored and not committed yet. */
 interface Framed {
   readonly page: Page;
+  readonly places: readonly EntryPlace[];
   readonly place: FramePlace;
   readonly timeMs: number;
 }
 
 /** Takes the next to commit, with those behind it that can share its page. */
 function takeSharing(waiting: Waiting[]): Waiting[] {
+  if (waiting.length === 1) return waiting.splice(0);
   const ids = new Set<string>();
   let payloads = 0;
   let bytes = 0;

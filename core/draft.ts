@@ -1,6 +1,5 @@
-import { encodeBlocks } from "./blocks.ts";
+import type { BlockEncoder } from "./blocks.ts";
 import { bytesOfHex, utf8, utf8Length } from "./bytes.ts";
-import type { CodecPolicy } from "./codec-policy.ts";
 import type { PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { isWellFormed } from "./key.ts";
@@ -8,13 +7,11 @@ import { limits } from "./limits.ts";
 import { etagBytes, type PageEntry, type PageRequest } from "./page/page.ts";
 import { checkPayloadInput } from "./payload-input.ts";
 import type { PayloadInput } from "./payload.ts";
-import type { Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 
 /** What drafts of one store are made with. */
 export interface DraftTools {
-  readonly codecs: Codecs;
-  readonly policy: CodecPolicy;
+  readonly blocks: BlockEncoder;
   readonly digest: Digest;
   readonly payloadBytesMax: number;
 }
@@ -57,8 +54,7 @@ export async function draftPage(
     contentType: item.contentType,
     attributes: item.attributes,
   }));
-  const blocks = await encodeBlocks(items, tools.codecs, tools.policy);
-  return { entries, blocks };
+  return { entries, blocks: await tools.blocks.encode(items) };
 }
 
 /**

@@ -23,8 +23,8 @@ export const limits = {
   commitPayloadsMax: 10_000,
   /** Raw bytes of one block, 4 MiB. The `lz4` tool reads frames of at most 4 MiB blocks everywhere, and a decoder allocates this at most. */
   blockRawBytesMax: 4_194_304,
-  /** Raw bytes gathered before a block shared by a batch is closed. 64 KiB halve the bytes of lone payloads and still read in tens of µs. */
-  sharedBlockBytes: 65_536,
+  /** Raw bytes gathered before a block shared by a batch is closed. A random read decodes all of it: docs/decisions/0021. */
+  sharedBlockBytes: 32_768,
   /** Encoded page of one commit, 16 MiB: 10,000 ids of 512 bytes, or fewer with attributes. */
   pageBytesMax: 16_777_216,
   /** All attributes of one payload, encoded, in bytes. They are for filtering; bodies belong in the payload. */
@@ -42,6 +42,8 @@ export const limits = {
   sequenceMax: 0x7fff_ffff,
   /** Open segment files for reading, per store. The common default for open files is 1,024. */
   openFilesMax: 256,
+  /** Memory for heads and blocks that were read last, in bytes, half for each; the default, a store may choose. */
+  cacheBytes: 33_554_432,
   /** Frames and bytes written by one group commit. */
   groupCommitFramesMax: 4096,
   groupCommitBytesMax: 67_108_864,

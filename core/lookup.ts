@@ -41,7 +41,8 @@ export class Lookup {
   async answered(tenant: string, group: string, request: PageRequest): Promise<Decided<Location[] | undefined>> {
     const { records, basis, incomplete } = await this.#index.requests(tenant, group, request.key);
     for (const { sequence, place } of records) {
-      const { header, page: bytes } = await this.#frames.head(tenant, place);
+      const reading = this.#frames.head(tenant, place);
+      const { header, page: bytes } = reading instanceof Promise ? await reading : reading;
       const read = decodePlacedPage(bytes);
       if (!read.ok) throw damagedPage(tenant, place, read.damage);
       const { page, places } = read.value;
@@ -59,7 +60,8 @@ export class Lookup {
 
   /** What is known of a payload, `undefined` if there is none. */
   async find(key: ResolvedKey): Promise<Decided<FoundPayload | undefined>> {
-    return this.#decide(key, await this.#index.records(key.tenant, key.group, key.id));
+    const records = this.#index.records(key.tenant, key.group, key.id);
+    return this.#decide(key, records instanceof Promise ? await records : records);
   }
 
   /** As {@link find} for several ids of one group, in their order. */
@@ -75,7 +77,8 @@ export class Lookup {
 
   /** Whether there is a payload. Cost: as {@link find}, but no read of a page that is a request away. */
   async has(key: ResolvedKey): Promise<Decided<boolean>> {
-    const records = await this.#index.records(key.tenant, key.group, key.id);
+    const asked = this.#index.records(key.tenant, key.group, key.id);
+    const records = asked instanceof Promise ? await asked : asked;
     const { byHash, basis, incomplete } = records;
     if (byHash && records.records.length > 0 && !incomplete) return { value: true, basis };
     const decided = await this.#decide(key, records);
@@ -100,7 +103,8 @@ export class Lookup {
     records: readonly PageRecord[],
   ): Promise<{ decided: boolean; payload?: FoundPayload }> {
     for (const { sequence, place } of records) {
-      const { header, page } = await this.#frames.head(key.tenant, place);
+      const reading = this.#frames.head(key.tenant, place);
+      const { header, page } = reading instanceof Promise ? await reading : reading;
       if (header.group !== key.group) continue;
       const answer = findInPage(page, key.id);
       if (!answer.ok) throw damagedPage(key.tenant, place, answer.damage);
@@ -135,7 +139,7 @@ export class Lookup {
     const oldestFirst = records.toReversed();
     for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
       const some = oldestFirst.slice(at, at + headsAtOnce);
-      const heads = await Promise.all(some.map(({ place }) => this.#frames.head(tenant, place)));
+      const heads = await Promise.all(some.map(async ({ place }) => this.#frames.head(tenant, place)));
       for (const [i, { sequence, place }] of some.entries()) {
         const { header, page } = heads[i]!;
         if (header.group === group) view.add({ group, sequence, timeMs: header.timeMs, place }, page);

@@ -1,5 +1,5 @@
 import type { EntryPlace } from "./page/page.ts";
-import type { PayloadHead } from "./payload.ts";
+import type { Location, PayloadHead } from "./payload.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 
 /** A committed page, as its payloads are found in it. */
@@ -12,25 +12,29 @@ export interface PlacedPage {
 
 /** What a page says of an entry, as callers see it. */
 export function headOf(page: PlacedPage, found: EntryPlace): PayloadHead {
-  const { group, sequence, timeMs, place } = page;
-  const { entry, offset, storedBytes, codec, start, upload } = found;
+  const { entry } = found;
   return {
-    group,
+    group: page.group,
     id: entry.id,
     bytes: entry.bytes,
     etag: entry.etag,
     contentType: entry.contentType,
     attributes: entry.attributes,
-    timeMs,
-    location: {
-      version: 0,
-      segment: upload ?? place.segment,
-      offset: upload === undefined ? place.offset + place.headBytes + offset : offset,
-      stored: storedBytes,
-      codec,
-      start,
-      length: entry.bytes,
-      ...(place.inline || upload !== undefined ? { page: { group, sequence } } : {}),
-    },
+    timeMs: page.timeMs,
+    location: locationOf(page, found),
   };
+}
+
+export function locationOf({ group, sequence, place }: PlacedPage, found: EntryPlace): Location {
+  const { entry, offset, storedBytes, codec, start, upload } = found;
+  const location: Location = {
+    version: 0,
+    segment: upload ?? place.segment,
+    offset: upload === undefined ? place.offset + place.headBytes + offset : offset,
+    stored: storedBytes,
+    codec,
+    start,
+    length: entry.bytes,
+  };
+  return place.inline || upload !== undefined ? { ...location, page: { group, sequence } } : location;
 }

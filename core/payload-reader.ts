@@ -1,3 +1,4 @@
+import type { BlockCache } from "./block-cache.ts";
 import { concat, emptyBytes } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
@@ -20,41 +21,76 @@ export interface KnownPayload {
 
 /**
  * Reads payloads by location. It keeps the blocks it decoded last, so payloads of one block that are read one after the
- * other decode it once; a reader belongs to one call.
+ * other decode it once; a reader belongs to one call. A cache keeps more of them, for all calls.
  */
 export class PayloadReader {
   readonly #frames: FrameReader;
   readonly #codecs: Codecs;
   readonly #tenant: string;
   readonly #uploads: UploadBlocks | undefined;
-  #blocks:
-    | { segment: string; offset: number; stored: number; blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }
-    | undefined;
+  readonly #cache: BlockCache | undefined;
+  #named: { readonly segment: string; readonly offset: number; readonly name: string } | undefined;
+  #blocks: (Loaded & { readonly segment: string; readonly offset: number; readonly stored: number }) | undefined;
 
-  constructor(tenant: string, ports: { frames: FrameReader; codecs: Codecs; uploads?: UploadBlocks | undefined }) {
+  constructor(
+    tenant: string,
+    ports: {
+      readonly frames: FrameReader;
+      readonly codecs: Codecs;
+      readonly uploads?: UploadBlocks | undefined;
+      readonly blocks?: BlockCache | undefined;
+    },
+  ) {
     this.#tenant = tenant;
     this.#frames = ports.frames;
     this.#codecs = ports.codecs;
     this.#uploads = ports.uploads;
+    this.#cache = ports.blocks;
   }
 
   /**
    * The bytes, or the part of them in `range`. Only blocks that hold some of them are read, where its page is known, and
-   * decoded. Cost: one read, none where the frame is held; one for 4 MiB of an upload.
+   * decoded. Cost: one read, none where the frame is held or the block is kept; one for 4 MiB of an upload. It is answered
+   * at once where segments and codec answer at once.
+   * @param known  what its page says; the location is then one that we made
    * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `INVALID` if the location is malformed; `TOO_LARGE`
    */
-  async read(asked: Location, range?: ReadRange, known: KnownPayload = {}): Promise<Uint8Array> {
-    checkLocation(asked);
+  read(asked: Location, range?: ReadRange, known: KnownPayload = {}): Uint8Array | Promise<Uint8Array> {
+    const { found, place } = known;
+    // What the index says of a page of its own is no caller's word.
+    if (!place) checkLocation(asked);
     const wanted = rangeIn(asked, range);
     if (wanted.end - wanted.start > limits.readBytesMax) {
       const message = `${wanted.end - wanted.start} bytes are more than one read answers: stream them, or read ranges of at most ${limits.readBytesMax} bytes`;
       throw new PayloadStoreError("TOO_LARGE", message, { details: { bytes: asked.length } });
     }
-    const { found, place } = known;
     if (found?.upload !== undefined) return this.#readUpload(found, wanted);
-    const { location, from, to } = narrowed(asked, wanted, found?.blocks);
-    const { start, length } = location;
-    const held = await this.#load(location, place);
+    const { location, part } = narrowed(asked, wanted, found?.blocks);
+    const { segment, offset, stored } = location;
+    const cache = this.#cache;
+    const room = cache?.room(stored);
+    if (!cache || !room) return this.#join(this.#load(location, place), part);
+
+    const name = this.#nameOf(segment, offset);
+    const kept = cache.get(name, stored);
+    if (kept) return cut(kept, part);
+    const blocks = this.#frames.blocks(this.#tenant, segment, offset, stored, place, room);
+    if (blocks instanceof Promise) return this.#join(blocks.then(undecoded), part);
+    const [block, ...others] = blocks;
+    if (!block || others.length > 0) return this.#join(this.#load(location, place), part);
+    const raw = cache.decode(name, stored, block);
+    return raw instanceof Promise ? raw.then((bytes) => cut(bytes, part)) : cut(raw, part);
+  }
+
+  /** What the block there is kept under. Neighbours are asked for in a row, and a name costs as much as a look at the cache. */
+  #nameOf(segment: string, offset: number): string {
+    if (this.#named?.segment !== segment || this.#named.offset !== offset)
+      this.#named = { segment, offset, name: `${this.#tenant}/${segment}/${offset}` };
+    return this.#named.name;
+  }
+
+  async #join(loading: Loaded | Promise<Loaded>, { from, to, end }: Part): Promise<Uint8Array> {
+    const held = await loading;
     let rawStart = 0;
     const parts: Uint8Array[] = [];
     for (const [i, block] of held.blocks.entries()) {
@@ -65,16 +101,9 @@ export class PayloadReader {
       }
       rawStart = rawEnd;
     }
-    if (rawStart < start + length) {
-      throw new PayloadStoreError(
-        "CORRUPT",
-        `location of ${length} bytes at ${start} does not fit its ${rawStart} raw bytes`,
-      );
-    }
+    if (rawStart < end) throw doesNotFit(end, rawStart);
     if (parts.length === 0) return emptyBytes;
-    // A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
-    // Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
-    return parts.length > 1 ? concat(parts) : new Uint8Array(parts[0] ?? emptyBytes);
+    return parts.length > 1 ? concat(parts) : owned(parts[0] ?? emptyBytes);
   }
 
   /** The bytes, or the part of them in `range`, block by block. Cost: as {@link read}; memory for two blocks. */
@@ -122,23 +151,21 @@ export class PayloadReader {
     return block?.rawBytes === length && others.length === 0 ? block : undefined;
   }
 
-  async #load(
-    { segment, offset, stored }: Location,
-    place: FramePlace | undefined,
-  ): Promise<{ blocks: EncodedBlock[]; raw: (Uint8Array | undefined)[] }> {
+  async #load({ segment, offset, stored }: Location, place: FramePlace | undefined): Promise<Loaded> {
     const held = this.#blocks;
     if (held && held.segment === segment && held.offset === offset && held.stored === stored) return held;
     const blocks = await this.#frames.blocks(this.#tenant, segment, offset, stored, place);
-    this.#blocks = { segment, offset, stored, blocks, raw: [] };
+    this.#blocks = { segment, offset, stored, ...undecoded(blocks) };
     return this.#blocks;
   }
 }
 
 function rangeIn({ length }: Location, range: ReadRange | undefined): ReadRange {
-  if (range && !(range.start >= 0 && range.end >= range.start)) {
+  if (!range) return { start: 0, end: length };
+  if (!(range.start >= 0 && range.end >= range.start)) {
     throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
   }
-  return { start: Math.min(range?.start ?? 0, length), end: Math.min(range?.end ?? length, length) };
+  return { start: Math.min(range.start, length), end: Math.min(range.end, length) };
 }
 
 /** The blocks of a payload that hold a range of it, as a location of their own, and the range in their raw bytes. */
@@ -146,8 +173,11 @@ function narrowed(
   location: Location,
   { start: first, end }: ReadRange,
   blocks: readonly PageBlock[] = [],
-): { readonly location: Location; readonly from: number; readonly to: number } {
-  if (blocks.length < 2) return { location, from: location.start + first, to: location.start + end };
+): { readonly location: Location; readonly part: Part } {
+  if (blocks.length < 2) {
+    const { start, length } = location;
+    return { location, part: { from: start + first, to: start + end, end: start + length } };
+  }
   let rawStart = 0;
   let skippedRaw = 0;
   let { offset } = location;
@@ -164,13 +194,48 @@ function narrowed(
     }
     rawStart += rawBytes;
   }
-  return { location: { ...location, offset, stored, length }, from: first - skippedRaw, to: end - skippedRaw };
+  const part = { from: first - skippedRaw, to: end - skippedRaw, end: length };
+  return { location: { ...location, offset, stored, length }, part };
 }
 
 /** Where each block ends, in the raw bytes of a payload that consists of them. */
 function* endsOf(blocks: readonly PageBlock[]): Generator<number> {
   let end = 0;
   for (const { rawBytes } of blocks) yield (end += rawBytes);
+}
+
+/** Blocks, and what those of them that were decoded hold. */
+interface Loaded {
+  readonly blocks: readonly EncodedBlock[];
+  readonly raw: (Uint8Array | undefined)[];
+}
+
+function undecoded(blocks: readonly EncodedBlock[]): Loaded {
+  return { blocks, raw: [] };
+}
+
+/** Bytes `from` … `to` − 1 of what the blocks decode to; the payload ends at `end`. */
+interface Part {
+  readonly from: number;
+  readonly to: number;
+  readonly end: number;
+}
+
+function cut(raw: Uint8Array, { from, to, end }: Part): Uint8Array {
+  if (raw.length < end) throw doesNotFit(end, raw.length);
+  return owned(raw.subarray(from, to));
+}
+
+/**
+ * A payload is the caller's own: it neither keeps a shared block in memory nor lets one caller see another's change.
+ * Not slice(): that of a Buffer, which zlib answers, is a view of the same bytes.
+ */
+function owned(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+function doesNotFit(end: number, rawBytes: number): PayloadStoreError {
+  return new PayloadStoreError("CORRUPT", `location that ends at byte ${end} does not fit its ${rawBytes} raw bytes`);
 }
 
 /** A location comes from a caller: it must not be able to ask for more than a payload's worth. */

@@ -1,7 +1,9 @@
+import type { BlockCache } from "./block-cache.ts";
+import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
-import { draftPage, requestOf } from "./draft.ts";
+import { draftPage, requestOf, type DraftTools } from "./draft.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
 import type { ViewedPayload } from "./group-view.ts";
 import { invariant } from "./invariant.ts";
@@ -18,7 +20,7 @@ import {
 } from "./key.ts";
 import { limits } from "./limits.ts";
 import { describeKey, Lookup } from "./lookup.ts";
-import { headOf } from "./payload-head.ts";
+import { locationOf } from "./payload-head.ts";
 import { checkLocation, type KnownPayload, PayloadReader } from "./payload-reader.ts";
 import type {
   AppendOptions,
@@ -43,7 +45,7 @@ import type { Basis, GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { SegmentStore } from "./ports/segment-store.ts";
 import type { UploadReader, UploadStore } from "./ports/upload-store.ts";
-import { FrameReader } from "./segment/read-frame.ts";
+import { FrameReader, type HeadCache } from "./segment/read-frame.ts";
 import { UploadBlocks } from "./upload-blocks.ts";
 import { type BegunUpload, type PutUpload, type UploadInput, Uploads } from "./uploads.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
@@ -58,6 +60,9 @@ export interface PayloadStorePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly digest: Digest;
+  /** What was read last, kept where a read costs more than the memory. */
+  readonly heads?: HeadCache | undefined;
+  readonly blocks?: BlockCache | undefined;
 }
 
 export interface PayloadStoreOptions {
@@ -81,7 +86,7 @@ export class PayloadStore {
   readonly #frames: FrameReader;
   readonly #lookup: Lookup;
   readonly #lanes: CommitLanes;
-  readonly #policy: CodecPolicy;
+  readonly #drafting: DraftTools;
   readonly #readOnly: boolean;
   #uploads: Uploads | undefined;
   #closing: Promise<void> | undefined;
@@ -90,10 +95,9 @@ export class PayloadStore {
 
   constructor(ports: PayloadStorePorts, options: PayloadStoreOptions = {}) {
     this.#ports = ports;
-    this.#frames = new FrameReader(ports.segments, ports.digest);
+    this.#frames = new FrameReader(ports.segments, ports.digest, ports.heads);
     this.#lookup = new Lookup(ports.index, this.#frames);
     this.#lanes = new CommitLanes(ports);
-    this.#policy = codecPolicy(options.codecPolicy ?? "tiered");
     this.#readOnly = options.readOnly ?? false;
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
@@ -101,6 +105,11 @@ export class PayloadStore {
         details: { field: "payloadBytesMax" },
       });
     }
+    this.#drafting = {
+      blocks: new BlockEncoder(ports.codecs, codecPolicy(options.codecPolicy ?? "tiered")),
+      digest: ports.digest,
+      payloadBytesMax: this.payloadBytesMax,
+    };
   }
 
   /**
@@ -209,7 +218,8 @@ export class PayloadStore {
       throwIfAborted(options.signal);
       const { head } = found;
       refuseLonger(head, options);
-      return { ...head, body: await this.#reader(resolved.tenant).read(head.location, options.range, found) };
+      const body = this.#reader(resolved.tenant).read(head.location, options.range, found);
+      return { ...head, body: body instanceof Promise ? await body : body };
     });
   }
 
@@ -296,9 +306,10 @@ export class PayloadStore {
     return this.#lookedUpTwice(options, async () => {
       const found = await this.#lookup.findMany(tenant, group, names);
       const wanted = found.flatMap((one) => (one ? { ...one, location: one.head.location } : []));
-      const bodies = this.#bodies(tenant, wanted, options);
+      const bodyOf = this.#bodies(tenant, wanted, options);
       const payloads: (Uint8Array | undefined)[] = [];
-      for (const one of found) payloads.push(one && (await bodies.next()).value);
+      let next = 0;
+      for (const one of found) payloads.push(one && (await bodyOf(next++)));
       return payloads;
     });
   }
@@ -328,8 +339,11 @@ export class PayloadStore {
     const { tenant, group } = resolveGroup(key);
     const viewed = await this.#view(tenant, group, options);
     const wanted = viewed.map(({ listed, place, found }) => ({ location: listed.location, place, found }));
-    let i = 0;
-    for await (const body of this.#bodies(tenant, wanted, options)) yield { ...viewed[i++]!.listed, body };
+    const bodyOf = this.#bodies(tenant, wanted, options);
+    for (const [i, { listed }] of viewed.entries()) {
+      const body = bodyOf(i);
+      yield { ...listed, body: body instanceof Promise ? await body : body };
+    }
   }
 
   /** The groups that have payloads, in the order of their first commit. For people and exports: the cost grows with the groups. */
@@ -435,13 +449,7 @@ export class PayloadStore {
 
   async #draft(items: readonly (PayloadInput & { readonly id: string })[], options: CallOptions): Promise<PageDraft> {
     this.#enterWriting(options);
-    const { codecs, digest } = this.#ports;
-    const draft = await draftPage(items, {
-      codecs,
-      digest,
-      policy: this.#policy,
-      payloadBytesMax: this.payloadBytesMax,
-    });
+    const draft = await draftPage(items, this.#drafting);
     throwIfAborted(options.signal);
     return draft;
   }
@@ -503,19 +511,22 @@ export class PayloadStore {
     return view.payloads(options.after).take(limit).toArray();
   }
 
-  /** Payloads one after the other, neighbours read together. */
-  async *#bodies(
+  /** Reads payloads by their number, best one after the other: neighbours are read together. */
+  #bodies(
     tenant: string,
     wanted: readonly Wanted[],
     options: CallOptions,
-  ): AsyncGenerator<Uint8Array, undefined> {
+  ): (i: number) => Uint8Array | Promise<Uint8Array> {
     const reader = this.#reader(tenant);
     const coalescing = new Coalescing(this.#ports.segments, tenant, wanted);
-    for (const [i, { location, found }] of wanted.entries()) {
+    return (i) => {
       throwIfAborted(options.signal);
-      yield await reader.read(location, undefined, { place: await coalescing.place(i), found });
-    }
-    return undefined;
+      const { location, found } = wanted[i]!;
+      const place = coalescing.place(i);
+      if (place instanceof Promise)
+        return place.then((held) => reader.read(location, undefined, { place: held, found }));
+      return reader.read(location, undefined, { place, found });
+    };
   }
 
   /** What the page says of a location, where it takes the page to read it. */
@@ -531,11 +542,12 @@ export class PayloadStore {
   }
 
   #reader(tenant: string): PayloadReader {
-    const { codecs, uploads, digest } = this.#ports;
+    const { codecs, uploads, digest, blocks } = this.#ports;
     return new PayloadReader(tenant, {
       frames: this.#frames,
       codecs,
       uploads: uploads && new UploadBlocks(uploads, digest),
+      blocks,
     });
   }
 
@@ -552,7 +564,7 @@ export class PayloadStore {
 }
 
 function locationsOf(committed: Committed): Location[] {
-  return committed.entries.map((entry) => headOf(committed, entry).location);
+  return committed.entries.map((entry) => locationOf(committed, entry));
 }
 
 /** What was begun to be read, from its first piece on. */

@@ -4,7 +4,7 @@ import { latency, type Latency } from "../spread.ts";
 import { picks, Work, type WorkBatch } from "../work.ts";
 import { bytesOnDisk } from "./disk.ts";
 
-/** `shared`: a batch shares blocks of 64 KiB. `lone`: as many callers append one payload each, folded into one commit. */
+/** `shared`: a batch shares blocks of 32 KiB. `lone`: as many callers append one payload each, folded into one commit. */
 export const codecChoices = ["shared zstd", "shared lz4", "lone zstd", "lone lz4", "lone none"] as const;
 export type CodecChoice = (typeof codecChoices)[number];
 

@@ -15,14 +15,16 @@ import { createStoreFile, readStoreFile } from "../adapters/disk/store-file.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
 import { SystemRandom } from "../adapters/node/random.ts";
+import { BlockCache } from "../block-cache.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import { SegmentNames } from "../segment/name.ts";
-import { FrameReader } from "../segment/read-frame.ts";
+import { FrameReader, type FrameHead } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
+import { LRUCache } from "lru-cache";
 import { resolve } from "node:path";
 import { nodeCodecs } from "./node-codecs.ts";
 
@@ -43,6 +45,8 @@ export interface DiskOptions extends PayloadStoreOptions {
   readonly readOnly?: boolean | undefined;
   /** Sets the saved index aside and makes it, and a damaged `store.json`, anew from the segments. */
   readonly rebuild?: boolean | undefined;
+  /** Memory for what was read last, in bytes, 32 MiB by default; 0 keeps nothing. Reads take it as they need it. */
+  readonly cacheBytes?: number | undefined;
   /** A segment file is sealed once it is this long, in bytes; 64 MiB by default. */
   readonly segmentBytesMax?: number | undefined;
 }
@@ -149,7 +153,8 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     const make = () => newIndex(ports, segments, secret);
     const { index, checkpoint } = openIndex(make);
     const uploads = new DiskUploads({ fs, layout });
-    const writing = { segments, uploads, codecs: nodeCodecs, clock, random, digest };
+    const caches = cachesOf(options.cacheBytes ?? limits.cacheBytes);
+    const writing = { segments, uploads, codecs: nodeCodecs, clock, random, digest, ...caches };
     if (readOnly) {
       const following = new FollowingOffsetIndex({ inner: index, segments, fs, layout, nowMs: () => clock.nowMs() });
       return new DiskStore({ ...writing, index: following }, options, {
@@ -174,6 +179,20 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     throw diskError(error, `opening ${layout.root} failed`);
   }
 }
+
+/** Half for heads, half for blocks. */
+function cachesOf(cacheBytes: number): Pick<PayloadStorePorts, "heads" | "blocks"> {
+  if (cacheBytes === 0) return {};
+  const maxSize = Math.ceil(cacheBytes / 2);
+  const heads = new LRUCache<string, FrameHead>({
+    maxSize,
+    sizeCalculation: ({ header }) => header.headBytes + headOverheadBytes,
+  });
+  return { heads, blocks: new BlockCache(nodeCodecs, maxSize) };
+}
+
+/** What a head takes beside its bytes: name, objects, its place in the cache. An estimate. */
+const headOverheadBytes = 512;
 
 const nothingDone = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] };
 
@@ -202,7 +221,8 @@ function checkOptions(options: DiskOptions): void {
   const { durability = "safe", index = "memory" } = options;
   if (!Object.hasOwn(syncWithinMs, durability)) throw invalid("durability", `"safe", "balanced" or "fast"`, durability);
   if (index !== "memory") throw invalid("index", `"memory"`, index);
-  const { segmentBytesMax = limits.segmentBytesMax } = options;
+  const { segmentBytesMax = limits.segmentBytesMax, cacheBytes = limits.cacheBytes } = options;
+  if (!Number.isSafeInteger(cacheBytes) || cacheBytes < 0) throw invalid("cacheBytes", "a whole number", cacheBytes);
   if (!Number.isSafeInteger(segmentBytesMax) || segmentBytesMax < 1 || segmentBytesMax > limits.segmentBytesMax) {
     throw invalid("segmentBytesMax", `1–${limits.segmentBytesMax} bytes`, segmentBytesMax);
   }

@@ -53,6 +53,8 @@ export class ArrayOffsetIndex implements OffsetIndex {
   changes = 0;
   readonly #reader: FrameReader;
   readonly #hasher: KeyHasher;
+  /** Pages on their way to be committed. */
+  readonly #prepared = new WeakMap<Page, Prepared>();
   readonly #group: Hash128 = new Int32Array(4);
   readonly #id: Hash128 = new Int32Array(4);
 
@@ -70,6 +72,10 @@ export class ArrayOffsetIndex implements OffsetIndex {
     }
     await this.#apply(record, page);
     return { kind: "committed" };
+  }
+
+  prepare(tenant: string, group: string, page: Page): void {
+    this.#prepared.set(page, this.#foresee(tenant, group, page));
   }
 
   /**
@@ -127,7 +133,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return page < 0 ? undefined : this.#record(tenant, group, page);
   }
 
-  async records(tenant: string, group: string, id?: string): Promise<Records> {
+  records(tenant: string, group: string, id?: string): Records {
     const at = this.#findGroup(tenant, group);
     const basis = this.#basis(tenant, group);
     if (at < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
@@ -175,7 +181,7 @@ export class ArrayOffsetIndex implements OffsetIndex {
   async count(tenant: string, group: string): Promise<GroupCount> {
     const at = this.#findGroup(tenant, group);
     const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
-    const { basis, incomplete } = await this.records(tenant, group);
+    const { basis, incomplete } = this.records(tenant, group);
     return { payloads, basis, incomplete };
   }
 
@@ -235,9 +241,8 @@ export class ArrayOffsetIndex implements OffsetIndex {
   /** Everything that must be read is read first; what follows changes the tables in one go. */
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group } = record;
+    const { places, hashes } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
     const dead = page.clearsGroup ? await this.#liveEntries(tenant, group) : await this.#replaced(tenant, group, page);
-    const added = placeEntries(page);
-    invariant(added.ok, "a committed page places its entries");
 
     this.changes += 1;
     const at = this.#insertGroup(tenant, group);
@@ -257,18 +262,37 @@ export class ArrayOffsetIndex implements OffsetIndex {
     }
     if (dead.unreadable) this.tenantTotals.inexact(tenant);
     for (const id of dead.ids) this.#removeId(tenant, group, id);
-    for (const entry of page.entries) this.#setId(tenant, group, entry.id, ordinal);
+    for (const [i, entry] of page.entries.entries()) {
+      this.#id[0] = hashes[2 * i]!;
+      this.#id[1] = hashes[2 * i + 1]!;
+      this.#setId(tenant, group, entry.id, ordinal);
+    }
     if (page.request) this.#setRequest(tenant, group, page.request.key, ordinal);
-    this.tenantTotals.add(tenant, added.value);
-    this.groupTable.setValue(at, livePayloads, live + added.value.length);
+    this.tenantTotals.add(tenant, places);
+    this.groupTable.setValue(at, livePayloads, live + places.length);
+  }
+
+  #foresee(tenant: string, group: string, page: Page): Prepared {
+    const places = placeEntries(page);
+    invariant(places.ok, "a committed page places its entries");
+    const hashes = new Int32Array(2 * page.entries.length);
+    this.#hasher.group(tenant, group, this.#group);
+    for (const [i, { id }] of page.entries.entries()) {
+      this.#hasher.id(this.#group, id, this.#id);
+      hashes[2 * i] = this.#id[0]!;
+      hashes[2 * i + 1] = this.#id[1]!;
+      // Brings the id's slot into the processor's cache, where the commit needs it.
+      this.idTable.find(this.#id);
+    }
+    return { places: places.value, hashes };
   }
 
   /** The payloads that a page replaces or hides by name. */
   async #replaced(tenant: string, group: string, page: Page): Promise<Dead> {
     const dead: Dead = { ids: [], places: [], unreadable: false };
     let loaded: { page: number; bytes: Uint8Array | undefined } | undefined;
-    for (const id of [...page.deleted, ...page.entries.map((entry) => entry.id)]) {
-      const { records } = await this.records(tenant, group, id);
+    for (const id of this.#decided(tenant, group, page)) {
+      const { records } = this.records(tenant, group, id);
       const record = records[0];
       if (!record) continue;
       const ordinal = this.#ordinal(tenant, group, id);
@@ -286,9 +310,16 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return dead;
   }
 
+  /** The ids of a page that another page decides about. Most commits bring new ones, which cost no promise each. */
+  #decided(tenant: string, group: string, page: Page): string[] {
+    if (this.#findGroup(tenant, group) < 0) return [];
+    const isDecided = (id: string) => this.#ordinal(tenant, group, id) >= 0;
+    return [...page.deleted.filter(isDecided), ...page.entries.map(({ id }) => id).filter(isDecided)];
+  }
+
   async #liveEntries(tenant: string, group: string): Promise<Dead> {
     const dead: Dead = { ids: [], places: [], unreadable: false };
-    for (const record of (await this.records(tenant, group)).records) {
+    for (const record of this.records(tenant, group).records) {
       const bytes = await this.#pageBytes(tenant, record.place);
       const decoded = bytes && decodePlacedPage(bytes);
       if (!decoded?.ok) {
@@ -384,14 +415,14 @@ export class ArrayOffsetIndex implements OffsetIndex {
     this.idTable.setValue(this.idTable.insert(this.#id), decidingPage, page + 1);
   }
 
-  /** The id has no slot of its own now: one that is found is another id's. */
+  /** Its hash is in `#id`. It has no slot of its own now: one that is found is another id's. */
   #setId(tenant: string, group: string, id: string, page: number): void {
-    if (this.#findId(tenant, group, id) >= 0) {
+    if (this.idTable.find(this.#id) >= 0) {
       this.collisions.set(fullName(tenant, group, id), page);
       return;
     }
     if (this.collisions.size > 0) this.collisions.delete(fullName(tenant, group, id));
-    this.idTable.setValue(this.idTable.insert(this.#id), decidingPage, page + 1);
+    this.idTable.setValue(this.idTable.add(this.#id), decidingPage, page + 1);
   }
 
   #record(tenant: string, group: string, page: number): PageRecord {
@@ -413,6 +444,13 @@ export class ArrayOffsetIndex implements OffsetIndex {
     while (page >= 0 && this.pages.sequence(page) > cleared + 1) page = this.pages.previous(page);
     return page < 0 ? undefined : this.#place(page);
   }
+}
+
+/** What is known of a page before it is committed. */
+interface Prepared {
+  readonly places: readonly EntryPlace[];
+  /** Two words of each entry's hash. */
+  readonly hashes: Int32Array;
 }
 
 /** Payloads that a commit makes dead. `places` lacks those whose page cannot be read. */

@@ -37,15 +37,16 @@ export class KeyHasher {
     sipHash128(this.#key, this.#scratch, at + 1 + utf8Into(group, this.#scratch, at + 1), result);
   }
 
-  /** Never an id's hash: 0xff occurs in no UTF-8. */
+  /** Two words of it. Never an id's hash: 0xff occurs in no UTF-8. */
   request(group: Hash128, key: string, result: Hash128): void {
     this.#words.set(group);
     this.#scratch[16] = 0xff;
-    sipHash128(this.#key, this.#scratch, 17 + utf8Into(key, this.#scratch, 17), result);
+    sipHash128(this.#key, this.#scratch, 17 + utf8Into(key, this.#scratch, 17), result, 2);
   }
 
+  /** Two words of it: the index keeps no more. */
   id(group: Hash128, id: string, result: Hash128): void {
     this.#words.set(group);
-    sipHash128(this.#key, this.#scratch, 16 + utf8Into(id, this.#scratch, 16), result);
+    sipHash128(this.#key, this.#scratch, 16 + utf8Into(id, this.#scratch, 16), result, 2);
   }
 }

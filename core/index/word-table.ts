@@ -72,7 +72,11 @@ export class WordTable {
   /** Position of the hash's slot, made with all values 0 if it was not there: the caller sets the first one at once. */
   insert(hash: Hash128): number {
     const found = this.find(hash);
-    if (found >= 0) return found;
+    return found >= 0 ? found : this.add(hash);
+  }
+
+  /** Position of a new slot, as {@link insert} makes it, for a hash that has none. */
+  add(hash: Hash128): number {
     if (this.#used + 1 > (this.#mask + 1) * loadMax) this.#grow();
     let slot = hash[0]! & this.#mask;
     while (this.#words[slot * this.#slotWords + this.keyWords] !== 0) slot = (slot + 1) & this.#mask;

@@ -19,10 +19,11 @@ export interface Codec {
   /**
    * @param stored  what `encode` gave, or foreign bytes
    * @param rawBytes  the length to decode to; no more than this is ever allocated for the result
+   * @param into  memory of at least `rawBytes` + 1 bytes whose beginning an answer given at once may lie in
    * @returns exactly `rawBytes` bytes
    * @throws {PayloadStoreError} `CORRUPT` when the bytes do not decode to exactly `rawBytes`
    */
-  decode(stored: Uint8Array, rawBytes: number): Uint8Array | Promise<Uint8Array>;
+  decode(stored: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Every codec of a store, by code. */

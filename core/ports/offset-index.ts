@@ -79,14 +79,20 @@ export interface OffsetIndex {
    */
   commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome>;
 
+  /**
+   * Makes ready what committing a page will need of its ids: it is called while the page's bytes become durable, so that a
+   * commit need not do it afterwards. Changes no answer, and need not be called.
+   */
+  prepare?(tenant: string, group: string, page: Page): void;
+
   /** The group's newest sequence as far as is known without asking twice, 0 for none: a commit tells whether it was right. */
   lastSequence(tenant: string, group: string): Promise<number>;
 
   /**
    * The pages of a group, newest first. With `id`, an index that knows which page decides about this id may answer that
-   * page alone, or none when the id is absent.
+   * page alone, or none when the id is absent. An index in memory answers at once.
    */
-  records(tenant: string, group: string, id?: string): Promise<Records>;
+  records(tenant: string, group: string, id?: string): Records | Promise<Records>;
 
   /** As {@link records} for each of several ids, for an index where asking once is cheaper than asking for each. */
   recordsOf?(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]>;

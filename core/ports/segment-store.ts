@@ -45,10 +45,17 @@ export interface SegmentStore {
   /**
    * Reads exactly `bytes` bytes at `offset`; the caller checks them. Cost: one ranged read.
    *
+   * @param into  memory of this length that an answer given at once may lie in; it is another's afterwards
    * @throws {PayloadStoreError} `GONE` if there is no such segment, `CORRUPT` if it ends before,
    *   `UNAVAILABLE` if the store does not answer.
    */
-  read(tenant: string, segment: string, offset: number, bytes: number): Uint8Array | Promise<Uint8Array>;
+  read(
+    tenant: string,
+    segment: string,
+    offset: number,
+    bytes: number,
+    into?: Uint8Array,
+  ): Uint8Array | Promise<Uint8Array>;
 
   /** Every segment, tenant by tenant, oldest first. Never on a request path. */
   segments(): Promise<readonly SegmentSummary[]>;

@@ -12,45 +12,71 @@ export interface FrameHead {
   readonly page: Uint8Array;
 }
 
+/** Keeps heads by where they lie, which never change, as many as its maker gives it memory for. */
+export interface HeadCache {
+  get(name: string): FrameHead | undefined;
+  set(name: string, head: FrameHead): unknown;
+}
+
 /** Reads frames and blocks from a segment store and checks them: what comes back is what was stored, or `CORRUPT`. */
 export class FrameReader {
   readonly #segments: SegmentStore;
   readonly #digest: Digest;
+  readonly #heads: HeadCache | undefined;
   #binding: SegmentBinding | undefined;
 
-  constructor(segments: SegmentStore, digest: Digest) {
+  constructor(segments: SegmentStore, digest: Digest, heads?: HeadCache) {
     this.#segments = segments;
     this.#digest = digest;
+    this.#heads = heads;
   }
 
-  /** Cost: one read, none where the head is held. @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE` */
-  async head(tenant: string, place: FramePlace): Promise<FrameHead> {
-    const bytes =
-      heldBytes(place, place.offset, place.headBytes) ??
-      (await this.#segments.read(tenant, place.segment, place.offset, place.headBytes));
-    const binding = this.#bind(place.segment);
-    const header = expectWhole(decodeFrameHeader(bytes, place.offset, binding), tenant, place.segment);
-    const page = expectWhole(decodeFramePage(bytes, header, place.offset, binding), tenant, place.segment);
-    return { header, page };
+  /** Cost: one read, none where the head is held or kept. @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE` */
+  head(tenant: string, place: FramePlace): FrameHead | Promise<FrameHead> {
+    const { segment, offset, headBytes } = place;
+    const held = heldBytes(place, offset, headBytes);
+    if (held) return this.#checkedHead(tenant, place, held);
+    const name = this.#heads && `${tenant}/${segment}/${offset}`;
+    const kept = name && this.#heads?.get(name);
+    if (kept) return kept;
+    const read = this.#segments.read(tenant, segment, offset, headBytes);
+    if (read instanceof Promise) return read.then((bytes) => this.#checkedHead(tenant, place, bytes, name));
+    return this.#checkedHead(tenant, place, read, name);
+  }
+
+  /** @param name  to keep it under */
+  #checkedHead(tenant: string, { segment, offset }: FramePlace, bytes: Uint8Array, name?: string): FrameHead {
+    const binding = this.#bind(segment);
+    const header = expectWhole(decodeFrameHeader(bytes, offset, binding), tenant, segment);
+    const head = { header, page: expectWhole(decodeFramePage(bytes, header, offset, binding), tenant, segment) };
+    if (name !== undefined) this.#heads?.set(name, head);
+    return head;
   }
 
   /**
    * The blocks that lie in `bytes` bytes from `offset` on. Cost: one read, none where they are held.
    * @param place  the frame they belong to, where it is known
+   * @param into  memory of that length for what is read and answered at once
    */
-  async blocks(
+  blocks(
     tenant: string,
     segment: string,
     offset: number,
     bytes: number,
     place?: FramePlace,
-  ): Promise<EncodedBlock[]> {
+    into?: Uint8Array,
+  ): EncodedBlock[] | Promise<EncodedBlock[]> {
     const held = place && place.segment === segment ? heldBytes(place, offset, bytes) : undefined;
     if (!held && place?.inline && place.segment === segment) {
       const message = `frame ${tenant}/${segment} ends before byte ${offset + bytes}`;
       throw new PayloadStoreError("CORRUPT", message, { details: { tenant, segment } });
     }
-    const body = held ?? (await this.#segments.read(tenant, segment, offset, bytes));
+    const body = held ?? this.#segments.read(tenant, segment, offset, bytes, into);
+    if (body instanceof Promise) return body.then((read) => this.#checkedBlocks(tenant, segment, offset, read));
+    return this.#checkedBlocks(tenant, segment, offset, body);
+  }
+
+  #checkedBlocks(tenant: string, segment: string, offset: number, body: Uint8Array): EncodedBlock[] {
     const binding = this.#bind(segment);
     const blocks: EncodedBlock[] = [];
     for (let at = 0; at < body.length;) {

@@ -16,6 +16,13 @@ describe("SipHash-2-4 with 128 bits", () => {
     expect(hashOf(counting(16), counting(bytes))).toBe(digest);
   });
 
+  test.each(vectors)("of %i bytes has a lower half of its own", (bytes, digest) => {
+    const words = new Int32Array(4);
+    sipHash128(hashKey(counting(16)), counting(bytes), bytes, words, 2);
+
+    expect(Buffer.from(words.buffer).toString("hex")).toBe(`${digest.slice(0, 16)}${"0".repeat(16)}`);
+  });
+
   test("looks at no byte behind the message, and at all of the key", () => {
     const message = counting(13);
     const behind = new Uint8Array(64).fill(0xaa);

@@ -130,7 +130,8 @@ export class GroupPages {
 
   /** Rows that cannot be read, and the newest that is missing. */
   *damage(): Generator<SegmentDamage> {
-    for (const { sequence, says } of this.#newestFirst()) if (typeof says === "string") yield this.#damage(sequence, says);
+    for (const { sequence, says } of this.#newestFirst())
+      if (typeof says === "string") yield this.#damage(sequence, says);
     const missing = this.#missing(0);
     if (missing) yield missing;
   }

@@ -61,12 +61,12 @@ export class DiskSegmentStore implements SegmentStore {
     return place;
   }
 
-  read(tenant: string, segment: string, offset: number, bytes: number): Uint8Array {
+  read(tenant: string, segment: string, offset: number, bytes: number, into?: Uint8Array): Uint8Array {
     const file = this.#open(tenant, segment);
     try {
       if (bytes > trustedReadBytes && offset + bytes > file.size())
         throw endsBefore(tenant, segment, offset + bytes, file.size());
-      const read = readUpTo(file, offset, bytes);
+      const read = readUpTo(file, offset, bytes, into);
       if (read.length < bytes) throw endsBefore(tenant, segment, offset + bytes, offset + read.length);
       return read;
     } catch (error) {

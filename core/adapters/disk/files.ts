@@ -24,11 +24,13 @@ export function writeAll(file: OpenFile, parts: readonly Uint8Array[], offset: n
   return at;
 }
 
-/** Reads up to `bytes` bytes at `offset`, fewer only at the end of the file. */
-export function readUpTo(file: OpenFile, offset: number, bytes: number): Uint8Array {
-  // Not cleared first: what is not read is not answered. A plain view, since slices of a Buffer would share its memory.
-  const memory = Buffer.allocUnsafeSlow(bytes);
-  const target = new Uint8Array(memory.buffer, memory.byteOffset, bytes);
+/** Reads up to `bytes` bytes at `offset`, fewer only at the end of the file; into `target`, which is that long, if given. */
+export function readUpTo(
+  file: OpenFile,
+  offset: number,
+  bytes: number,
+  target: Uint8Array = uncleared(bytes),
+): Uint8Array {
   let read = 0;
   while (read < bytes) {
     const more = file.read(read === 0 ? target : target.subarray(read), offset + read);
@@ -96,4 +98,10 @@ export async function ensureDirectory(fs: FileSystem, path: string, reason: Dire
     if (errorCode(error) !== "EEXIST") throw error;
   }
   await fs.syncDirectory(parent, reason);
+}
+
+/** What is not read is not answered. A plain view, since slices of a Buffer would share its memory. */
+function uncleared(bytes: number): Uint8Array {
+  const memory = Buffer.allocUnsafeSlow(bytes);
+  return new Uint8Array(memory.buffer, memory.byteOffset, bytes);
 }

@@ -27,11 +27,15 @@ export class ReplaceableOffsetIndex implements OffsetIndex {
     return this.#inner.commit(record, page);
   }
 
+  prepare(tenant: string, group: string, page: Page): void {
+    this.#inner.prepare?.(tenant, group, page);
+  }
+
   lastSequence(tenant: string, group: string): Promise<number> {
     return this.#inner.lastSequence(tenant, group);
   }
 
-  records(tenant: string, group: string, id?: string): Promise<Records> {
+  records(tenant: string, group: string, id?: string): Records | Promise<Records> {
     return this.#inner.records(tenant, group, id);
   }
 

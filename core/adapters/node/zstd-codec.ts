@@ -2,48 +2,84 @@ import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from "n
 import { promisify } from "node:util";
 import { PayloadStoreError } from "../../errors.ts";
 import type { Codec } from "../../ports/codec.ts";
+import { encodedBytesMax, zstdDecoder, zstdEncoder, type ZstdContext } from "./zstd-context.ts";
 
 const compressInPool = promisify(zstdCompress);
 
 /**
- * Up to here a block is compressed in place: 256 KiB take about 1 ms at level 3, and the pool costs 5–10 times a small
+ * Up to here a block is compressed in place: 256 KiB take about 0.5 ms at level 1, and the pool costs 5–10 times a small
  * block's work. Larger blocks would hold up everybody else.
  */
 const inPlaceBytesMax = 256 * 1024;
+
+/**
+ * In place everybody waits for the encoder, and level 1 takes three quarters of level 3's time for 3 % more bytes
+ * (docs/decisions/0020); in the pool nobody does.
+ */
+const levels = { inPlace: 1, inPool: 3 } as const;
 
 /** Zstandard frames (RFC 8878) by Node's own zlib, with content size and without a second checksum: blocks carry their own. */
 export class ZstdCodec implements Codec {
   readonly name = "zstd" as const;
   readonly code = 2 as const;
-  readonly #level: number;
+  readonly #encoder: ZstdContext | undefined;
+  readonly #decoder: ZstdContext | undefined;
+  #encoded = new Uint8Array(0);
 
-  constructor(level = 3) {
-    this.#level = level;
+  /** @param contexts  without them every frame is one call of node:zlib: the same bytes, half as fast */
+  constructor({ contexts = true }: { readonly contexts?: boolean } = {}) {
+    this.#encoder = contexts ? zstdEncoder(levels.inPlace) : undefined;
+    this.#decoder = contexts ? zstdDecoder() : undefined;
   }
 
   encode(raw: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    const options = { pledgedSrcSize: raw.length, params: { [constants.ZSTD_c_compressionLevel]: this.#level } };
-    return raw.length <= inPlaceBytesMax ? zstdCompressSync(raw, options) : compressInPool(raw, options);
+    if (raw.length > inPlaceBytesMax) return compressInPool(raw, encodeOptions(raw, levels.inPool));
+    const room = encodedBytesMax(raw.length);
+    if (this.#encoded.length < room) this.#encoded = new Uint8Array(room);
+    const bytes = this.#encoder?.run(raw, this.#encoded);
+    if (bytes === undefined) return zstdCompressSync(raw, encodeOptions(raw, levels.inPlace));
+    return this.#encoded.slice(0, bytes);
   }
 
-  decode(stored: Uint8Array, rawBytes: number): Uint8Array {
-    let raw: Uint8Array;
-    // One chunk that is a byte longer than the block: one call into zlib, and nothing to join.
-    try {
-      raw = zstdDecompressSync(stored, {
-        maxOutputLength: Math.max(rawBytes, 1),
-        chunkSize: Math.max(rawBytes + 1, 64),
-      });
-    } catch (cause) {
-      throw new PayloadStoreError(
-        "CORRUPT",
-        `zstd frame of ${stored.length} bytes does not decode to ${rawBytes} bytes`,
-        { cause },
-      );
-    }
-    if (raw.length !== rawBytes) {
-      throw new PayloadStoreError("CORRUPT", `zstd frame decodes to ${raw.length} bytes, expected ${rawBytes}`);
-    }
-    return raw;
+  decode(stored: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array {
+    return this.#decodeAgain(stored, rawBytes, into) ?? decodeOnce(stored, rawBytes);
   }
+
+  /** `undefined` where one call of node:zlib has to tell what is wrong. */
+  #decodeAgain(stored: Uint8Array, rawBytes: number, into: Uint8Array | undefined): Uint8Array | undefined {
+    if (!this.#decoder || rawBytes > inPlaceBytesMax) return undefined;
+    // One byte more than the frame may fill, by which it shows that it ended.
+    const raw = into?.subarray(0, rawBytes + 1) ?? new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
+    const bytes = this.#decoder.run(stored, raw);
+    if (bytes === rawBytes) return raw.subarray(0, rawBytes);
+    this.#decoder.reset();
+    return undefined;
+  }
+}
+
+function encodeOptions(raw: Uint8Array, level: number) {
+  return { pledgedSrcSize: raw.length, params: { [constants.ZSTD_c_compressionLevel]: level } };
+}
+
+function decodeOnce(stored: Uint8Array, rawBytes: number): Uint8Array {
+  let raw: Uint8Array;
+  // One chunk that is a byte longer than the block: one call into zlib, and nothing to join.
+  try {
+    raw = zstdDecompressSync(stored, {
+      maxOutputLength: Math.max(rawBytes, 1),
+      chunkSize: Math.max(rawBytes + 1, 64),
+    });
+  } catch (cause) {
+    throw new PayloadStoreError(
+      "CORRUPT",
+      `zstd frame of ${stored.length} bytes does not decode to ${rawBytes} bytes`,
+      {
+        cause,
+      },
+    );
+  }
+  if (raw.length !== rawBytes) {
+    throw new PayloadStoreError("CORRUPT", `zstd frame decodes to ${raw.length} bytes, expected ${rawBytes}`);
+  }
+  return raw;
 }

@@ -49,7 +49,7 @@ export function roundTripCases({ describe, given }: PayloadStoreCases): void {
   });
 
   describe("get after append", () => {
-    const edges = [0, 1, 15, 1023, 1024, 65_535, 65_536, 65_537, 99_999, 100_000, mebibyte];
+    const edges = [0, 1, 15, 1023, 1024, 32_767, 32_768, 32_769, 65_535, 65_536, 65_537, 99_999, 100_000, mebibyte];
     const large = [4 * mebibyte - 1, 4 * mebibyte, 4 * mebibyte + 1, 9 * mebibyte];
 
     given("gives the same bytes at the edges of tiers, blocks and payloads", async ({ store }) => {
