@@ -59,7 +59,7 @@ export async function draftPage(
 
 /**
  * An idempotent request by its key and what it asks: ids, the payloads by their hashes, types and attributes, not how they
- * are stored.
+ * are stored; and what it hides.
  */
 export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRequest {
   const bytes = typeof key === "string" ? utf8Length(key) : 0;
@@ -74,5 +74,6 @@ export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRe
     contentType ?? null,
     attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
   ]);
-  return { key, bodyHash: bytesOfHex(digest.sha256(utf8(JSON.stringify(asked))).slice(0, 32)) };
+  const hidden = draft.clearsGroup ? [{ hidden: "group" }] : (draft.deleted ?? []).map((id) => ({ hidden: [id] }));
+  return { key, bodyHash: bytesOfHex(digest.sha256(utf8(JSON.stringify([...asked, ...hidden]))).slice(0, 32)) };
 }

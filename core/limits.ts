@@ -47,7 +47,7 @@ export const limits = {
   /** Frames and bytes written by one group commit. */
   groupCommitFramesMax: 4096,
   groupCommitBytesMax: 67_108_864,
-  /** Tries of one commit whose sequence was taken by another writer. */
+  /** Tries of one commit whose sequence was taken by another writer, and of counting the use of a key beside others. */
   commitAttemptsMax: 16,
   /** Payloads of one answer of a list. */
   listLimitMax: 1000,

@@ -360,32 +360,33 @@ export class PayloadStore {
   }
 
   /** Deletes a payload, for good. @returns whether there was one. */
-  async delete(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
+  async delete(key: PayloadKey, options: IdempotentOptions = {}): Promise<boolean> {
     const resolved = resolveKey(key);
     this.#enterWriting(options);
     const { tenant, group, id } = resolved;
-    const committed = await this.#lanes.decide(tenant, group, async () => {
+    const outcome = await this.#hide(tenant, group, { deleted: [id] }, options, async () => {
       // What is damaged cannot be told from what is there; it is hidden all the same.
       const there = await this.#lookup.has(resolved).catch(whenCorrupt(undefined));
       if (there && !there.value) return undefined;
-      const basis = there?.basis ?? (await this.#ports.index.count(tenant, group)).basis;
-      return { draft: { deleted: [id], entries: [], blocks: [] }, basis };
+      return there?.basis ?? (await this.#ports.index.count(tenant, group)).basis;
     });
-    return committed !== undefined;
+    return outcome !== "nothing";
   }
 
-  /** Deletes all payloads of a group, for good, also those that are damaged. @returns how many there were. */
-  async deleteGroup(key: GroupKey, options: CallOptions = {}): Promise<number> {
+  /**
+   * Deletes all payloads of a group, for good, also those that are damaged.
+   * @returns how many there were; 0 when a request with the same key has deleted them before
+   */
+  async deleteGroup(key: GroupKey, options: IdempotentOptions = {}): Promise<number> {
     const { tenant, group } = resolveGroup(key);
     this.#enterWriting(options);
     let payloads = 0;
-    await this.#lanes.decide(tenant, group, async () => {
+    const outcome = await this.#hide(tenant, group, { clearsGroup: true }, options, async () => {
       const count = await this.#ports.index.count(tenant, group);
       payloads = count.payloads;
-      if (payloads === 0 && !count.incomplete) return undefined;
-      return { draft: { clearsGroup: true, entries: [], blocks: [] }, basis: count.basis };
+      return payloads > 0 || count.incomplete ? count.basis : undefined;
     });
-    return payloads;
+    return outcome === "hidden" ? payloads : 0;
   }
 
   /** Number of payloads of a tenant, exactly. Cost: none that grows. */
@@ -479,6 +480,31 @@ export class PayloadStore {
       return { draft: { ...drafted, request }, basis };
     });
     return committed ? locationsOf(committed) : (before ?? []);
+  }
+
+  /**
+   * Commits a page that only hides, unless a request with its key was committed before, or there is nothing to hide.
+   * @param look  answers the state of the group in which there is something, or nothing
+   */
+  async #hide(
+    tenant: string,
+    group: string,
+    hides: Pick<PageDraft, "clearsGroup" | "deleted">,
+    { idempotencyKey }: IdempotentOptions,
+    look: () => Promise<Basis | undefined>,
+  ): Promise<"hidden" | "hidden before" | "nothing"> {
+    const draft: PageDraft = { ...hides, entries: [], blocks: [] };
+    const request = idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, draft, this.#ports.digest);
+    let isRepeated = false;
+    const committed = await this.#lanes.decide(tenant, group, async () => {
+      // Where damage may have taken the answer, hiding once more is what was asked for.
+      const answered = request && (await this.#lookup.answered(tenant, group, request).catch(whenCorrupt(undefined)));
+      isRepeated = answered?.value !== undefined;
+      const basis = isRepeated ? undefined : await look();
+      return basis && { draft: { ...draft, request }, basis: answered ? olderOf(answered.basis, basis) : basis };
+    });
+    if (committed) return "hidden";
+    return isRepeated ? "hidden before" : "nothing";
   }
 
   /** A segment that went away meanwhile was compacted: the index names its successor, once. */

@@ -77,7 +77,7 @@ export interface IdempotentOptions extends CallOptions {
   /**
    * 1–255 bytes, chosen by the caller and unique in its group. The same key with the same request again stores nothing and
    * answers as the first time, also when what it stored is overwritten or deleted meanwhile; with another request it is
-   * `KEY_REUSED`. Kept for at least 24 hours.
+   * `KEY_REUSED`. Kept for at least 24 hours. A delete that found nothing is not kept: the next one looks again.
    */
   readonly idempotencyKey?: string | undefined;
 }

@@ -32,7 +32,7 @@ export function scopeOf({ access }: Pick<Route, "access">, method: string): Scop
  * A key sees nothing of other tenants: they answer 404 before anything is asked of the store, so also not how long it takes
  * tells what they have.
  */
-export async function guarded(
+export async function onlyWithKey(
   access: HttpAccess,
   route: Route,
   names: PathNames,
@@ -47,7 +47,7 @@ export async function guarded(
   const key = await keyOf(access, authorization).catch((error: unknown) => challenge(error, authorization));
   if (key instanceof Response) return key;
   await access.meter.spend(key, "requestsPerMinute", 1);
-  if (route.access !== "server" && resolveTenant(names) !== key.tenant) return absent(names);
+  if (route.access !== "server" && resolveTenant(names) !== key.tenant) return nothingThere(names);
   if (!allows(key.scopes, needed)) {
     return refusal("FORBIDDEN", `key ${key.id} has no scope ${needed}, only ${key.scopes.join(", ")}`, {
       headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${needed}"` },
@@ -70,7 +70,7 @@ function challenge(error: unknown, authorization: string | undefined): Response 
 }
 
 /** Word for word what a route says of a name that its tenant does not have. */
-export function absent({ group, id }: PathNames): Response {
+function nothingThere({ group, id }: PathNames): Response {
   const named = group === "" ? "nothing" : `no group ${JSON.stringify(group)}`;
   return refusal("NOT_FOUND", id === "" ? named : `no payload ${JSON.stringify(id)} in group ${JSON.stringify(group)}`);
 }

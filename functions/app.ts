@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { isPayloadStoreError } from "../core/errors.ts";
 import type { PayloadStore } from "../core/payload-store.ts";
-import { guarded, type HttpAccess } from "./access.ts";
+import { onlyWithKey, type HttpAccess } from "./access.ts";
 import { problemOf, refusal } from "./http-errors.ts";
 import { decodePath, namesIn, rawPath } from "./request-path.ts";
 import { routes, templateOf } from "./route-table.ts";
@@ -39,7 +39,7 @@ export function createApp(store: PayloadStore, options: AppOptions = {}): Hono {
           if (route.scans && !scans) return refusal("UNSUPPORTED", unsupportedScan);
           return route.handle(context, names, store, metrics);
         };
-        return access === undefined ? answer() : guarded(access, route, names, context, answer);
+        return access === undefined ? answer() : onlyWithKey(access, route, names, context, answer);
       });
     }
   }

@@ -101,6 +101,22 @@ describe("quotas on one table", () => {
     expect(dynamo.log.count()).toBeLessThanOrEqual(50);
   });
 
+  test("are not begun anew by a handler that is late, whose minute is over", async () => {
+    const claim = { tenant: "acme", id: key.id, measure: "requestsPerMinute", limit: 100, units: 100 } as const;
+    const [late, other] = [ledgerOn(table), ledgerOn(table)];
+    // Of the two updates that begin a minute, the second.
+    const held = dynamo.fault({ kind: "hold", operation: "UpdateItem", nth: 2 });
+    const answer = late.take({ ...claim, nowMs: time.ms });
+    await held.struck;
+    time.ms += 60_000;
+    expect((await other.take({ ...claim, nowMs: time.ms })).units).toBe(100);
+
+    held.release();
+
+    expect((await answer).units).toBe(0);
+    expect((await other.take({ ...claim, nowMs: time.ms })).units).toBe(0);
+  });
+
   test("are counted twice and not too little when the answer of an update is lost", async () => {
     const small = sampleKey(2, { quota: { requestsPerMinute: 64 } });
     const lost = [

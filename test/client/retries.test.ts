@@ -52,6 +52,35 @@ describe.each(writes)("%s", (_name, write) => {
   });
 });
 
+const deletes: readonly (readonly [
+  name: string,
+  erase: (lab: ClientLab) => Promise<unknown>,
+  first: unknown,
+  again: unknown,
+])[] = [
+  ["delete", ({ client }) => client.delete(key), true, true],
+  // How many they were is not known any more.
+  ["deleteGroup", ({ client }) => client.deleteGroup({ group: "g" }), 1, 0],
+];
+
+describe.each(deletes)("%s", (_name, erase, first, again) => {
+  test.each(passing)("takes effect once under %s, and hides nothing that was stored since", async (_fault, fault) => {
+    const lab = clientLab({ faults: [fault] });
+    await lab.store.append(full, text("mine"));
+    lab.network.onTaken = async () => {
+      await lab.store.append(full, text("theirs, later"));
+    };
+
+    const answer = await lab.timers.until(erase(lab));
+
+    const wasTaken = lab.network.sent[0]?.answered !== undefined;
+    expect(answer).toBe(wasTaken ? again : first);
+    expect(await lab.store.get(full)).toEqual(wasTaken ? text("theirs, later") : undefined);
+    expect(new Set(lab.network.sent.map(keyOf)).size).toBe(1);
+    expect(lab.network.sent).toHaveLength(2);
+  });
+});
+
 const reads: readonly (readonly [name: string, read: (lab: ClientLab) => Promise<unknown>, wanted: unknown])[] = [
   ["get", ({ client }) => client.get(key), text("x".repeat(2000))],
   ["head", async ({ client }) => (await client.head(key))?.bytes, 2000],

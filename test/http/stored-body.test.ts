@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { request, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { zstdDecompressSync } from "node:zlib";
@@ -182,7 +182,7 @@ describe("a stored form over a socket", () => {
     const { stored } = await server.store.append({ tenant, group, id: "a" }, bytes, { codec: "zstd" });
 
     const asked = request(`${server.url}/v1/t/groups/g/payloads/a`, { headers: acceptZstd }).end();
-    const [response] = (await once(asked, "response")) as [import("node:http").IncomingMessage];
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
     const pieces: Uint8Array[] = [];
     for await (const piece of response) pieces.push(piece as Uint8Array);
 

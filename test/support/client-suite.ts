@@ -31,8 +31,8 @@ export async function clientSuite(
       describe,
       test: (name, body) => {
         // A client cannot do what HTTP has no words for; the list above says which and why.
-        if (without.has(name)) test.skip(name, body);
-        else test(name, body);
+        const define = without.has(name) ? test.skip : test;
+        define(name, body);
         (without.has(name) ? left : run).add(name);
       },
     },

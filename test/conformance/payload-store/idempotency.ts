@@ -96,10 +96,72 @@ export function idempotencyCases({ describe, given, supports }: PayloadStoreCase
     given("is refused where the key is not 1–255 bytes of text", async ({ store }) => {
       for (const idempotencyKey of ["", "x".repeat(256), "é".repeat(128), "\ud800"]) {
         await rejectsWith("INVALID", () => store.append(key, text("x"), { idempotencyKey }));
+        await rejectsWith("INVALID", () => store.delete(key, { idempotencyKey }));
       }
 
       assert.equal(await store.size({ tenant }), 0);
       await store.append(key, text("x"), { idempotencyKey: "x".repeat(255) });
+    });
+  });
+
+  describe("a delete with an idempotency key", () => {
+    const group = { tenant, group: "g" };
+
+    given(
+      "that is sent again hides nothing that was stored since, and says again that there was one",
+      async (opened) => {
+        const { store } = opened;
+        const options = { idempotencyKey: "erase 1" };
+        await store.append(key, text("first"));
+        assert.equal(await store.delete(key, options), true);
+        await store.append(key, text("second"));
+
+        assert.equal(await store.delete(key, options), true);
+
+        sameBytes(await store.get(key), text("second"));
+        if (!supports.reopen || !opened.reopen) return;
+        const next = await opened.reopen();
+        assert.equal(await next.delete(key, options), true);
+        sameBytes(await next.get(key), text("second"));
+      },
+    );
+
+    given("of a group does so too, and counts what it hid itself", async ({ store }) => {
+      const options = { idempotencyKey: "erase 1" };
+      await store.append(key, text("first"));
+      await store.append({ ...key, id: "b" }, text("first"));
+      assert.equal(await store.deleteGroup(group, options), 2);
+      await store.append(key, text("second"));
+
+      assert.equal(await store.deleteGroup(group, options), 0);
+
+      sameBytes(await store.get(key), text("second"));
+      assert.equal(await store.size({ tenant }), 1);
+    });
+
+    given("that found nothing is not kept: it looks again", async ({ store }) => {
+      const options = { idempotencyKey: "erase 1" };
+      assert.equal(await store.delete(key, options), false);
+      assert.equal(await store.deleteGroup(group, options), 0);
+      await store.append(key, text("x"));
+
+      assert.equal(await store.delete(key, options), true);
+
+      assert.equal(await store.has(key), false);
+    });
+
+    given("is told apart from every other request with that key", async ({ store }) => {
+      const options = { idempotencyKey: "request 1" };
+      await store.append(key, text("x"), { idempotencyKey: "request 2" });
+      await store.append({ ...key, id: "b" }, text("x"));
+      await store.delete(key, options);
+
+      await rejectsWith("KEY_REUSED", () => store.delete({ ...key, id: "b" }, options));
+      await rejectsWith("KEY_REUSED", () => store.deleteGroup(group, options));
+      await rejectsWith("KEY_REUSED", () => store.append(key, text("x"), options));
+      await rejectsWith("KEY_REUSED", () => store.delete({ ...key, id: "b" }, { idempotencyKey: "request 2" }));
+
+      assert.equal(await store.size({ tenant }), 1);
     });
   });
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { AwsStore } from "../../../core/entries/aws.ts";
+import type { GroupKey } from "../../../core/key.ts";
 import { isPayloadStoreError } from "../../../core/errors.ts";
 import { noise, prose } from "../../conformance/sample-bytes.ts";
 import { clears, type Commit, creates, deletes, PossibleGroups, puts } from "./possible-groups.ts";
@@ -114,7 +115,7 @@ export const longWorkload: readonly Step[] = [
   readAll(short),
 ];
 
-export async function stateOf(store: AwsStore, group: Step["group"]): Promise<ReadonlyMap<string, string>> {
+export async function stateOf(store: AwsStore, group: GroupKey): Promise<ReadonlyMap<string, string>> {
   const state = new Map<string, string>();
   for await (const { id, body } of store.contents(group)) state.set(id, textOf(body));
   return state;
@@ -144,7 +145,10 @@ export async function expectPossible(store: AwsStore, possible: Map<string, Poss
     const state = await stateOf(store, group);
     possible.get(group.group)!.expect(state);
     const found = await store.getMany(group, ids);
-    assert.deepEqual(found.map((bytes) => bytes && textOf(bytes)), ids.map((id) => state.get(id)));
+    assert.deepEqual(
+      found.map((bytes) => bytes && textOf(bytes)),
+      ids.map((id) => state.get(id)),
+    );
     for (const id of ["a", "b"]) assert.equal(await store.has({ ...group, id }), state.has(id));
   }
   assert.deepEqual((await store.verify()).faults, []);

@@ -26,12 +26,6 @@ export interface HandlerOptions extends Partial<AwsOptions> {
   readonly machine?: Partial<AwsMachine>;
 }
 
-/** Clients that lose patience quickly, so that a silent server costs a test a fraction of a second. */
-export const impatient = {
-  s3Config: { maxAttempts: 4, requestHandler: { socketTimeout: 200 } },
-  dynamoConfig: { maxAttempts: 4, requestHandler: { socketTimeout: 200 } },
-} as const;
-
 /** Both servers, with clocks of their own if asked. */
 export async function startFaultyServers(nowMs?: () => number): Promise<FaultyServers & { close(): Promise<void> }> {
   const options = nowMs === undefined ? {} : { nowMs };

@@ -4,12 +4,11 @@ import path from "node:path";
 import { type Scope, scopes } from "../../../core/access/scope.ts";
 import { openAwsAccess } from "../../../core/entries/aws-access.ts";
 import type { AwsStore } from "../../../core/entries/aws.ts";
-import { buildApi } from "../../../infra/build-api.ts";
 import { freshPlace, openAt, type AwsPlace, type AwsServers } from "../aws/aws-under-test.ts";
 import { startDynalite } from "../aws/dynamo-server.ts";
 import { type S3Double, startS3Double } from "../aws/s3-double.ts";
 import { eventOf, responseOf, type UrlRequest } from "./function-url.ts";
-import { type Sandbox, startSandbox } from "./sandbox.ts";
+import { buildTask, type Sandbox, startSandbox } from "./sandbox.ts";
 
 /** The function as it is deployed, on an S3 double and dynalite. */
 export interface LambdaUnderTest {
@@ -17,7 +16,10 @@ export interface LambdaUnderTest {
   readonly place: AwsPlace;
   /** Moves the clock that the servers judge signatures by. */
   advance(ms: number): void;
-  /** A process of the function that is ready. `place`: in place of the one of the others. */
+  readonly bundleBytes: number;
+  /** A process of the function. `place`: in place of the one of the others. */
+  spawn(place?: Partial<AwsPlace>): Promise<Sandbox>;
+  /** The same, once it is ready. */
   start(place?: Partial<AwsPlace>): Promise<Sandbox>;
   /** A key of a tenant, by default with all scopes. */
   token(tenant: string, held?: readonly Scope[]): Promise<string>;
@@ -30,7 +32,7 @@ export async function lambdaUnderTest(): Promise<LambdaUnderTest> {
   let aheadMs = 0;
   const nowMs = (): number => Date.now() + aheadMs;
   const taskRoot = await mkdtemp(path.join(tmpdir(), "paylode-lambda-"));
-  await buildApi(path.join(taskRoot, "bundle.mjs"));
+  const { bytes: bundleBytes } = await buildTask(taskRoot);
   const s3 = await startS3Double({ nowMs });
   const { credentials } = s3;
   const dynamo = await startDynalite({ nowMs, credentials });
@@ -39,24 +41,30 @@ export async function lambdaUnderTest(): Promise<LambdaUnderTest> {
   const { keeper } = openAwsAccess({ table: place.table, client: servers.clients.dynamo });
   const sandboxes: Sandbox[] = [];
   const stores: AwsStore[] = [];
+  const spawn = async (other: Partial<AwsPlace> = {}): Promise<Sandbox> => {
+    const { bucket, table } = { ...place, ...other };
+    const sandbox = await startSandbox({
+      taskRoot,
+      environment: {
+        PAYLODE_BUCKET: bucket,
+        PAYLODE_TABLE: table,
+        AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+        AWS_ENDPOINT_URL_S3: s3.url,
+        AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
+      },
+    });
+    sandboxes.push(sandbox);
+    return sandbox;
+  };
   return {
     servers,
     place,
+    bundleBytes,
     advance: (ms) => void (aheadMs += ms),
-    async start(other = {}) {
-      const { bucket, table } = { ...place, ...other };
-      const sandbox = await startSandbox({
-        taskRoot,
-        environment: {
-          PAYLODE_BUCKET: bucket,
-          PAYLODE_TABLE: table,
-          AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-          AWS_ENDPOINT_URL_S3: s3.url,
-          AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
-        },
-      });
-      sandboxes.push(sandbox);
+    spawn,
+    async start(other) {
+      const sandbox = await spawn(other);
       await sandbox.started;
       return sandbox;
     },

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import path from "node:path";
+import { build } from "esbuild";
 import type { FunctionUrlEvent } from "../../../functions/lambda-runtime.ts";
+import { type Built, buildApi } from "../../../infra/build-api.ts";
 import { type LambdaAnswer, startRuntimeApi } from "./runtime-api.ts";
 
 /** One process of a function, as Lambda starts and ends it. */
@@ -13,8 +14,7 @@ export interface Sandbox {
   invoke(event: FunctionUrlEvent, options?: { readonly timeoutMs?: number }): Promise<LambdaAnswer>;
   /** Lines that it has written so far, those of its console as JSON. */
   readonly log: readonly string[];
-  /** What it has of memory, in bytes. */
-  memoryBytes(): number;
+  readonly pid: number;
   /** Stops it where it stands, as Lambda does between invocations, and lets it go on. */
   freeze(): void;
   thaw(): void;
@@ -23,16 +23,27 @@ export interface Sandbox {
 }
 
 export interface SandboxOptions {
-  /** Holds `bundle.mjs`. */
+  /** What {@link buildTask} has made. */
   readonly taskRoot: string;
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Bundles a handler as it is deployed, and the runtime beside it, so that no process spends its start on compiling that. */
+export async function buildTask(taskRoot: string, entry?: string): Promise<Built> {
+  await build({
+    entryPoints: [path.join(import.meta.dirname, "bootstrap.ts")],
+    outfile: path.join(taskRoot, "bootstrap.mjs"),
+    platform: "node",
+    format: "esm",
+  });
+  return buildApi(path.join(taskRoot, "bundle.mjs"), entry);
 }
 
 /** Starts a process that runs a bundle as Lambda's Node runtime does. */
 export async function startSandbox({ taskRoot, environment }: SandboxOptions): Promise<Sandbox> {
   const api = await startRuntimeApi();
   const log: string[] = [];
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, "bootstrap.ts")], {
+  const child = spawn(process.execPath, [path.join(taskRoot, "bootstrap.mjs")], {
     cwd: taskRoot,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
@@ -62,7 +73,7 @@ export async function startSandbox({ taskRoot, environment }: SandboxOptions): P
     started: api.started,
     invoke: (event, { timeoutMs = 30_000 } = {}) => api.invoke(event, Date.now() + timeoutMs),
     log,
-    memoryBytes: () => memoryOf(child),
+    pid: child.pid ?? 0,
     freeze: () => void child.kill("SIGSTOP"),
     thaw: () => void child.kill("SIGCONT"),
     async kill() {
@@ -70,9 +81,4 @@ export async function startSandbox({ taskRoot, environment }: SandboxOptions): P
       await exited;
     },
   };
-}
-
-function memoryOf({ pid }: ChildProcess): number {
-  const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) * 1024;
 }
