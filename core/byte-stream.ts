@@ -1,4 +1,4 @@
-import { emptyBytes, utf8Length, utf8Into, utf8Text } from "./bytes.ts";
+import { bytesOfHexInto, emptyBytes, utf8Length, utf8Into, utf8Text } from "./bytes.ts";
 import { invariant } from "./invariant.ts";
 
 /** UTF-16 units whose UTF-8, at most three times as long, has a length of one byte. */
@@ -20,7 +20,7 @@ export class ByteWriter {
 
   /** Unsigned LEB128, up to 2^53 − 1: 7 bits a byte, lowest first. */
   varint(value: number): void {
-    invariant(Number.isSafeInteger(value) && value >= 0, `varint ${value}`);
+    if (!Number.isSafeInteger(value) || value < 0) invariant(false, `varint ${value}`);
     this.#room(8);
     let rest = value;
     while (rest > 0x7f) {
@@ -28,6 +28,14 @@ export class ByteWriter {
       rest = Math.floor(rest / 0x80);
     }
     this.#bytes[this.#length++] = rest;
+  }
+
+  /** The bytes that lower-case hex digits spell. */
+  hex(digits: string): void {
+    const length = digits.length / 2;
+    this.#room(length);
+    bytesOfHexInto(digits, this.#bytes, this.#length);
+    this.#length += length;
   }
 
   bytes(bytes: Uint8Array): void {

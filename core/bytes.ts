@@ -58,8 +58,12 @@ export function hex(bytes: Uint8Array): string {
 /** The bytes that an even number of lower-case hex digits spell. */
 export function bytesOfHex(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = (hexDigit(text, 2 * i) << 4) | hexDigit(text, 2 * i + 1);
+  bytesOfHexInto(text, bytes, 0);
   return bytes;
+}
+
+export function bytesOfHexInto(text: string, target: Uint8Array, offset: number): void {
+  for (let i = 0; i < text.length; i += 2) target[offset + (i >> 1)] = (hexDigit(text, i) << 4) | hexDigit(text, i + 1);
 }
 
 function hexDigit(text: string, at: number): number {

@@ -265,7 +265,7 @@ function mergeDrafts(drafts: readonly PageDraft[], commitId: Uint8Array): Page {
     deleted: drafts.flatMap((draft) => draft.deleted ?? []),
     upload: upload?.name,
     blocks: upload?.blocks ?? drafts.flatMap((draft) => draft.blocks.map(pageBlock)),
-    entries: drafts.flatMap((draft) => draft.entries),
+    entries: drafts.length === 1 && drafts[0] ? drafts[0].entries : drafts.flatMap((draft) => draft.entries),
   };
 }
 

@@ -38,35 +38,35 @@ export class PayloadReader {
       readonly frames: FrameReader;
       readonly codecs: Codecs;
       readonly uploads?: UploadBlocks | undefined;
-      readonly blocks?: BlockCache | undefined;
+      readonly cache?: BlockCache | undefined;
     },
   ) {
+    this.#cache = ports.cache;
     this.#tenant = tenant;
     this.#frames = ports.frames;
     this.#codecs = ports.codecs;
     this.#uploads = ports.uploads;
-    this.#cache = ports.blocks;
   }
 
   /**
    * The bytes, or the part of them in `range`. Only blocks that hold some of them are read, where its page is known, and
    * decoded. Cost: one read, none where the frame is held or the block is kept; one for 4 MiB of an upload. It is answered
    * at once where segments and codec answer at once.
-   * @param known  what its page says; the location is then one that we made
    * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `INVALID` if the location is malformed; `TOO_LARGE`
    */
   read(asked: Location, range?: ReadRange, known: KnownPayload = {}): Uint8Array | Promise<Uint8Array> {
-    const { found, place } = known;
     // What the index says of a page of its own is no caller's word.
-    if (!place) checkLocation(asked);
+    if (!known.found) checkLocation(asked);
     const wanted = rangeIn(asked, range);
     if (wanted.end - wanted.start > limits.readBytesMax) {
       const message = `${wanted.end - wanted.start} bytes are more than one read answers: stream them, or read ranges of at most ${limits.readBytesMax} bytes`;
       throw new PayloadStoreError("TOO_LARGE", message, { details: { bytes: asked.length } });
     }
+    const { found, place } = known;
     if (found?.upload !== undefined) return this.#readUpload(found, wanted);
-    const { location, part } = narrowed(asked, wanted, found?.blocks);
-    const { segment, offset, stored } = location;
+    const { location, from, to } = narrowed(asked, wanted, found?.blocks);
+    const { segment, offset, stored, start, length } = location;
+    const part: Part = { from, to, end: start + length };
     const cache = this.#cache;
     const room = cache?.room(stored);
     if (!cache || !room) return this.#join(this.#load(location, place), part);
@@ -89,7 +89,7 @@ export class PayloadReader {
     return this.#named.name;
   }
 
-  async #join(loading: Loaded | Promise<Loaded>, { from, to, end }: Part): Promise<Uint8Array> {
+  async #join(loading: Promise<Loaded>, { from, to, end }: Part): Promise<Uint8Array> {
     const held = await loading;
     let rawStart = 0;
     const parts: Uint8Array[] = [];
@@ -160,50 +160,6 @@ export class PayloadReader {
   }
 }
 
-function rangeIn({ length }: Location, range: ReadRange | undefined): ReadRange {
-  if (!range) return { start: 0, end: length };
-  if (!(range.start >= 0 && range.end >= range.start)) {
-    throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
-  }
-  return { start: Math.min(range.start, length), end: Math.min(range.end, length) };
-}
-
-/** The blocks of a payload that hold a range of it, as a location of their own, and the range in their raw bytes. */
-function narrowed(
-  location: Location,
-  { start: first, end }: ReadRange,
-  blocks: readonly PageBlock[] = [],
-): { readonly location: Location; readonly part: Part } {
-  if (blocks.length < 2) {
-    const { start, length } = location;
-    return { location, part: { from: start + first, to: start + end, end: start + length } };
-  }
-  let rawStart = 0;
-  let skippedRaw = 0;
-  let { offset } = location;
-  let stored = 0;
-  let length = 0;
-  for (const { rawBytes, bodyBytes } of blocks) {
-    const storedBytes = blockHeaderBytes + bodyBytes;
-    if (rawStart + rawBytes <= first) {
-      skippedRaw += rawBytes;
-      offset += storedBytes;
-    } else if (rawStart < end) {
-      stored += storedBytes;
-      length += rawBytes;
-    }
-    rawStart += rawBytes;
-  }
-  const part = { from: first - skippedRaw, to: end - skippedRaw, end: length };
-  return { location: { ...location, offset, stored, length }, part };
-}
-
-/** Where each block ends, in the raw bytes of a payload that consists of them. */
-function* endsOf(blocks: readonly PageBlock[]): Generator<number> {
-  let end = 0;
-  for (const { rawBytes } of blocks) yield (end += rawBytes);
-}
-
 /** Blocks, and what those of them that were decoded hold. */
 interface Loaded {
   readonly blocks: readonly EncodedBlock[];
@@ -214,7 +170,7 @@ function undecoded(blocks: readonly EncodedBlock[]): Loaded {
   return { blocks, raw: [] };
 }
 
-/** Bytes `from` … `to` − 1 of what the blocks decode to; the payload ends at `end`. */
+/** Bytes `from` … `to` − 1 of what the blocks decode to; what is asked for ends at `end`. */
 interface Part {
   readonly from: number;
   readonly to: number;
@@ -236,6 +192,45 @@ function owned(bytes: Uint8Array): Uint8Array {
 
 function doesNotFit(end: number, rawBytes: number): PayloadStoreError {
   return new PayloadStoreError("CORRUPT", `location that ends at byte ${end} does not fit its ${rawBytes} raw bytes`);
+}
+
+function rangeIn({ length }: Location, range: ReadRange | undefined): ReadRange {
+  if (range && !(range.start >= 0 && range.end >= range.start)) {
+    throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
+  }
+  return { start: Math.min(range?.start ?? 0, length), end: Math.min(range?.end ?? length, length) };
+}
+
+/** The blocks of a payload that hold a range of it, as a location of their own, and the range in their raw bytes. */
+function narrowed(
+  location: Location,
+  { start: first, end }: ReadRange,
+  blocks: readonly PageBlock[] = [],
+): { readonly location: Location; readonly from: number; readonly to: number } {
+  if (blocks.length < 2) return { location, from: location.start + first, to: location.start + end };
+  let rawStart = 0;
+  let skippedRaw = 0;
+  let { offset } = location;
+  let stored = 0;
+  let length = 0;
+  for (const { rawBytes, bodyBytes } of blocks) {
+    const storedBytes = blockHeaderBytes + bodyBytes;
+    if (rawStart + rawBytes <= first) {
+      skippedRaw += rawBytes;
+      offset += storedBytes;
+    } else if (rawStart < end) {
+      stored += storedBytes;
+      length += rawBytes;
+    }
+    rawStart += rawBytes;
+  }
+  return { location: { ...location, offset, stored, length }, from: first - skippedRaw, to: end - skippedRaw };
+}
+
+/** Where each block ends, in the raw bytes of a payload that consists of them. */
+function* endsOf(blocks: readonly PageBlock[]): Generator<number> {
+  let end = 0;
+  for (const { rawBytes } of blocks) yield (end += rawBytes);
 }
 
 /** A location comes from a caller: it must not be able to ask for more than a payload's worth. */

@@ -572,8 +572,8 @@ export class PayloadStore {
     return new PayloadReader(tenant, {
       frames: this.#frames,
       codecs,
+      cache: blocks,
       uploads: uploads && new UploadBlocks(uploads, digest),
-      blocks,
     });
   }
 

@@ -262,10 +262,10 @@ export class ArrayOffsetIndex implements OffsetIndex {
     }
     if (dead.unreadable) this.tenantTotals.inexact(tenant);
     for (const id of dead.ids) this.#removeId(tenant, group, id);
-    for (const [i, entry] of page.entries.entries()) {
+    for (let i = 0; i < page.entries.length; i++) {
       this.#id[0] = hashes[2 * i]!;
       this.#id[1] = hashes[2 * i + 1]!;
-      this.#setId(tenant, group, entry.id, ordinal);
+      this.#setId(tenant, group, page.entries[i]!.id, ordinal);
     }
     if (page.request) this.#setRequest(tenant, group, page.request.key, ordinal);
     this.tenantTotals.add(tenant, places);
@@ -277,8 +277,8 @@ export class ArrayOffsetIndex implements OffsetIndex {
     invariant(places.ok, "a committed page places its entries");
     const hashes = new Int32Array(2 * page.entries.length);
     this.#hasher.group(tenant, group, this.#group);
-    for (const [i, { id }] of page.entries.entries()) {
-      this.#hasher.id(this.#group, id, this.#id);
+    for (let i = 0; i < page.entries.length; i++) {
+      this.#hasher.id(this.#group, page.entries[i]!.id, this.#id);
       hashes[2 * i] = this.#id[0]!;
       hashes[2 * i + 1] = this.#id[1]!;
       // Brings the id's slot into the processor's cache, where the commit needs it.

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from "../byte-stream.ts";
-import { bytesOfHex, hex, utf8, view } from "../bytes.ts";
+import { hex, utf8, view } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { invariant } from "../invariant.ts";
 import { limits } from "../limits.ts";
@@ -125,7 +125,7 @@ export function encodePage(page: Page): Uint8Array {
   for (const entry of page.entries) {
     writer.text(entry.id);
     writer.varint(entry.bytes);
-    writer.bytes(bytesOfHex(entry.etag));
+    writer.hex(entry.etag);
     writer.varint(entry.contentType === undefined ? 0 : (types.get(entry.contentType) ?? 0));
     writer.uint8(entry.attributes ? attributesFlag : 0);
     if (entry.attributes) writeAttributes(writer, entry.attributes);
