@@ -54,7 +54,10 @@ export function* buildRun(build: RunBuild): Generator<void, RunShape> {
   for (let window = 0; window < 2 ** windowBits; window++) {
     const table = new ChangeTable(build.sources.length === 1 ? 0 : keysMax / 2 ** windowBits);
     for (const source of build.sources) yield* source.window(window, windowBits, table);
-    const parts = byPart(table.columns(), partBits, windowBits, build);
+    const columns = table.columns();
+    yield;
+    const parts = byPart(columns, partBits, windowBits, build);
+    yield;
     for (let i = 0; i + 1 < parts.ends.length; i++) {
       writer.addPart(parts.columns, parts.ends[i]!, parts.ends[i + 1]!);
       yield;

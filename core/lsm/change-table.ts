@@ -99,6 +99,31 @@ export class ChangeTable {
     return columns;
   }
 
+  /** @param place  of a list where it is kept, for the kind `several` */
+  copyWords(place: (whole: Several) => number): Int32Array {
+    const words = this.#table.words.slice();
+    if (this.#several.length === 0) return words;
+    for (let at = 0; at < words.length; at += 4) {
+      if (words[at + 2] === several) words[at + 3] = place(this.#several[words[at + 3]!]!);
+    }
+    return words;
+  }
+
+  /**
+   * Takes words that {@link copyWords} made.
+   * @returns false when they cannot be a table; it is then not to be used
+   */
+  restore(words: Int32Array, keys: number, list: (place: number) => Several | undefined): boolean {
+    if (!this.#table.restore(words, keys) || !this.#table.firstValuesWithin(several)) return false;
+    for (let at = 0; at < words.length; at += 4) {
+      if (words[at + 2] !== several) continue;
+      const whole = list(words[at + 3]! >>> 0);
+      if (!whole) return false;
+      words[at + 3] = this.#several.push(whole) - 1;
+    }
+    return true;
+  }
+
   #find(key0: number, key1: number): number {
     this.#key[0] = key0;
     this.#key[1] = key1;

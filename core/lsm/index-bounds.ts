@@ -12,6 +12,8 @@ export interface IndexBounds {
   readonly laneKeysMax: number;
   /** Groups and ids up to which the index is kept in plain tables. */
   readonly plainKeysMax: number;
+  /** Payloads at which the growth of the index is reported, once each in the life of a store. */
+  readonly reportedAt: readonly number[];
 }
 
 /** Levels of a lane. With the overlay, a look-up asks four structures at most. */
@@ -24,6 +26,7 @@ export const indexBounds: IndexBounds = {
   level0KeysMax: 40_000,
   laneKeysMax: 4_000_000,
   plainKeysMax: 131_072,
+  reportedAt: [1_000_000, 5_000_000, 10_000_000],
 };
 
 /** Changed keys in memory that make commits wait for the index to be written: twice what is written at once. */

@@ -1,10 +1,21 @@
 /**
- * A key of the on-disk index: 50 bits of a keyed hash, in two words. The second has its bits at the top.
+ * A key of the on-disk index: 50 bits in two words, of which the second has its bits at the top. 48 are of a keyed hash, and
+ * two say of what.
  *
- * A billion keys have some four hundred pairs that share their bits. Two that do are one key with the values of both, and
+ * A billion ids have some two thousand pairs that share their bits. Two that do are one key with the values of both, and
  * the pages that the values name tell them apart: that costs a read, never an answer.
  */
 export const key1Mask: number = 0xffff_c000 | 0;
+
+/** What a key is the hash of: keys of different things are never one. */
+export const ofGroup = 0;
+export const ofId = 1;
+export const ofRequest = 2;
+
+/** The second word of a key: the hash's, with what it is of in bits 22 and 23. */
+export function key1In(hash1: number, domain: 0 | 1 | 2): number {
+  return (hash1 & 0xff3f_c000) | (domain << 22);
+}
 
 /** The bits of a key that stay in memory, one byte for each key: a key that a run has not is told by them 255 times in 256. */
 export function fingerprintOf(key1: number): number {

@@ -1,4 +1,4 @@
-import { compose, isFinal, noChange, severalOf, type ChangeKind, type Several } from "./change.ts";
+import { compose, noChange, severalOf, type ChangeKind, type Several } from "./change.ts";
 import { ChangeTable } from "./change-table.ts";
 import { levels } from "./index-bounds.ts";
 import { key1Mask } from "./index-key.ts";
@@ -60,34 +60,40 @@ export class LaneMap {
     const masked = key1 & key1Mask;
     const lane = this.#lanes[jumpHash(key0, masked, this.#lanes.length)]!;
     const { counters } = this;
+    const { overlay, writing, runs } = lane;
     let structures = 1;
     let so: Several | undefined;
-    /** Takes in what an older structure says; @returns whether there is no need to ask further. */
-    const takeIn = (kind: ChangeKind, value: number, whole: Several | undefined): boolean => {
-      const older = severalOf(kind, value, whole);
-      so = so ? compose(so, older) : older;
-      return isFinal(kind, whole);
-    };
-    search: {
-      for (const table of [lane.overlay, lane.writing]) {
-        const kind = table?.find(key0, masked) ?? noChange;
-        if (table && kind !== noChange && takeIn(kind, table.value, table.found)) break search;
+    let kind = overlay.find(key0, masked);
+    let isDone = false;
+    if (kind !== noChange) {
+      so = severalOf(kind, overlay.value, overlay.found);
+      isDone = so.drops;
+    }
+    if (writing && !isDone) {
+      kind = writing.find(key0, masked);
+      if (kind !== noChange) {
+        so = composed(so, severalOf(kind, writing.value, writing.found));
+        isDone = so.drops;
       }
-      for (const run of lane.runs) {
-        if (!run) continue;
-        structures += 1;
-        const readsBefore = run.reads;
-        const kind = run.find(key0, masked);
-        if (kind === noChange) {
-          counters.misses += 1;
-          if (run.reads === readsBefore) counters.missesSkipped += 1;
-        } else if (takeIn(kind, run.value, run.found)) break search;
+    }
+    for (let level = 0; level < runs.length && !isDone; level++) {
+      const run = runs[level];
+      if (!run) continue;
+      structures += 1;
+      const readsBefore = run.reads;
+      kind = run.find(key0, masked);
+      if (kind === noChange) {
+        counters.misses += 1;
+        if (run.reads === readsBefore) counters.missesSkipped += 1;
+      } else {
+        so = composed(so, severalOf(kind, run.value, run.found));
+        isDone = so.drops;
       }
     }
     counters.lookups += 1;
     counters.structures += structures;
-    counters.structuresMax = Math.max(counters.structuresMax, structures);
-    return so?.adds ?? [];
+    if (structures > counters.structuresMax) counters.structuresMax = structures;
+    return so ? so.adds : nothing;
   }
 
   /** Says what the whole set of a key is from now on; values ascending. */
@@ -98,6 +104,11 @@ export class LaneMap {
   /** Applies a change to what there is. */
   apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
     this.#overlay(key0, key1).apply(key0, key1 & key1Mask, kind, value, whole);
+  }
+
+  /** Takes the saved overlays of the lanes, which have none. */
+  takeOverlays(overlays: readonly ChangeTable[]): void {
+    for (const [i, lane] of this.#lanes.entries()) lane.overlay = overlays[i]!;
   }
 
   /** Divides what is in memory among another number of lanes, whose runs are given. Nothing may be being written. */
@@ -112,6 +123,12 @@ export class LaneMap {
   #overlay(key0: number, key1: number): ChangeTable {
     return this.#lanes[this.laneOf(key0, key1)]!.overlay;
   }
+}
+
+const nothing: readonly number[] = [];
+
+function composed(newer: Several | undefined, older: Several): Several {
+  return newer ? compose(newer, older) : older;
 }
 
 function newLane(): Lane {

@@ -1,7 +1,7 @@
 import { invariant } from "../invariant.ts";
 
 /**
- * A minimal perfect hash of one part of a run: n keys → 0 … n − 1, without the keys. docs/format.md §11.3.
+ * A minimal perfect hash of one part of a run: n keys → 0 … n − 1, without the keys. docs/format.md §13.3.
  *
  * After PtrHash (Groot Koerkamp, 2025, arXiv:2502.15539): keys fall into buckets, and each bucket has a pilot of 8 bits
  * that sends its keys to slots of their own. Buckets take their turn by size; one that finds its slots taken puts out

@@ -3,7 +3,7 @@ import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
 import { pilotsBefore, remapBefore } from "./perfect-hash.ts";
 
 /**
- * A run: what a lane's keys map to, sealed. docs/format.md §11.
+ * A run: what a lane's keys map to, sealed. docs/format.md §13.
  *
  *   slot pages      4,096 bytes each: u32 crc, then slots; part by part, in the order of the perfect hash
  *   list pages      4,096 bytes each: u32 crc, then 1,023 words: changes that name more than one value

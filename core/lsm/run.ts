@@ -207,8 +207,9 @@ export class Run implements RunSource {
 }
 
 /** Damage to a file of the index: nothing is lost, the segments suffice to make the index anew. */
-export function indexDamage(file: string, what: string): PayloadStoreError {
-  return new PayloadStoreError("CORRUPT", `index file ${file}: ${what}`, { details: { indexFile: file } });
+export function indexDamage(file: string, what: string, cause?: unknown): PayloadStoreError {
+  const message = `index file ${file}: ${what}`;
+  return new PayloadStoreError("CORRUPT", message, { cause, details: { indexFile: file } });
 }
 
 export function isIndexDamage(error: unknown): error is PayloadStoreError {

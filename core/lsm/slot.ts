@@ -8,7 +8,7 @@ const crc5Table = Uint8Array.from({ length: 256 }, (_, index) => {
 });
 
 /**
- * A slot: remainder of the key, value, and a byte of kind (3 bits) and check (5 bits). docs/format.md §11.2.
+ * A slot: remainder of the key, value, and a byte of kind (3 bits) and check (5 bits). docs/format.md §13.2.
  *
  * A page's checksum is verified when the page is first read; from then on a hit reads its slot alone, and the check tells
  * bits that flip later. It covers the slot, the fingerprint and the slot's number.
