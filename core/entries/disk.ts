@@ -42,8 +42,8 @@ export interface DiskOptions extends PayloadStoreOptions {
    */
   readonly durability?: Durability | undefined;
   /**
-   * `memory`, the default: the index in typed arrays, saved as a checkpoint. `disk-hash`: in memory while the store is
-   * small, then in files, with 11 bits of memory a key. A store that was written with one opens with the other.
+   * `disk-hash`, the default: typed arrays while the store is small, files with 11 bits of memory a key beyond.
+   * `memory`: typed arrays, saved as a checkpoint, whatever the size. A store that was written with one opens with the other.
    */
   readonly index?: DiskIndexKind | undefined;
   /** Called when the store has reached 1, 5 and 10 million payloads, once each, with what its on-disk index takes. */
@@ -163,7 +163,7 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       ...ports,
       segments,
       secret,
-      kind: options.index ?? "memory",
+      kind: options.index ?? "disk-hash",
       bounds: { ...indexBounds, ...machine.indexBounds },
       readOnly,
       onGrowth: (growth) => options.onIndexGrowth?.(growth),
@@ -207,7 +207,7 @@ const headOverheadBytes = 512;
 const nothingDone = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] };
 
 function checkOptions(options: DiskOptions): void {
-  const { durability = "safe", index = "memory" } = options;
+  const { durability = "safe", index = "disk-hash" } = options;
   if (!Object.hasOwn(syncWithinMs, durability)) throw invalid("durability", `"safe", "balanced" or "fast"`, durability);
   if (index !== "memory" && index !== "disk-hash") throw invalid("index", `"memory" or "disk-hash"`, index);
   const { segmentBytesMax = limits.segmentBytesMax, cacheBytes = limits.cacheBytes } = options;

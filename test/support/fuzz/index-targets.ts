@@ -73,7 +73,7 @@ export function manifestTarget({ manifest, secret }: GoldenPieces, random: Seede
 function changed(golden: Uint8Array, random: SeededRandom): Uint8Array {
   if (random.chance(0.5)) return mutated(golden, [run, overlay], random);
   const bytes = golden.slice();
-  for (let i = random.between(1, 8); i > 0; i--) bytes[random.between(0, bytes.length - 1)] = random.between(0, 255);
+  for (let i = random.between(0, 4); i > 0; i--) bytes[random.between(0, bytes.length - 1)] = random.between(0, 255);
   return bytes;
 }
 
