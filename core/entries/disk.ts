@@ -1,14 +1,14 @@
-import { DiskOffsetIndex } from "../adapters/disk/disk-offset-index.ts";
+import { openDiskIndex, type DiskIndexKind } from "../adapters/disk/disk-index.ts";
 import { DiskSegmentStore } from "../adapters/disk/disk-segment-store.ts";
 import { DiskUploads } from "../adapters/disk/disk-uploads.ts";
 import { diskError } from "../adapters/disk/disk-error.ts";
 import type { FileSystem } from "../adapters/disk/file-system.ts";
 import { ensureDirectory } from "../adapters/disk/files.ts";
 import { FollowingOffsetIndex } from "../adapters/disk/following-offset-index.ts";
+import type { IndexGrowth } from "../adapters/disk/index-growth.ts";
 import { Layout } from "../adapters/disk/layout.ts";
 import { NodeFileSystem } from "../adapters/disk/node-file-system.ts";
-import { recover, replayAll, type Recovery } from "../adapters/disk/recover.ts";
-import { ReplaceableOffsetIndex } from "../adapters/disk/replaceable-offset-index.ts";
+import { recover, type Recovery } from "../adapters/disk/recover.ts";
 import { setAside } from "../adapters/disk/set-aside.ts";
 import { StoreLock } from "../adapters/disk/store-lock.ts";
 import { createStoreFile, readStoreFile } from "../adapters/disk/store-file.ts";
@@ -18,17 +18,19 @@ import { SystemRandom } from "../adapters/node/random.ts";
 import { BlockCache } from "../block-cache.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import { indexBounds, type IndexBounds } from "../lsm/index-bounds.ts";
 import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import { SegmentNames } from "../segment/name.ts";
-import { FrameReader, type FrameHead } from "../segment/read-frame.ts";
+import type { FrameHead } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import { LRUCache } from "lru-cache";
 import { resolve } from "node:path";
 import { nodeCodecs } from "./node-codecs.ts";
 
 export * from "../index.ts";
+export type { IndexGrowth } from "../adapters/disk/index-growth.ts";
 export type { Recovery } from "../adapters/disk/recover.ts";
 
 export interface DiskOptions extends PayloadStoreOptions {
@@ -39,8 +41,13 @@ export interface DiskOptions extends PayloadStoreOptions {
    * at most 100 and 1,000 ms: a power cut loses what was acknowledged in that time, a killed process loses nothing.
    */
   readonly durability?: Durability | undefined;
-  /** `memory`: the index in typed arrays, saved as a checkpoint. */
-  readonly index?: "memory" | undefined;
+  /**
+   * `disk-hash`, the default: typed arrays while the store is small, files with 11 bits of memory a key beyond.
+   * `memory`: typed arrays, saved as a checkpoint, whatever the size. A store that was written with one opens with the other.
+   */
+  readonly index?: DiskIndexKind | undefined;
+  /** Called when the store has reached 1, 5 and 10 million payloads, once each, with what its on-disk index takes. */
+  readonly onIndexGrowth?: ((growth: IndexGrowth) => void) | undefined;
   /** Opens beside a process that writes, and sees what it acknowledges. Takes no lock and changes nothing. */
   readonly readOnly?: boolean | undefined;
   /** Sets the saved index aside and makes it, and a damaged `store.json`, anew from the segments. */
@@ -62,6 +69,8 @@ export interface Machine {
   readonly clock: Clock;
   readonly random: Random;
   readonly pid: number;
+  /** Makes the parts of an on-disk index small. */
+  readonly indexBounds?: Partial<IndexBounds>;
 }
 
 /** What a rebuild found. */
@@ -150,8 +159,15 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       syncWithinMs: syncWithinMs[options.durability ?? "safe"],
     });
     for (const { segment } of await segments.segments()) names.seen(segment);
-    const make = () => newIndex(ports, segments, secret);
-    const { index, checkpoint } = openIndex(make);
+    const { index, checkpoint, rebuild } = await openDiskIndex({
+      ...ports,
+      segments,
+      secret,
+      kind: options.index ?? "disk-hash",
+      bounds: { ...indexBounds, ...machine.indexBounds },
+      readOnly,
+      onGrowth: (growth) => options.onIndexGrowth?.(growth),
+    });
     const uploads = new DiskUploads({ fs, layout });
     const caches = cachesOf(options.cacheBytes ?? limits.cacheBytes);
     const writing = { segments, uploads, codecs: nodeCodecs, clock, random, digest, ...caches };
@@ -163,17 +179,11 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       });
     }
     const recovery = await recover({ ...ports, segments, index }, checkpoint);
-    const current = new ReplaceableOffsetIndex(index);
-    const rebuild = async (): Promise<Rebuild> => {
-      const fresh = make();
-      const pages = await replayAll(segments, fresh);
-      // The old index may be saving itself; both write the same temporary file.
-      await current.checkpoint().catch(() => {});
-      await fresh.checkpoint();
-      current.replace(fresh);
-      return { pages, damage: fresh.damage() };
-    };
-    return new DiskStore({ ...writing, index: current }, options, { lock, recovery, rebuild });
+    return new DiskStore({ ...writing, index }, options, {
+      lock,
+      recovery,
+      rebuild: async () => ({ pages: await rebuild(), damage: index.damage() }),
+    });
   } catch (error) {
     lock?.release();
     throw diskError(error, `opening ${layout.root} failed`);
@@ -196,31 +206,10 @@ const headOverheadBytes = 512;
 
 const nothingDone = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] };
 
-type IndexPorts = Pick<Machine, "fs"> & { readonly layout: Layout; readonly digest: typeof nodeDigest };
-
-function newIndex({ fs, layout, digest }: IndexPorts, segments: DiskSegmentStore, secret: Uint8Array): DiskOffsetIndex {
-  return new DiskOffsetIndex({
-    fs,
-    layout,
-    digest,
-    secret,
-    reader: new FrameReader(segments, digest),
-    durable: (tenant, segment) => segments.durable(tenant, segment),
-    flush: () => segments.flush(),
-  });
-}
-
-/** A damaged checkpoint is as good as none: the segments are read instead, and the next one takes its place. */
-function openIndex(make: () => DiskOffsetIndex): { index: DiskOffsetIndex; checkpoint: Recovery["checkpoint"] } {
-  const index = make();
-  const loaded = index.load();
-  return loaded.kind === "damaged" ? { index: make(), checkpoint: "damaged" } : { index, checkpoint: loaded.kind };
-}
-
 function checkOptions(options: DiskOptions): void {
-  const { durability = "safe", index = "memory" } = options;
+  const { durability = "safe", index = "disk-hash" } = options;
   if (!Object.hasOwn(syncWithinMs, durability)) throw invalid("durability", `"safe", "balanced" or "fast"`, durability);
-  if (index !== "memory") throw invalid("index", `"memory"`, index);
+  if (index !== "memory" && index !== "disk-hash") throw invalid("index", `"memory" or "disk-hash"`, index);
   const { segmentBytesMax = limits.segmentBytesMax, cacheBytes = limits.cacheBytes } = options;
   if (!Number.isSafeInteger(cacheBytes) || cacheBytes < 0) throw invalid("cacheBytes", "a whole number", cacheBytes);
   if (!Number.isSafeInteger(segmentBytesMax) || segmentBytesMax < 1 || segmentBytesMax > limits.segmentBytesMax) {

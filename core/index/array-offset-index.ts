@@ -7,7 +7,6 @@ import type {
   CommitOutcome,
   GroupCount,
   GroupSummary,
-  OffsetIndex,
   PageRecord,
   Records,
   Totals,
@@ -18,6 +17,7 @@ import type { SegmentDamage } from "../segment/scan.ts";
 import { DamageNotes } from "./damage-notes.ts";
 import type { Hash128, KeyHasher } from "./key-hasher.ts";
 import { PageTable } from "./page-table.ts";
+import type { RecoverableIndex } from "./recoverable-index.ts";
 import { SegmentTable } from "./segment-table.ts";
 import { TenantTotals } from "./tenant-totals.ts";
 import { WordTable } from "./word-table.ts";
@@ -40,7 +40,7 @@ const decidingPage = 0; // ordinal + 1
  * Memory: 24 bytes a page, 12 bytes an id slot and 28 a group slot, slots at most three quarters full.
  * Cost: a commit hashes its ids; it reads a page only for an id that it replaces or hides, to keep the totals exact.
  */
-export class ArrayOffsetIndex implements OffsetIndex {
+export class ArrayOffsetIndex implements RecoverableIndex {
   readonly pages: PageTable = new PageTable();
   readonly groupTable: WordTable = new WordTable(4, 3);
   readonly idTable: WordTable = new WordTable(2, 1);
@@ -78,10 +78,6 @@ export class ArrayOffsetIndex implements OffsetIndex {
     this.#prepared.set(page, this.#foresee(tenant, group, page));
   }
 
-  /**
-   * Takes a page that a segment holds, while opening or following: pages known already are passed over, and a gap in the
-   * sequences is kept as damage, since pages are lost in it.
-   */
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
     const last = this.#newestOf(record.tenant, record.group).sequence;
     if (record.sequence <= last) {
@@ -110,13 +106,11 @@ export class ArrayOffsetIndex implements OffsetIndex {
     return "taken in";
   }
 
-  /** Where the index has a page of a group, `undefined` if it has no page of this sequence. */
   placeOf(tenant: string, group: string, sequence: number): FramePlace | undefined {
     const page = this.#pageOf(tenant, group, sequence);
     return page < 0 ? undefined : this.#place(page);
   }
 
-  /** Says that a page it has lies elsewhere now: its frame was appended again. */
   relocate({ tenant, group, sequence, place }: PageRecord): void {
     const page = this.#pageOf(tenant, group, sequence);
     invariant(page >= 0, "a page that is relocated is in the index");

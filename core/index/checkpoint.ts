@@ -1,10 +1,8 @@
 import { utf8, utf8Text, view, bytesEqual } from "../bytes.ts";
-import type { Totals } from "../ports/offset-index.ts";
 import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
-import type { SegmentDamage } from "../segment/scan.ts";
 import type { ArrayOffsetIndex } from "./array-offset-index.ts";
 import type { PageColumns } from "./page-table.ts";
-import type { IndexedSegment } from "./segment-table.ts";
+import { isFields, isList, isPair, isSavedState, isWhole, type SavedState } from "./saved-state.ts";
 
 /**
  * A checkpoint of the index: what a start need not read from the segments again. docs/format.md §8. It is not a source of
@@ -23,10 +21,7 @@ export const checkpointVersion = 0;
 const magic = utf8("PAYLIDX\n");
 const headerBytes = 24;
 
-interface Summary {
-  readonly segments: readonly IndexedSegment[];
-  readonly totals: readonly (readonly [string, Totals])[];
-  readonly damage: readonly SegmentDamage[];
+interface Summary extends SavedState {
   readonly collisions: readonly (readonly [string, number])[];
   readonly pages: number;
   readonly groups: { readonly words: number; readonly used: number };
@@ -35,7 +30,8 @@ interface Summary {
 
 type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+/** Saved tables are those of little-endian machines. */
+export const littleEndian: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
  * A checkpoint of the index as it is now, in one copy.
@@ -144,14 +140,10 @@ function parseSummary(bytes: Uint8Array): Summary | undefined {
   return isSummary(summary) ? summary : undefined;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 function isSummary(value: unknown): value is Summary {
   return (
+    isSavedState(value) &&
     isFields(value) &&
-    isList(value["segments"], isSegment) &&
-    isList(value["totals"], (entry) => isPair(entry, "string") && isTotals(entry[1])) &&
-    isList(value["damage"], isDamage) &&
     isList(value["collisions"], (entry) => isPair(entry, "string") && isWhole(entry[1], -1)) &&
     isWhole(value["pages"]) &&
     isSize(value["groups"]) &&
@@ -159,45 +151,8 @@ function isSummary(value: unknown): value is Summary {
   );
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null;
-}
-
-function isList(value: unknown, isItem: (item: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every(isItem);
-}
-
-function isPair(value: unknown, first: "string"): value is readonly [string, unknown] {
-  return Array.isArray(value) && value.length === 2 && typeof value[0] === first;
-}
-
-function isWhole(value: unknown, min = 0): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= min;
-}
-
 function isSize(value: unknown): boolean {
   return isFields(value) && isWhole(value["words"]) && isWhole(value["used"]);
-}
-
-function isSegment(value: unknown): boolean {
-  if (!isFields(value) || typeof value["tenant"] !== "string" || typeof value["name"] !== "string") return false;
-  const covered = value["covered"];
-  const covers = isFields(covered) && isWhole(covered["bytes"]) && isWhole(covered["frames"]);
-  return isWhole(value["frames"]) && covers && typeof covered["sealed"] === "boolean";
-}
-
-function isTotals(value: unknown): boolean {
-  const counters = ["payloads", "rawBytes", "storedBytes", "none", "lz4", "zstd"];
-  return isFields(value) && counters.every((name) => isWhole(value[name])) && typeof value["exact"] === "boolean";
-}
-
-function isDamage(value: unknown): boolean {
-  return (
-    isFields(value) &&
-    ["tenant", "segment", "reason"].every((name) => typeof value[name] === "string") &&
-    isWhole(value["start"]) &&
-    isWhole(value["end"])
-  );
 }
 
 /** Whether every page names a segment there is, and only pages before it; so a walk through a group ends. */

@@ -20,12 +20,15 @@ export class WordTable {
   #mask: number;
   #used = 0;
 
-  constructor(keyWords: number, valueWords: number) {
+  /** @param keys  for how many there shall be room without growing */
+  constructor(keyWords: number, valueWords: number, keys = 0) {
+    let slots = smallestSlots;
+    while (keys > slots * loadMax) slots *= 2;
     this.keyWords = keyWords;
     this.valueWords = valueWords;
     this.#slotWords = keyWords + valueWords;
-    this.#words = new Int32Array(smallestSlots * this.#slotWords);
-    this.#mask = smallestSlots - 1;
+    this.#words = new Int32Array(slots * this.#slotWords);
+    this.#mask = slots - 1;
   }
 
   get size(): number {

@@ -66,7 +66,13 @@ export interface PayloadStoreCases {
 }
 
 /** What every store promises, whatever it is made of. `await` it: it may have to load the runner first. */
-export async function payloadStoreSuite({ name, open, supports, scale = 1, test: given }: PayloadStoreSuite): Promise<void> {
+export async function payloadStoreSuite({
+  name,
+  open,
+  supports,
+  scale = 1,
+  test: given,
+}: PayloadStoreSuite): Promise<void> {
   const { describe, test } = await testFunctions(given);
   const cases: PayloadStoreCases = {
     supports,

@@ -5,8 +5,14 @@ import { openDisk } from "../../core/entries/disk.ts";
 import { findViolations, storeFolder } from "../support/crash-workload.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
-import { runPowerLossSchedule, runRebuildSchedules, runRecoverySchedules } from "../support/power-loss-schedules.ts";
+import {
+  runIndexSaveSchedules,
+  runPowerLossSchedule,
+  runRebuildSchedules,
+  runRecoverySchedules,
+} from "../support/power-loss-schedules.ts";
 import { seededRandom } from "../support/seeded-random.ts";
+import { smallIndex } from "../support/small-index.ts";
 
 const schedules = Number(process.env["POWER_LOSS_SCHEDULES"] ?? 400);
 const firstSeed = Number(process.env["POWER_LOSS_SEED"] ?? 1);
@@ -48,9 +54,22 @@ describe("power loss", () => {
     await store.close();
   });
 
+  it("loses nothing that was acknowledged where the index is on disk, and writes itself again and again", async () => {
+    for (let seed = firstSeed; seed < firstSeed + schedules / 4; seed++) {
+      const violations = await runPowerLossSchedule(seed, new Set(), "safe", smallIndex);
+      expect(violations, `POWER_LOSS_SEED=${seed} POWER_LOSS_SCHEDULES=4`).toEqual([]);
+    }
+  });
+
+  const ofIndex = [...fileSyncs, ...directorySyncs].filter((reason) => reason.includes("index"));
   // Those of the keys are in test/access/key-stores.test.ts.
-  const elsewhere = new Set<string>(["new store.json", "header", "keys.json", "new keys.json"]);
+  const elsewhere = new Set<string>(["new store.json", "header", "keys.json", "new keys.json", ...ofIndex]);
   const needed = [...fileSyncs, ...directorySyncs].filter((reason) => !elsewhere.has(reason));
+
+  it.each(ofIndex)("needs the sync of %s: without it, it loses data or work", async (reason) => {
+    expect(await runIndexSaveSchedules(new Set())).toEqual([]);
+    expect(await runIndexSaveSchedules(new Set([reason]))).not.toEqual([]);
+  });
 
   it.each(needed)("needs the sync of %s: without it, it loses data or work", async (reason) => {
     let found: string[] = [];

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { openDisk, type DiskOptions, type DiskStore } from "../../core/entries/disk.ts";
 import { collect, sameBytes } from "../conformance/expectations.ts";
-import { goldenDeleted, goldenDirectory, goldenPayloads, writeGoldenStore } from "../support/golden-store.ts";
+import { goldenDeleted, goldenDirectory, goldenPayloads, writeGoldenIndex, writeGoldenStore } from "../support/golden-store.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
@@ -58,6 +58,28 @@ describe("the golden store of format 0", () => {
 
     expect([...written.keys()].toSorted()).toEqual([...golden.keys()].toSorted());
     for (const [file, bytes] of written) sameBytes(golden.get(file), bytes, file);
+  });
+});
+
+describe("the golden index on disk of format 0", () => {
+  const folderOfIndex = path.join(import.meta.dirname, "format-0-disk-hash");
+
+  test("is read by today's code, without a segment", async () => {
+    const index = await filesOf(folderOfIndex);
+    expect([...index.keys()].some((file) => file.startsWith("index/runs/"))).toBe(true);
+    const files = new Map([...golden].filter(([file]) => !file.startsWith("index/")));
+    const store = await open(machineWith(new Map([...files, ...index])), { index: "disk-hash" });
+
+    expect(store.recovery).toMatchObject({ checkpoint: "loaded", segmentsScanned: 0, damage: [] });
+    await expectGolden(store);
+  });
+
+  test("is written by today's code with the same bytes", async () => {
+    const index = await filesOf(folderOfIndex);
+    const written = await writeGoldenIndex(golden);
+
+    expect([...written.keys()].toSorted()).toEqual([...index.keys()].toSorted());
+    for (const [file, bytes] of written) sameBytes(index.get(file), bytes, file);
   });
 });
 

@@ -61,7 +61,7 @@ const publicNames: Readonly<Record<string, Names>> = {
   ".": { values: [...ofEveryEntry.values, "openMemory"], types: ofEveryEntry.types },
   "./disk": {
     values: [...ofEveryEntry.values, "DiskStore", "openDisk"],
-    types: [...ofEveryEntry.types, "DiskOptions", "Durability", "Machine", "Rebuild", "Recovery"],
+    types: [...ofEveryEntry.types, "DiskOptions", "Durability", "IndexGrowth", "Machine", "Rebuild", "Recovery"],
   },
   "./conformance": {
     values: ["codecSuite", "offsetIndexSuite", "payloadStoreSuite", "segmentStoreSuite"],

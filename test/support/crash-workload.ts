@@ -1,4 +1,5 @@
-import { openDisk, type DiskStore, type Durability } from "../../core/entries/disk.ts";
+import { openDisk, type DiskOptions, type DiskStore, type Durability } from "../../core/entries/disk.ts";
+import type { IndexBounds } from "../../core/lsm/index-bounds.ts";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { simulatedMachine } from "./machine.ts";
@@ -29,6 +30,8 @@ interface Writer {
 
 export interface WorkloadOptions {
   readonly durability?: Durability;
+  /** An on-disk index with these bounds; the default index unless given. */
+  readonly indexBounds?: Partial<IndexBounds> | undefined;
   readonly seed: number;
   readonly writers: number;
   readonly stepsPerWriter: number;
@@ -73,9 +76,9 @@ export class CrashWorkload {
 
   /** Opens the store and lets the writers work until they are done or meet an error. @returns the errors that they met. */
   async run(fs: FileSystem): Promise<unknown[]> {
-    const { seed, segmentBytesMax, stepsPerWriter, durability } = this.#options;
+    const { seed, segmentBytesMax, stepsPerWriter, durability, indexBounds } = this.#options;
     try {
-      this.#store = await openDisk({ directory: storeFolder, segmentBytesMax, durability }, simulatedMachine(fs, seed));
+      this.#store = await openWith(fs, { segmentBytesMax, durability }, seed, indexBounds);
     } catch (error) {
       return [error];
     }
@@ -136,6 +139,18 @@ export class CrashWorkload {
   }
 }
 
+/** Opens the store, with an on-disk index where bounds for one are given. */
+export function openWith(
+  fs: FileSystem,
+  options: Partial<DiskOptions>,
+  seed: number,
+  indexBounds: Partial<IndexBounds> | undefined,
+): Promise<DiskStore> {
+  const index = indexBounds ? "disk-hash" : undefined;
+  const machine = simulatedMachine(fs, seed);
+  return openDisk({ directory: storeFolder, index, ...options }, indexBounds ? { ...machine, indexBounds } : machine);
+}
+
 /** What {@link findViolations} leaves behind, to be expected after a further crash. */
 export function appendedAfter(seed: number): Expected[] {
   const acknowledged = new Map([[`id-${seed % 6}`, Uint8Array.of(seed)]]);
@@ -143,11 +158,16 @@ export function appendedAfter(seed: number): Expected[] {
 }
 
 /** Opens what a crash left, compares, and appends a little. @returns everything that is wrong, in words; nothing when all is well. */
-export async function findViolations(fs: FileSystem, expected: readonly Expected[], seed: number): Promise<string[]> {
+export async function findViolations(
+  fs: FileSystem,
+  expected: readonly Expected[],
+  seed: number,
+  indexBounds?: Partial<IndexBounds>,
+): Promise<string[]> {
   const violations: string[] = [];
   let store: DiskStore;
   try {
-    store = await openDisk({ directory: storeFolder, segmentBytesMax: 4096 }, simulatedMachine(fs, seed + 1));
+    store = await openWith(fs, { segmentBytesMax: 4096 }, seed + 1, indexBounds);
   } catch (error) {
     return [`open: ${String(error)}`];
   }

@@ -54,7 +54,29 @@ export async function writeGoldenStore(): Promise<Map<string, Uint8Array>> {
   const store = await openDisk({ directory: goldenDirectory, segmentBytesMax: 16_384 }, machine);
   await fill(store);
   await store.close();
-  const kept = fs.files().filter((file) => !file.includes("/LOCK"));
+  return filesBut(fs, "/LOCK");
+}
+
+/**
+ * Writes an index on disk for the golden store, twice, so that it has runs and an overlay.
+ * @param golden  the store's files
+ * @returns the files of the index, by their path in the store
+ */
+export async function writeGoldenIndex(golden: ReadonlyMap<string, Uint8Array>): Promise<Map<string, Uint8Array>> {
+  const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+  for (const [file, bytes] of golden) if (!file.startsWith("index/")) fs.writeFile(`${goldenDirectory}/${file}`, bytes);
+  const indexBounds = { lanes: 2, laneChangesMax: 24, level0KeysMax: 24, plainKeysMax: 0 };
+  const store = await openDisk(
+    { directory: goldenDirectory, segmentBytesMax: 16_384, index: "disk-hash" },
+    { ...simulatedMachine(fs, 1), indexBounds },
+  );
+  await store.close();
+  const files = filesBut(fs, "/LOCK");
+  return new Map([...files].filter(([file]) => file.startsWith("index/")));
+}
+
+function filesBut(fs: PowerLossFileSystem, left: string): Map<string, Uint8Array> {
+  const kept = fs.files().filter((file) => !file.includes(left));
   return new Map(kept.map((file) => [file.slice(goldenDirectory.length + 1), fs.readFile(file)]));
 }
 

@@ -1,9 +1,11 @@
 import type { DirectorySync, FileSync } from "../../core/adapters/disk/file-system.ts";
 import { openDisk, type Durability } from "../../core/entries/disk.ts";
-import { appendedAfter, CrashWorkload, findViolations, storeFolder } from "./crash-workload.ts";
+import type { IndexBounds } from "../../core/lsm/index-bounds.ts";
+import { appendedAfter, CrashWorkload, findViolations, openWith, storeFolder } from "./crash-workload.ts";
 import { simulatedMachine } from "./machine.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { smallIndex } from "./small-index.ts";
 
 /**
  * Lets writers work and cuts the power at a random step; then opens, compares, cuts the power again at once, and compares
@@ -13,6 +15,7 @@ export async function runPowerLossSchedule(
   seed: number,
   ignored: ReadonlySet<FileSync | DirectorySync>,
   durability: Durability = "safe",
+  indexBounds?: Partial<IndexBounds>,
 ): Promise<string[]> {
   const random = seededRandom(seed * 31 + 7);
   const fs = new PowerLossFileSystem({ random: seededRandom(seed), syncTakes: "microtask" });
@@ -22,6 +25,7 @@ export async function runPowerLossSchedule(
     writers: 4,
     stepsPerWriter: 12,
     durability,
+    indexBounds,
     segmentBytesMax: 3000 + Math.floor(random() * 9000),
   });
   const crashAt = 1 + Math.floor(random() * 400);
@@ -43,10 +47,10 @@ export async function runPowerLossSchedule(
     flushed = workload.flushed;
   }
 
-  const violations = flushed ? await findWorkAfterFlush(crashed.clone(), seed) : [];
-  violations.push(...(await findViolations(crashed, expected, seed)));
+  const violations = flushed ? await findWorkAfterFlush(crashed.clone(), seed, indexBounds) : [];
+  violations.push(...(await findViolations(crashed, expected, seed, indexBounds)));
   const shown = crashed.powerLoss();
-  const again = await findViolations(shown, [...expected, ...appendedAfter(seed)], seed + 1);
+  const again = await findViolations(shown, [...expected, ...appendedAfter(seed)], seed + 1, indexBounds);
   return [...violations, ...again.map((violation) => `second power loss: ${violation}`)];
 }
 
@@ -79,6 +83,30 @@ export async function runRecoverySchedules(ignored: ReadonlySet<FileSync | Direc
   return [];
 }
 
+/** The power is cut right after a flush that saved an index on disk, which is to be there then. */
+export async function runIndexSaveSchedules(ignored: ReadonlySet<FileSync | DirectorySync>): Promise<string[]> {
+  for (let seed = 1; seed <= 40; seed++) {
+    const fs = new PowerLossFileSystem({ random: seededRandom(seed) });
+    fs.ignoreSyncs(ignored);
+    const store = await openWith(fs, { segmentBytesMax: 4096 }, seed, smallIndex);
+    const contents = new Map<string, Uint8Array>();
+    for (let i = 0; i < 2 + (seed % 12); i++) {
+      const id = `id-${i % 6}`;
+      await store.append({ tenant: "even", group: "group-0", id }, Uint8Array.of(i, seed));
+      contents.set(id, Uint8Array.of(i, seed));
+    }
+    await store.flush();
+    const crashed = fs.powerLoss();
+    const expected = [{ tenant: "even", group: "group-0", acknowledged: contents, underWay: undefined }];
+    const violations = [
+      ...(await findWorkAfterFlush(crashed.clone(), seed, smallIndex)),
+      ...(await findViolations(crashed, expected, seed, smallIndex)),
+    ];
+    if (violations.length > 0) return violations;
+  }
+  return [];
+}
+
 /** A store whose `store.json` is lost is rebuilt and written, and the power is cut. */
 export async function runRebuildSchedules(ignored: ReadonlySet<FileSync | DirectorySync>): Promise<string[]> {
   const key = { tenant: "even", group: "group-0", id: "id-0" };
@@ -105,9 +133,13 @@ export async function runRebuildSchedules(ignored: ReadonlySet<FileSync | Direct
 }
 
 /** A flush that resolved leaves nothing for the next start to read from the segments. */
-async function findWorkAfterFlush(fs: PowerLossFileSystem, seed: number): Promise<string[]> {
+async function findWorkAfterFlush(
+  fs: PowerLossFileSystem,
+  seed: number,
+  indexBounds: Partial<IndexBounds> | undefined,
+): Promise<string[]> {
   try {
-    const store = await openDisk({ directory: storeFolder }, simulatedMachine(fs, seed + 2));
+    const store = await openWith(fs, {}, seed + 2, indexBounds);
     const { checkpoint, framesReplayed } = store.recovery;
     await store.close();
     return checkpoint === "loaded" && framesReplayed === 0

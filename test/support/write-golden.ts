@@ -1,12 +1,18 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { writeGoldenStore } from "./golden-store.ts";
+import { writeGoldenIndex, writeGoldenStore } from "./golden-store.ts";
 
-/** Writes `test/golden/format-0` anew: `node test/support/write-golden.ts`. Only where the format itself is to change. */
-const target = path.join(import.meta.dirname, "../golden/format-0");
-await rm(target, { recursive: true, force: true });
-for (const [file, bytes] of await writeGoldenStore()) {
-  const whole = path.join(target, file);
-  await mkdir(path.dirname(whole), { recursive: true });
-  await writeFile(whole, bytes);
+/** Writes `test/golden` anew: `node test/support/write-golden.ts`. Only where the format itself is to change. */
+const store = await writeGoldenStore();
+await writeAnew("../golden/format-0", store);
+await writeAnew("../golden/format-0-disk-hash", await writeGoldenIndex(store));
+
+async function writeAnew(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  const target = path.join(import.meta.dirname, folder);
+  await rm(target, { recursive: true, force: true });
+  for (const [file, bytes] of files) {
+    const whole = path.join(target, file);
+    await mkdir(path.dirname(whole), { recursive: true });
+    await writeFile(whole, bytes);
+  }
 }

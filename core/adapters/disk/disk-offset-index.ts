@@ -9,6 +9,7 @@ import type { FrameReader } from "../../segment/read-frame.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem } from "./file-system.ts";
 import { ensureDirectory, readWhole, replaceFile } from "./files.ts";
+import { removeIndexFiles } from "./index-files.ts";
 import type { Layout } from "./layout.ts";
 
 export interface DiskOffsetIndexOptions {
@@ -67,6 +68,11 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
     return this.#saving;
   }
 
+  /** Resolves when nothing of it is being saved. */
+  async settled(): Promise<void> {
+    await this.#saving.catch(() => {});
+  }
+
   override async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -95,5 +101,6 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
     }
     this.#savedPages = pages;
     this.#savedChanges = changes;
+    if (fs.stat(layout.runs)) removeIndexFiles(fs, layout);
   }
 }

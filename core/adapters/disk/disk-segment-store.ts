@@ -50,6 +50,11 @@ export class DiskSegmentStore implements SegmentStore {
     return this.#failure;
   }
 
+  /** Refuses every further frame: what they say could not be kept elsewhere. */
+  stop(error: PayloadStoreError): void {
+    this.#failure ??= error;
+  }
+
   async append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
     if (this.#closed) throw new PayloadStoreError("CLOSED", "the store is closed");
     if (this.#failure) throw this.#failure;

@@ -72,7 +72,18 @@ export interface FileLock {
 }
 
 /** Why a file is synced. Each is needed: a test removes them one by one and loses data, or work, to a power cut. */
-export const fileSyncs = ["frames", "seal", "header", "checkpoint", "store.json", "keys.json"] as const;
+export const fileSyncs = [
+  "frames",
+  "seal",
+  "header",
+  "checkpoint",
+  "store.json",
+  "keys.json",
+  "index pages",
+  "index run",
+  "index overlay",
+  "index manifest",
+] as const;
 export type FileSync = (typeof fileSyncs)[number];
 
 /** Why a folder is synced; each is needed, as above. */
@@ -85,5 +96,7 @@ export const directorySyncs = [
   "new store.json",
   "new keys.json",
   "quarantine",
+  "new index files",
+  "new index manifest",
 ] as const;
 export type DirectorySync = (typeof directorySyncs)[number];

@@ -1,4 +1,4 @@
-import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type {
   CommitOutcome,
   GroupCount,
@@ -25,7 +25,7 @@ const sameTickMs = 2000;
  * Cost: two calls of `stat` an answer; reading what is new.
  */
 export class FollowingOffsetIndex implements OffsetIndex {
-  readonly #inner: ArrayOffsetIndex;
+  readonly #inner: RecoverableIndex;
   readonly #segments: DiskSegmentStore;
   readonly #fs: FileSystem;
   readonly #layout: Layout;
@@ -34,7 +34,7 @@ export class FollowingOffsetIndex implements OffsetIndex {
   #following: Promise<void> = Promise.resolve();
 
   constructor(parts: {
-    inner: ArrayOffsetIndex;
+    inner: RecoverableIndex;
     segments: DiskSegmentStore;
     fs: FileSystem;
     layout: Layout;

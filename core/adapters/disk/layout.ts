@@ -11,6 +11,8 @@ export class Layout {
   readonly segments: string;
   readonly index: string;
   readonly checkpoint: string;
+  readonly manifest: string;
+  readonly runs: string;
   readonly quarantine: string;
   readonly keysFile: string;
   readonly keysLockFile: string;
@@ -23,9 +25,21 @@ export class Layout {
     this.segments = join(root, "segments");
     this.index = join(root, "index");
     this.checkpoint = join(this.index, "checkpoint");
+    this.manifest = join(this.index, "manifest");
+    this.runs = join(this.index, "runs");
     this.quarantine = join(root, "quarantine");
     this.keysFile = join(root, "keys.json");
     this.keysLockFile = join(root, "KEYS.LOCK");
+  }
+
+  /** A run, or the saved overlay, by its SHA-256. */
+  run(sha256: string): string {
+    return join(this.runs, sha256);
+  }
+
+  /** The log of pages of an on-disk index. */
+  pages(name: string): string {
+    return join(this.index, name);
   }
 
   tenant(tenant: string): string {

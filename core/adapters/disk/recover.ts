@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import { invariant } from "../../invariant.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { SegmentSummary } from "../../ports/segment-store.ts";
@@ -38,7 +38,7 @@ interface Parts {
   readonly layout: Layout;
   readonly digest: Digest;
   readonly segments: DiskSegmentStore;
-  readonly index: ArrayOffsetIndex;
+  readonly index: RecoverableIndex;
 }
 
 /**
@@ -117,7 +117,7 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
  * Takes every segment into an empty index, in order. What is beyond the last mark of a segment is left to {@link recover}.
  * @returns how many pages there are
  */
-export async function replayAll(segments: DiskSegmentStore, index: ArrayOffsetIndex): Promise<number> {
+export async function replayAll(segments: DiskSegmentStore, index: RecoverableIndex): Promise<number> {
   let pages = 0;
   for (const { tenant, segment } of await segments.segments()) {
     const scan = await segments.scan(tenant, segment);

@@ -1,4 +1,4 @@
-import type { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
+import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import { decodePage } from "../../page/page.ts";
 import type { FramePlace } from "../../ports/segment-store.ts";
 import type { ScannedFrame, SegmentScan } from "../../segment/scan.ts";
@@ -10,7 +10,7 @@ import type { ScannedFrame, SegmentScan } from "../../segment/scan.ts";
  * @returns how many pages were new
  */
 export async function takeIn(
-  index: ArrayOffsetIndex,
+  index: RecoverableIndex,
   scan: SegmentScan,
   frames: readonly ScannedFrame[],
 ): Promise<number> {
@@ -22,7 +22,7 @@ export async function takeIn(
 
 /** @param place  where the frame lies, if not where the scan found it */
 export async function takeInFrame(
-  index: ArrayOffsetIndex,
+  index: RecoverableIndex,
   scan: SegmentScan,
   frame: ScannedFrame,
   place?: FramePlace,

@@ -28,6 +28,7 @@ import { simulatedMachine } from "../machine.ts";
 import { PowerLossFileSystem } from "../power-loss-file-system.ts";
 import { seededRandom } from "../seeded-random.ts";
 import { CountingSource } from "./counting-source.ts";
+import { manifestTarget, overlayTarget, runTarget } from "./index-targets.ts";
 import type { GoldenPieces } from "./golden-pieces.ts";
 import { mutated, randomBytes } from "./mutations.ts";
 import { changedRow } from "./row-target.ts";
@@ -175,6 +176,10 @@ export const decoderTargets: Readonly<Record<string, FuzzTarget>> = {
     resealCheckpoint(bytes, pieces.secret);
     return restoring(bytes, pieces.secret);
   },
+
+  run: runTarget,
+  "saved overlay": overlayTarget,
+  manifest: manifestTarget,
 
   "store.json": (pieces, random) => {
     const changed = mutated(pieces.storeFile, piecesOf(pieces), random);

@@ -47,6 +47,8 @@ export interface GoldenPieces {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly segments: readonly GoldenSegment[];
   readonly checkpoint: Uint8Array;
+  /** Of the same store with an index on disk. */
+  readonly manifest: Uint8Array;
   readonly storeFile: Uint8Array;
   readonly secret: Uint8Array;
   readonly encoded: readonly EncodedSample[];
@@ -73,6 +75,7 @@ export async function goldenPieces(): Promise<GoldenPieces> {
     files,
     segments,
     checkpoint: fileOf(files, "index/checkpoint"),
+    manifest: Uint8Array.from(readFileSync(path.join(folder, "../format-0-disk-hash/index/manifest"))),
     storeFile: fileOf(files, "store.json"),
     secret: store?.secret ?? new Uint8Array(0),
     encoded: await encodedSamples(),

@@ -1,0 +1,360 @@
+import type { Coverage } from "../../index/segment-table.ts";
+import { KeyHasher } from "../../index/key-hasher.ts";
+import { ChangeTable } from "../../lsm/change-table.ts";
+import { HashOffsetIndex } from "../../lsm/hash-offset-index.ts";
+import { changesMax, sizeRatio, type IndexBounds } from "../../lsm/index-bounds.ts";
+import type { Lane } from "../../lsm/lane-map.ts";
+import type { Manifest, ManifestFile, ManifestRun } from "../../lsm/manifest.ts";
+import { overlaySource } from "../../lsm/overlay-source.ts";
+import { pageRecordBytes } from "../../lsm/page-log.ts";
+import { isIndexDamage, type Run } from "../../lsm/run.ts";
+import { encodeOverlay } from "../../lsm/saved-overlay.ts";
+import type { Page } from "../../page/page.ts";
+import type { CommitOutcome, PageRecord } from "../../ports/offset-index.ts";
+import type { Random } from "../../ports/random.ts";
+import { hex } from "../../bytes.ts";
+import type { FrameReader } from "../../segment/read-frame.ts";
+import { setImmediate } from "node:timers/promises";
+import { diskError } from "./disk-error.ts";
+import type { OpenFile } from "./file-system.ts";
+import { writeAll } from "./files.ts";
+import type { IndexGrowth } from "./index-growth.ts";
+import { IndexFiles, type IndexFilesOptions } from "./index-files.ts";
+
+export interface DiskHashIndexOptions extends IndexFilesOptions {
+  readonly reader: FrameReader;
+  readonly random: Random;
+  readonly bounds: IndexBounds;
+  /** Never writes. */
+  readonly readOnly: boolean;
+  /** How far a segment that this process wrote is durable. */
+  readonly durable: (tenant: string, segment: string) => Coverage | undefined;
+  /** Makes everything durable that was acknowledged. */
+  readonly flush: () => Promise<void>;
+  /** Stops all writes: the index has no room for what they change. */
+  readonly stop: (error: unknown) => void;
+  /** A file of the index is damaged: look-ups that meet it fail until the index is made anew. */
+  readonly onDamage: () => void;
+  readonly onGrowth: (growth: IndexGrowth) => void;
+}
+
+/** Pages that make the index save itself, however few keys they change: a start after a crash reads what came since. */
+const pagesBetweenSaves = 65_536;
+
+/** Steps of a save that go before a commit while the overlays are more than half full. */
+const turnsBeforeCommit = 3;
+
+/**
+ * The on-disk index in its files. Changes gather in memory; once a lane has enough of them, it and those that are nearly
+ * as full are merged into runs, the others are saved as they are, and a new manifest says so. All of it happens beside
+ * the commits, in steps of some milliseconds. What is not saved comes back from the segments.
+ *
+ * Memory: 11 bits a key, and the changes: at most twice `laneChangesMax` a lane. When they cannot be written, commits
+ * wait, and then the store stops writing.
+ */
+export class DiskHashIndex extends HashOffsetIndex {
+  readonly #options: DiskHashIndexOptions;
+  readonly files: IndexFiles;
+  #saving: Promise<void> = Promise.resolve();
+  #isSaving = false;
+  #saved: Manifest | undefined;
+  #savedChanges = -1;
+  #pagesFile: OpenFile | undefined;
+  readonly #newPagesName: string;
+  #reported = 0;
+  #retired = false;
+  #closed = false;
+
+  constructor(options: DiskHashIndexOptions) {
+    const { bounds, reader, secret } = options;
+    const files = new IndexFiles(options);
+    super({ lanes: bounds.lanes, reader, secret, hasher: new KeyHasher(secret), crc32: files.crc32 });
+    this.#options = options;
+    this.files = files;
+    this.#newPagesName = `pages-${hex(options.random.bytes(8))}`;
+  }
+
+  /** The generation that was read or written last; 0 before the first. */
+  get generation(): number {
+    return this.#saved?.generation ?? 0;
+  }
+
+  /** @returns whether there was a manifest; the index is as it was saved. Damage is said, and the index is then not to be used. */
+  load(): { readonly kind: "loaded" | "none" } | { readonly kind: "damaged"; readonly reason: string } {
+    for (let generation = -1; ;) {
+      let manifest: Manifest | undefined;
+      try {
+        manifest = this.files.readManifest();
+        if (!manifest) return { kind: "none" };
+        this.#restore(manifest);
+        return { kind: "loaded" };
+      } catch (error) {
+        this.letGo();
+        if (!isIndexDamage(error)) throw error;
+        // A reader may have met files that the writer replaced meanwhile.
+        if (!this.#options.readOnly || !manifest || manifest.generation === generation)
+          return { kind: "damaged", reason: error.message };
+        generation = manifest.generation;
+      }
+    }
+  }
+
+  override async commit(record: PageRecord, page: Page): Promise<CommitOutcome> {
+    const outcome = await super.commit(record, page);
+    this.#saveInTime();
+    await this.makeRoom();
+    return outcome;
+  }
+
+  override async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
+    const outcome = await super.replay(record, page);
+    this.#saveInTime();
+    await this.makeRoom();
+    return outcome;
+  }
+
+  /** Saves the index as it is now, if anything changed. One at a time. */
+  override checkpoint(): Promise<void> {
+    if (this.#options.readOnly || this.#retired) return Promise.resolve();
+    this.#saving = this.#saving
+      .catch(() => {})
+      .then(async () => {
+        this.#isSaving = true;
+        try {
+          await this.#save();
+        } finally {
+          this.#isSaving = false;
+        }
+      });
+    return this.#saving;
+  }
+
+  override async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      await this.checkpoint();
+    } finally {
+      this.letGo();
+    }
+  }
+
+  /** Never saves again: another index takes this one's place. It still answers. */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    await this.#saving.catch(() => {});
+  }
+
+  /** Closes the files. */
+  letGo(): void {
+    this.#pagesFile?.close();
+    this.#pagesFile = undefined;
+    for (const { runs } of this.map.lanes) for (const run of runs) run?.close();
+  }
+
+  /** Bytes in memory that grow with the keys, bytes of the files, and keys, which overwritten ones are counted in. */
+  measure(): { readonly memoryBytes: number; readonly diskBytes: number; readonly keys: number } {
+    let memoryBytes = 0;
+    let keys = this.map.changes;
+    for (const { runs } of this.map.lanes) {
+      for (const run of runs) {
+        memoryBytes += run?.residentBytes ?? 0;
+        keys += run?.keys ?? 0;
+      }
+    }
+    const files = [...(this.#saved?.runs ?? []), ...(this.#saved?.overlay ? [this.#saved.overlay] : [])];
+    const diskBytes = files.reduce((sum, { bytes }) => sum + bytes, this.log.written * pageRecordBytes);
+    // A changed key takes 16 bytes of a slot, and slots are between three eighths and three quarters full.
+    return { memoryBytes: memoryBytes + this.map.changes * 32, diskBytes, keys };
+  }
+
+  #saveInTime(): void {
+    if (this.#isSaving || this.#options.readOnly || this.#retired || this.#closed) return;
+    const { laneChangesMax } = this.#options.bounds;
+    const isFull = this.map.lanes.some(({ overlay }) => overlay.size >= laneChangesMax);
+    if (!isFull && this.log.count - this.log.written < pagesBetweenSaves) return;
+    // A failure is no loss, and is met again at the next one, at the latest when there is no room left.
+    void this.checkpoint().catch((error: unknown) => {
+      if (isIndexDamage(error)) this.#options.onDamage();
+    });
+  }
+
+  #isOverfull(): boolean {
+    return !this.#options.readOnly && this.map.changes >= changesMax(this.#options.bounds, this.map.lanes.length);
+  }
+
+  /**
+   * Waits for what is being saved where changes are too many; without that they would have no bound. Before it comes to
+   * that, some steps of the save go before each further commit, so that none waits for all of it.
+   */
+  async makeRoom(): Promise<void> {
+    const isFilling = this.#isSaving && this.map.changes * 2 >= changesMax(this.#options.bounds, this.map.lanes.length);
+    for (let turn = 0; isFilling && turn < turnsBeforeCommit; turn++) await setImmediate();
+    if (!this.#isOverfull()) return;
+    await this.#saving.catch(() => {});
+    if (!this.#isOverfull()) return;
+    await this.checkpoint().catch((error: unknown) => {
+      if (isIndexDamage(error)) this.#options.onDamage();
+      else this.#options.stop(error);
+    });
+  }
+
+  #restore(manifest: Manifest): void {
+    const { runs, overlay, pages, moved, segments, totals, damage } = manifest;
+    const lanes = Array.from({ length: manifest.lanes }, (): (Run | undefined)[] => [undefined, undefined, undefined]);
+    try {
+      for (const run of runs) lanes[run.lane]![run.level] = this.files.openRun(run);
+      const mode = this.#options.readOnly ? "read" : "update";
+      this.#pagesFile = this.files.openPages(pages.file, pages.count * pageRecordBytes, mode);
+    } catch (error) {
+      for (const run of lanes.flat()) run?.close();
+      throw error;
+    }
+    this.map.divide(lanes);
+    if (overlay) this.map.takeOverlays(this.files.readOverlay(overlay, manifest.lanes));
+    this.log.open(this.#pagesFile, pages.count, moved);
+    this.segments.restore(segments);
+    this.tenantTotals.restore(totals);
+    for (const note of damage) this.damageNotes.add(note);
+    this.hidesUnread = manifest.hidesUnread;
+    for (const key of manifest.sharedKeys) this.sharedKeys.add(key);
+    this.#reported = manifest.reported;
+    this.#saved = manifest;
+    this.#savedChanges = this.changes;
+    if (!this.#options.readOnly) for (const _ of this.files.collect(manifest));
+  }
+
+  async #save(): Promise<void> {
+    if (this.changes === this.#savedChanges && this.files.manifestBytes() !== undefined) return;
+    // From here to the first wait the index stands still: what is saved is one state of it.
+    const { changes } = this;
+    const state = this.#state();
+    const written = this.#beginWriting();
+    const rest = encodeOverlay(
+      this.map.lanes.map(({ overlay }) => overlay),
+      this.files.crc32,
+    );
+    const pages = this.log.unwritten(state.pages.count);
+    const replaced: { readonly lane: Lane; readonly level: number; readonly run: Run | undefined }[] = [];
+    try {
+      // The index must not name a page that a power cut may still take.
+      await this.#options.flush();
+      await this.files.makeFolders();
+      const pagesFile = await this.#writePages(state.pages.file, pages);
+      const runs = new Map((this.#saved?.runs ?? []).map((run) => [`${run.lane} ${run.level}`, run]));
+      for (const number of written) {
+        const { level, run } = await this.#writeLane(number);
+        for (let above = 0; above <= level; above++) runs.delete(`${number} ${above}`);
+        if (run) runs.set(`${number} ${level}`, { ...run, lane: number, level } satisfies ManifestRun);
+        replaced.push({ lane: this.map.lanes[number]!, level, run: run && this.files.openRun(run) });
+      }
+      const overlay = rest && (await this.files.writeOverlay(rest));
+      await this.files.settleNames();
+      const manifest = { ...state, overlay, runs: [...runs.values()] };
+      await this.files.writeManifest(manifest);
+
+      for (const { lane, level, run } of replaced.splice(0)) {
+        for (let above = 0; above <= level; above++) lane.runs[above]?.close();
+        lane.runs.fill(undefined, 0, level);
+        lane.runs[level] = run;
+        lane.writing = undefined;
+      }
+      this.log.wrote(pagesFile, state.pages.count);
+      this.#saved = manifest;
+      this.#savedChanges = changes;
+      for (const _ of this.files.collect(manifest)) await setImmediate();
+    } catch (error) {
+      for (const { run } of replaced) run?.close();
+      if (isIndexDamage(error)) throw error;
+      throw diskError(error, "saving the index failed; nothing is lost, the next start reads the segments instead");
+    }
+    this.#reportGrowth();
+  }
+
+  /** What the manifest will say of this moment, but for the runs and the overlay. */
+  #state(): Omit<Manifest, "runs" | "overlay"> {
+    for (const { tenant, name, frames } of this.segments.all()) {
+      const durable = this.#options.durable(tenant, name);
+      // Frames that are durable and not yet taken in are left for the next start.
+      if (durable?.frames === frames) this.segments.cover(tenant, name, durable);
+    }
+    return {
+      generation: this.generation + 1,
+      lanes: this.map.lanes.length,
+      pages: {
+        file: this.#saved?.pages.file ?? this.#newPagesName,
+        count: this.log.count,
+      },
+      moved: this.log.moved(),
+      hidesUnread: this.hidesUnread,
+      sharedKeys: [...this.sharedKeys],
+      reported: Math.max(this.#reported, this.#growthReached()),
+      segments: this.segments.all().map((segment) => ({ ...segment })),
+      totals: this.tenantTotals.entries().map(([tenant, totals]) => [tenant, { ...totals }] as const),
+      damage: this.damageNotes.all(),
+    };
+  }
+
+  /** Takes the overlays that are to be written out of the way of further changes. @returns their lanes. */
+  #beginWriting(): number[] {
+    const { laneChangesMax } = this.#options.bounds;
+    const { lanes } = this.map;
+    const isFull = lanes.some(({ overlay }) => overlay.size >= laneChangesMax);
+    const written: number[] = [];
+    for (const [number, lane] of lanes.entries()) {
+      // What could not be written before is tried again first.
+      if (!lane.writing && isFull && lane.overlay.size * 2 >= laneChangesMax) {
+        lane.writing = lane.overlay;
+        lane.overlay = new ChangeTable();
+      }
+      if (lane.writing) written.push(number);
+    }
+    return written;
+  }
+
+  async #writePages(name: string, records: readonly Uint8Array[]): Promise<OpenFile> {
+    this.#pagesFile ??= this.files.createPages(name);
+    const file = this.#pagesFile;
+    if (records.length > 0) {
+      writeAll(file, records, this.log.written * pageRecordBytes);
+      await file.sync("index pages");
+    }
+    return file;
+  }
+
+  /** Merges a lane's changes with its runs down to the first level that has room for them. */
+  async #writeLane(number: number): Promise<{ readonly level: number; readonly run: ManifestFile | undefined }> {
+    const { runs, writing } = this.map.lanes[number]!;
+    let keys = writing?.size ?? 0;
+    let level = 0;
+    for (; level < runs.length; level++) {
+      keys += runs[level]?.keys ?? 0;
+      if (keys <= this.#levelKeysMax(level, number)) break;
+    }
+    level = Math.min(level, runs.length - 1);
+    const merged = runs.slice(0, level + 1).flatMap((run) => run ?? []);
+    const sources = [...merged.toReversed(), ...(writing ? [overlaySource(writing)] : [])];
+    const bottom = runs.slice(level + 1).every((run) => run === undefined);
+    return { level, run: await this.files.writeRun(sources, bottom) };
+  }
+
+  /** Lanes differ, so that they do not all reach the next level at once. */
+  #levelKeysMax(level: number, lane: number): number {
+    const { level0KeysMax } = this.#options.bounds;
+    return level0KeysMax * sizeRatio ** level * (0.75 + (lane % 8) / 16);
+  }
+
+  /** The last number of payloads that is reported and that the store has reached; 0 for none. */
+  #growthReached(): number {
+    const payloads = this.tenantTotals.entries().reduce((sum, [, totals]) => sum + totals.payloads, 0);
+    return this.#options.bounds.reportedAt.findLast((step) => payloads >= step) ?? 0;
+  }
+
+  #reportGrowth(): void {
+    const reached = this.#saved?.reported ?? 0;
+    if (reached <= this.#reported) return;
+    this.#reported = reached;
+    const { memoryBytes, diskBytes } = this.measure();
+    this.#options.onGrowth({ kind: "index-growth", payloads: reached, memoryBytes, diskBytes });
+  }
+}

@@ -1,0 +1,238 @@
+import { PayloadStoreError } from "../../errors.ts";
+import type { RecoverableIndex } from "../../index/recoverable-index.ts";
+import type { SegmentTable } from "../../index/segment-table.ts";
+import { isIndexDamage } from "../../lsm/run.ts";
+import type { Page } from "../../page/page.ts";
+import type {
+  Basis,
+  CommitOutcome,
+  GroupCount,
+  GroupSummary,
+  PageRecord,
+  Records,
+  Totals,
+} from "../../ports/offset-index.ts";
+import type { FramePlace } from "../../ports/segment-store.ts";
+import type { SegmentDamage } from "../../segment/scan.ts";
+
+export interface Switching {
+  /** Whether it is time for {@link grow}. Cost: nearly none. */
+  readonly isGrown: (index: RecoverableIndex) => boolean;
+  /** An index that knows the same and is made for more. */
+  readonly grow: (index: RecoverableIndex) => Promise<RecoverableIndex>;
+  /** An index made anew from the segments. */
+  readonly renew: (index: RecoverableIndex) => Promise<RecoverableIndex>;
+  /** Closes the files of an index that another one has taken the place of. */
+  readonly letGo: (index: RecoverableIndex) => void;
+  /** Called when an index is damaged and cannot be saved: the next start is to make it anew. */
+  readonly giveUp: () => void;
+}
+
+/**
+ * An index that another one takes the place of while the store is open: a larger kind when it has grown, one made anew
+ * when it is damaged or somebody asks for that. Reads go on meanwhile, on the old one; commits wait.
+ */
+export class SwitchingOffsetIndex implements RecoverableIndex {
+  #inner: RecoverableIndex;
+  readonly #switching: Switching;
+  #commits = 0;
+  #idle: (() => void) | undefined;
+  /** Set while another index is being made ready. */
+  #gate: Promise<void> | undefined;
+
+  constructor(inner: RecoverableIndex, switching: Switching) {
+    this.#inner = inner;
+    this.#switching = switching;
+  }
+
+  get segments(): SegmentTable {
+    return this.#inner.segments;
+  }
+
+  /** The index that answers now. */
+  get current(): RecoverableIndex {
+    return this.#inner;
+  }
+
+  async commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome> {
+    const outcome = await this.#changing(() => this.#inner.commit(record, page, basis));
+    if (this.#switching.isGrown(this.#inner)) void this.#grow();
+    return outcome;
+  }
+
+  prepare(tenant: string, group: string, page: Page): void {
+    this.#inner.prepare?.(tenant, group, page);
+  }
+
+  async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
+    const outcome = await this.#changing(() => this.#inner.replay(record, page));
+    if (this.#switching.isGrown(this.#inner)) await this.#grow();
+    return outcome;
+  }
+
+  placeOf(tenant: string, group: string, sequence: number): FramePlace | undefined {
+    return this.#inner.placeOf(tenant, group, sequence);
+  }
+
+  relocate(record: PageRecord): void {
+    this.#inner.relocate(record);
+  }
+
+  noteDamage(damage: SegmentDamage): void {
+    this.#inner.noteDamage(damage);
+  }
+
+  lastSequence(tenant: string, group: string): Promise<number> {
+    return this.#answer(() => this.#inner.lastSequence(tenant, group));
+  }
+
+  records(tenant: string, group: string, id?: string): Records | Promise<Records> {
+    const asked = this.#inner;
+    try {
+      return asked.records(tenant, group, id);
+    } catch (error) {
+      if (!isIndexDamage(error)) throw error;
+      return this.#renewOnce(asked).then(() => this.#inner.records(tenant, group, id));
+    }
+  }
+
+  requests(tenant: string, group: string, key: string): Promise<Records> {
+    return this.#answer(() => this.#inner.requests(tenant, group, key));
+  }
+
+  record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
+    return this.#answer(() => this.#inner.record(tenant, group, sequence));
+  }
+
+  count(tenant: string, group: string): Promise<GroupCount> {
+    return this.#answer(() => this.#inner.count(tenant, group));
+  }
+
+  groups(tenant: string): AsyncIterable<GroupSummary> {
+    return this.#walk((index) => index.groups(tenant));
+  }
+
+  all(): AsyncIterable<PageRecord> {
+    return this.#walk((index) => index.all());
+  }
+
+  totals(tenant: string): Promise<Totals> {
+    return this.#inner.totals(tenant);
+  }
+
+  damage(): readonly SegmentDamage[] {
+    return this.#inner.damage();
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.#gate;
+    await this.#answer(() => this.#inner.checkpoint());
+  }
+
+  async close(): Promise<void> {
+    await this.#gate;
+    try {
+      await this.#inner.close();
+    } catch (error) {
+      if (!isIndexDamage(error)) throw error;
+      this.#switching.giveUp();
+    }
+  }
+
+  /** Makes the index anew from the segments and saves it. */
+  async renew(): Promise<void> {
+    await this.#switch(async () => this.#switching.renew(this.#inner));
+  }
+
+  /** Renews an index whose damage was met beside the calls. */
+  renewInTime(): void {
+    const damaged = this.#inner;
+    void this.#renewOnce(damaged).catch(() => {});
+  }
+
+  /** A file of the index that is damaged costs time, not the answer. */
+  async #answer<T>(ask: () => Promise<T>): Promise<T> {
+    const asked = this.#inner;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isIndexDamage(error)) throw error;
+      await this.#renewOnce(asked);
+    }
+    return ask();
+  }
+
+  async *#walk<T>(walk: (index: RecoverableIndex) => AsyncIterable<T>): AsyncGenerator<T> {
+    const walked = this.#inner;
+    let given = 0;
+    try {
+      for await (const each of walk(walked)) {
+        given += 1;
+        yield each;
+      }
+    } catch (error) {
+      if (isIndexDamage(error)) await this.#renewOnce(walked);
+      if (this.#inner === walked) throw error;
+      if (given === 0) {
+        yield* walk(this.#inner);
+        return;
+      }
+      // What was given out already cannot be taken back.
+      throw new PayloadStoreError("UNAVAILABLE", "the index was made anew meanwhile: ask again", { cause: error });
+    }
+  }
+
+  async #changing<T>(change: () => Promise<T>): Promise<T> {
+    for (;;) {
+      while (this.#gate) await this.#gate;
+      this.#commits += 1;
+      const asked = this.#inner;
+      try {
+        return await change();
+      } catch (error) {
+        if (!isIndexDamage(error)) throw error;
+        this.#leave();
+        await this.#renewOnce(asked);
+        this.#commits += 1;
+      } finally {
+        this.#leave();
+      }
+    }
+  }
+
+  #leave(): void {
+    this.#commits -= 1;
+    if (this.#commits === 0) this.#idle?.();
+  }
+
+  async #renewOnce(damaged: RecoverableIndex): Promise<void> {
+    await this.#switch(async () => (this.#inner === damaged ? this.#switching.renew(damaged) : this.#inner));
+  }
+
+  /** A failure, a full disk for instance, leaves the index as it was; it is tried again when the next page comes. */
+  async #grow(): Promise<void> {
+    const grown = async () => (this.#switching.isGrown(this.#inner) ? this.#switching.grow(this.#inner) : this.#inner);
+    await this.#switch(grown).catch(() => {});
+  }
+
+  /** Commits that are under way end first, and further ones wait. */
+  async #switch(make: () => Promise<RecoverableIndex>): Promise<void> {
+    while (this.#gate) await this.#gate;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = promise;
+    try {
+      if (this.#commits > 0) {
+        const idle = Promise.withResolvers<void>();
+        this.#idle = idle.resolve;
+        await idle.promise;
+      }
+      const before = this.#inner;
+      this.#inner = await make();
+      if (this.#inner !== before) this.#switching.letGo(before);
+    } finally {
+      this.#idle = undefined;
+      this.#gate = undefined;
+      resolve();
+    }
+  }
+}

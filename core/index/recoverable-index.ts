@@ -1,0 +1,25 @@
+import type { Page } from "../page/page.ts";
+import type { OffsetIndex, PageRecord } from "../ports/offset-index.ts";
+import type { FramePlace } from "../ports/segment-store.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
+import type { SegmentTable } from "./segment-table.ts";
+
+/** An index that can be made anew, and brought up to date, from what the segments say. */
+export interface RecoverableIndex extends OffsetIndex {
+  /** The segments that it took pages from, and how far. */
+  readonly segments: SegmentTable;
+
+  /**
+   * Takes a page that a segment holds, while opening or following: pages known already are passed over, and a gap in the
+   * sequences is kept as damage, since pages are lost in it.
+   */
+  replay(record: PageRecord, page: Page): Promise<"taken in" | "known">;
+
+  /** Where the index has a page of a group, `undefined` if it has no page of this sequence. */
+  placeOf(tenant: string, group: string, sequence: number): FramePlace | undefined;
+
+  /** Says that a page it has lies elsewhere now: its frame was appended again. */
+  relocate(record: PageRecord): void;
+
+  noteDamage(damage: SegmentDamage): void;
+}

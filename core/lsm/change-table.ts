@@ -1,0 +1,163 @@
+import { WordTable } from "../index/word-table.ts";
+import {
+  changeOf,
+  clears,
+  compose,
+  isFinal,
+  noChange,
+  only,
+  several,
+  severalOf,
+  type Change,
+  type ChangeKind,
+  type Several,
+} from "./change.ts";
+
+/** Values of a key's slot. */
+const kindOf = 0;
+const valueOf = 1;
+
+/**
+ * The changes of some keys, one each: what came last, composed over what came before. It is the overlay of a lane, and
+ * where a merge brings runs together.
+ *
+ * Memory: 16 bytes a slot, slots at most three quarters full.
+ */
+export class ChangeTable {
+  readonly #table: WordTable;
+  readonly #key = new Int32Array(2);
+  #several: (Several | undefined)[] = [];
+  /** Value of the key that was found last. */
+  value = 0;
+  /** Of the key that was found last, where its kind is `several`. */
+  found: Several | undefined;
+
+  /** @param keys  for how many there shall be room at once */
+  constructor(keys = 0) {
+    this.#table = new WordTable(2, 2, keys);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** @returns the kind of the key's change, and sets {@link value} and {@link found}. */
+  find(key0: number, key1: number): ChangeKind {
+    const at = this.#find(key0, key1);
+    return at < 0 ? noChange : this.#read(at);
+  }
+
+  /** Takes in a change that is newer than all that are there. */
+  apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
+    const at = this.#find(key0, key1);
+    if (at < 0 || isFinal(kind, whole)) {
+      this.#write(at < 0 ? this.#insert() : at, kind, value, whole);
+      return;
+    }
+    const older = severalOf(this.#read(at), this.value, this.found);
+    const both = changeOf(compose(severalOf(kind, value, whole), older));
+    this.#write(at, both.kind, both.value, both.several);
+  }
+
+  /** Says what the whole set of a key is from now on; values ascending. */
+  assign(key0: number, key1: number, values: readonly number[]): void {
+    if (values.length > 1) this.apply(key0, key1, several, 0, { drops: true, adds: values, removes: [] });
+    else if (values.length === 1) this.apply(key0, key1, only, values[0]!);
+    else this.apply(key0, key1, clears, 0);
+  }
+
+  /** Calls `visit` with every key; the table must not change meanwhile. */
+  forEach(visit: (key0: number, key1: number, change: Change) => void): void {
+    const { words } = this.#table;
+    for (let at = 0; at < words.length; at += 4) {
+      if (words[at + 2] === 0) continue;
+      const kind = this.#read(at);
+      visit(words[at]!, words[at + 1]!, { kind, value: this.value, several: this.found });
+    }
+  }
+
+  /** The keys and changes in the order of their slots, in columns; `several` by its place in the list. */
+  columns(): ChangeColumns {
+    const { words } = this.#table;
+    const keys = this.size;
+    const columns = {
+      keys,
+      key0: new Int32Array(keys),
+      key1: new Int32Array(keys),
+      kind: new Uint8Array(keys),
+      value: new Int32Array(keys),
+      several: this.#several,
+    };
+    for (let at = 0, i = 0; at < words.length; at += 4) {
+      const kind = words[at + 2]!;
+      if (kind === 0) continue;
+      columns.key0[i] = words[at]!;
+      columns.key1[i] = words[at + 1]!;
+      columns.kind[i] = kind;
+      columns.value[i++] = words[at + 3]!;
+    }
+    return columns;
+  }
+
+  /** @param place  of a list where it is kept, for the kind `several` */
+  copyWords(place: (whole: Several) => number): Int32Array {
+    const words = this.#table.words.slice();
+    if (this.#several.length === 0) return words;
+    for (let at = 0; at < words.length; at += 4) {
+      if (words[at + 2] === several) words[at + 3] = place(this.#several[words[at + 3]!]!);
+    }
+    return words;
+  }
+
+  /**
+   * Takes words that {@link copyWords} made.
+   * @returns false when they cannot be a table; it is then not to be used
+   */
+  restore(words: Int32Array, keys: number, list: (place: number) => Several | undefined): boolean {
+    if (!this.#table.restore(words, keys) || !this.#table.firstValuesWithin(several)) return false;
+    for (let at = 0; at < words.length; at += 4) {
+      if (words[at + 2] !== several) continue;
+      const whole = list(words[at + 3]! >>> 0);
+      if (!whole) return false;
+      words[at + 3] = this.#several.push(whole) - 1;
+    }
+    return true;
+  }
+
+  #find(key0: number, key1: number): number {
+    this.#key[0] = key0;
+    this.#key[1] = key1;
+    return this.#table.find(this.#key);
+  }
+
+  #insert(): number {
+    return this.#table.insert(this.#key);
+  }
+
+  #read(at: number): ChangeKind {
+    const kind = this.#table.value(at, kindOf) as ChangeKind;
+    const value = this.#table.value(at, valueOf);
+    this.found = kind === several ? this.#several[value] : undefined;
+    this.value = kind === several ? 0 : value >>> 0;
+    return kind;
+  }
+
+  #write(at: number, kind: ChangeKind, value: number, whole: Several | undefined): void {
+    if (this.#table.value(at, kindOf) === several) this.#several[this.#table.value(at, valueOf)] = undefined;
+    let stored = value;
+    if (kind === several) stored = this.#several.push(whole) - 1;
+    this.#table.setValue(at, kindOf, kind);
+    this.#table.setValue(at, valueOf, stored);
+  }
+}
+
+/** Keys with their changes, column by column. */
+export interface ChangeColumns {
+  readonly keys: number;
+  readonly key0: Int32Array;
+  readonly key1: Int32Array;
+  readonly kind: Uint8Array;
+  readonly value: Int32Array;
+  /** What the value of kind `several` points to. */
+  readonly several: readonly (Several | undefined)[];
+}

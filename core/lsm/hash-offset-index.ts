@@ -1,0 +1,507 @@
+import { isPayloadStoreError } from "../errors.ts";
+import { DamageNotes } from "../index/damage-notes.ts";
+import type { Hash128, KeyHasher } from "../index/key-hasher.ts";
+import type { RecoverableIndex } from "../index/recoverable-index.ts";
+import { SegmentTable } from "../index/segment-table.ts";
+import { TenantTotals } from "../index/tenant-totals.ts";
+import { invariant } from "../invariant.ts";
+import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
+import type {
+  Basis,
+  CommitOutcome,
+  GroupCount,
+  GroupSummary,
+  PageRecord,
+  Records,
+  Totals,
+} from "../ports/offset-index.ts";
+import type { FramePlace } from "../ports/segment-store.ts";
+import { incompleteError } from "../segment/incomplete.ts";
+import type { FrameReader } from "../segment/read-frame.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
+import { key1In, ofGroup, ofId, ofRequest } from "./index-key.ts";
+import { LaneMap } from "./lane-map.ts";
+import { PageLog, type LoggedPage } from "./page-log.ts";
+
+/** A page of a group, by its number in the log. */
+interface GroupPage {
+  readonly number: number;
+  readonly page: LoggedPage;
+}
+
+/**
+ * The index on disk: a log of all pages, and a multimap of keyed hashes → pages. A group's key has its newest page, from
+ * which the others hang; the key of an id, and of an idempotent request, has the page that decides.
+ *
+ * Names are not kept. Ids that share a key share its pages, and the pages name them; groups are told
+ * apart by 32 bits more, in the log. docs/decisions/0010-the-on-disk-index.md says why.
+ *
+ * Cost: a look-up is one of the map and one of the log. A commit looks up its ids; it reads a page only for an id that it
+ * replaces or hides, to keep the totals exact.
+ */
+export class HashOffsetIndex implements RecoverableIndex {
+  readonly map: LaneMap;
+  readonly log: PageLog;
+  readonly segments: SegmentTable = new SegmentTable();
+  readonly tenantTotals: TenantTotals = new TenantTotals();
+  readonly damageNotes: DamageNotes;
+  /** Whether a group was cleared of a page that could not be read: its ids are hidden by the page's sequence alone. */
+  hidesUnread = false;
+  /**
+   * Keys that two ids of one page share. All pages that say anything about either stay in such a key's set, also those
+   * that hide, since taking out a page for one id would lose the other.
+   */
+  readonly sharedKeys: Set<string> = new Set();
+  /** Grows with every change that a checkpoint keeps. */
+  changes = 0;
+  readonly #reader: FrameReader;
+  readonly #hasher: KeyHasher;
+  /** Pages on their way to be committed. */
+  readonly #prepared = new WeakMap<Page, Prepared>();
+  readonly #group: Hash128 = new Int32Array(4);
+  readonly #id: Hash128 = new Int32Array(4);
+
+  constructor(parts: {
+    readonly lanes: number;
+    readonly reader: FrameReader;
+    readonly secret: Uint8Array;
+    readonly hasher: KeyHasher;
+    readonly crc32: (bytes: Uint8Array, seed?: number) => number;
+  }) {
+    this.#reader = parts.reader;
+    this.#hasher = parts.hasher;
+    this.map = new LaneMap(parts.lanes);
+    this.log = new PageLog(parts.secret, parts.crc32);
+    this.damageNotes = new DamageNotes((bytes) => parts.crc32(bytes));
+  }
+
+  async commit(record: PageRecord, page: Page): Promise<CommitOutcome> {
+    const last = this.#basis(record.tenant, record.group).sequence;
+    if (record.sequence !== last + 1) {
+      const place = this.placeOf(record.tenant, record.group, record.sequence);
+      return place && samePlace(place, record.place) ? { kind: "committed" } : { kind: "taken", last };
+    }
+    await this.#apply(record, page);
+    return { kind: "committed" };
+  }
+
+  prepare(tenant: string, group: string, page: Page): void {
+    this.#prepared.set(page, this.#foresee(tenant, group, page));
+  }
+
+  async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
+    const { tenant, group, sequence, place } = record;
+    const last = this.#newest(tenant, group)?.page.sequence ?? 0;
+    if (sequence <= last) {
+      // Of two frames of one page the one in the newer segment counts: a recovery appended it again, because the older
+      // one may be in memory only.
+      const known = this.placeOf(tenant, group, sequence);
+      if (known && place.segment > known.segment) this.relocate(record);
+      return "known";
+    }
+    if (sequence > last + 1) {
+      const { segment, offset } = place;
+      const reason = `group ${JSON.stringify(group)}: pages ${last + 1}–${sequence - 1} are missing`;
+      const lost = { frames: sequence - 1 - last, group, sequence: sequence - 1 };
+      this.noteDamage({ tenant, segment, start: offset, end: offset, reason, ...lost });
+    }
+    await this.#apply(record, page);
+    return "taken in";
+  }
+
+  placeOf(tenant: string, group: string, sequence: number): FramePlace | undefined {
+    const found = this.#pageOf(tenant, group, sequence);
+    return found && this.#place(found.page);
+  }
+
+  relocate({ tenant, group, sequence, place }: PageRecord): void {
+    const found = this.#pageOf(tenant, group, sequence);
+    invariant(found !== undefined, "a page that is relocated is in the index");
+    this.changes += 1;
+    this.log.move(found.number, this.segments.count(tenant, place.segment), place.offset, place.headBytes);
+  }
+
+  noteDamage(damage: SegmentDamage): void {
+    if (damage.frames !== 0) this.tenantTotals.inexact(damage.tenant);
+    if (this.damageNotes.add(damage)) this.changes += 1;
+  }
+
+  /** The key of an id in the map. */
+  keyOf(tenant: string, group: string, id: string): readonly [key0: number, key1: number] {
+    this.#hasher.group(tenant, group, this.#group);
+    this.#hasher.id(this.#group, id, this.#id);
+    return [this.#id[0]!, key1In(this.#id[1]!, ofId)];
+  }
+
+  async lastSequence(tenant: string, group: string): Promise<number> {
+    return this.#basis(tenant, group).sequence;
+  }
+
+  async record(tenant: string, group: string, sequence: number): Promise<PageRecord | undefined> {
+    const found = this.#pageOf(tenant, group, sequence);
+    return found && this.#record(tenant, group, found.page);
+  }
+
+  records(tenant: string, group: string, id?: string): Records {
+    if (id !== undefined) return this.#recordsOfId(tenant, group, id);
+    const newest = this.#newest(tenant, group);
+    const basis = this.#basisOf(tenant, group, newest);
+    const records = [...this.#visible(newest)].map(({ page }) => this.#record(tenant, group, page));
+    return { records, basis, incomplete: this.#lostSince(tenant, group, newest) };
+  }
+
+  async requests(tenant: string, group: string, key: string): Promise<Records> {
+    this.#hasher.group(tenant, group, this.#group);
+    this.#hasher.request(this.#group, key, this.#id);
+    const records = this.#decisive(tenant, this.#id[0]!, key1In(this.#id[1]!, ofRequest)).map(({ page }) =>
+      this.#record(tenant, group, page),
+    );
+    const incomplete = records.length > 0 ? undefined : this.#lostSinceTheFirst(tenant, group);
+    return { records, basis: this.#lazyBasis(tenant, group), incomplete };
+  }
+
+  async count(tenant: string, group: string): Promise<GroupCount> {
+    const newest = this.#newest(tenant, group);
+    const basis = this.#basisOf(tenant, group, newest);
+    return { payloads: newest?.page.live ?? 0, basis, incomplete: this.#lostSince(tenant, group, newest) };
+  }
+
+  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+    // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
+    let failure: Error | undefined;
+    for (const page of this.log.pages(0, this.log.count)) {
+      if (page.previous !== 0 || this.segments.tenant(page.segment) !== tenant) continue;
+      let group: string;
+      try {
+        group = (await this.#reader.head(tenant, this.#place(page))).header.group;
+      } catch (error) {
+        failure ??= error instanceof Error ? error : new Error(String(error));
+        continue;
+      }
+      const payloads = this.#newest(tenant, group)?.page.live ?? 0;
+      if (payloads > 0) yield { group, payloads };
+    }
+    if (failure) throw failure;
+    const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
+    if (lost) throw incompleteError(`the groups of tenant ${tenant}`, tenant, lost);
+  }
+
+  async *all(): AsyncGenerator<PageRecord> {
+    for (const page of this.log.pages(0, this.log.count)) {
+      yield this.#record(this.segments.tenant(page.segment), "", page);
+    }
+  }
+
+  async totals(tenant: string): Promise<Totals> {
+    return this.tenantTotals.of(tenant);
+  }
+
+  damage(): readonly SegmentDamage[] {
+    return this.damageNotes.all();
+  }
+
+  async checkpoint(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  #recordsOfId(tenant: string, group: string, id: string): Records {
+    this.#hasher.group(tenant, group, this.#group);
+    this.#hasher.id(this.#group, id, this.#id);
+    const records = this.#decisive(tenant, this.#id[0]!, key1In(this.#id[1]!, ofId)).map(({ page }) =>
+      this.#record(tenant, group, page),
+    );
+    const basis = this.#lazyBasis(tenant, group);
+    if (!this.damageNotes.concern(tenant) && !this.hidesUnread) return { records, basis };
+    const newest = this.#newest(tenant, group);
+    const visible = records.filter(({ sequence }) => sequence > (newest?.page.cleared ?? 0));
+    const [first] = visible;
+    const incomplete = first
+      ? this.damageNotes.about(tenant, group, first.sequence, first.place)
+      : this.#lostSince(tenant, group, newest);
+    return { records: visible, basis, incomplete };
+  }
+
+  /** The pages of a key that are of the group just hashed, newest first; more than one where ids share a key. */
+  #decisive(tenant: string, key0: number, key1: number): GroupPage[] {
+    const found: GroupPage[] = [];
+    const numbers = this.map.find(key0, key1);
+    for (let i = numbers.length - 1; i >= 0; i--) {
+      const page = this.log.page(numbers[i]!);
+      if (this.#isOf(tenant, page)) found.push({ number: numbers[i]!, page });
+    }
+    return found;
+  }
+
+  #isOf(tenant: string, page: LoggedPage): boolean {
+    return page.groupCheck === this.#group[2] && this.segments.tenant(page.segment) === tenant;
+  }
+
+  #newest(tenant: string, group: string): GroupPage | undefined {
+    this.#hasher.group(tenant, group, this.#group);
+    const numbers = this.map.find(this.#group[0]!, key1In(this.#group[1]!, ofGroup));
+    for (let i = numbers.length - 1; i >= 0; i--) {
+      const page = this.log.page(numbers[i]!);
+      if (this.#isOf(tenant, page)) return { number: numbers[i]!, page };
+    }
+    return undefined;
+  }
+
+  /** A group's pages, newest first. */
+  *#pagesFrom(newest: GroupPage | undefined): Generator<GroupPage> {
+    for (let at = newest; at;) {
+      yield at;
+      const number = at.page.previous - 1;
+      at = number < 0 ? undefined : { number, page: this.log.page(number) };
+    }
+  }
+
+  *#visible(newest: GroupPage | undefined): Generator<GroupPage> {
+    for (const at of this.#pagesFrom(newest)) {
+      if (at.page.sequence <= (newest?.page.cleared ?? 0)) return;
+      yield at;
+    }
+  }
+
+  #pageOf(tenant: string, group: string, sequence: number): GroupPage | undefined {
+    for (const at of this.#pagesFrom(this.#newest(tenant, group))) {
+      if (at.page.sequence <= sequence) return at.page.sequence === sequence ? at : undefined;
+    }
+    return undefined;
+  }
+
+  #basis(tenant: string, group: string): Basis {
+    return this.#basisOf(tenant, group, this.#newest(tenant, group));
+  }
+
+  /** Nobody else writes: what is known is never old. */
+  #basisOf(tenant: string, group: string, newest: GroupPage | undefined): Basis {
+    const sequence = newest?.page.sequence ?? 0;
+    if (!this.damageNotes.concern(tenant)) return { sequence, knownMs: 0 };
+    const place = newest && this.#place(newest.page);
+    return { sequence: this.damageNotes.lastSequence(tenant, group, sequence, place), knownMs: 0 };
+  }
+
+  /** Looked up only where a decision rests on it: most answers are only read. Until then nobody else commits to the group. */
+  #lazyBasis(tenant: string, group: string): Basis {
+    const look = () => this.#basis(tenant, group).sequence;
+    return {
+      get sequence() {
+        return look();
+      },
+      knownMs: 0,
+    };
+  }
+
+  /** Damage that may have taken a page since the group was cleared last. */
+  #lostSince(tenant: string, group: string, newest: GroupPage | undefined): SegmentDamage | undefined {
+    if (!this.damageNotes.concern(tenant)) return undefined;
+    const cleared = newest?.page.cleared ?? 0;
+    let clearing: FramePlace | undefined;
+    if (cleared > 0) for (const { page } of this.#visible(newest)) clearing = this.#place(page);
+    return this.damageNotes.about(tenant, group, cleared, clearing);
+  }
+
+  #lostSinceTheFirst(tenant: string, group: string): SegmentDamage | undefined {
+    return this.damageNotes.concern(tenant) ? this.damageNotes.about(tenant, group, 0, undefined) : undefined;
+  }
+
+  /** Damage to a group of which nothing else is left, so that it is not among {@link groups}. */
+  #groupWithoutPages(tenant: string): SegmentDamage | undefined {
+    const gone = this.damageNotes.groups(tenant).find((group) => !this.#newest(tenant, group)?.page.live);
+    return gone === undefined ? undefined : this.damageNotes.about(tenant, gone, 0, undefined);
+  }
+
+  /** Everything that must be read is read first; what follows changes the index in one go. */
+  async #apply(record: PageRecord, page: Page): Promise<void> {
+    const { tenant, group, place, sequence } = record;
+    const { places, keys } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
+    const entryKeys = keys.slice(0, page.entries.length);
+    const dead = page.clearsGroup ? await this.#liveEntries(tenant, group) : await this.#replaced(tenant, group, keys);
+
+    this.changes += 1;
+    const newest = this.#newest(tenant, group);
+    const group0 = this.#group[0]!;
+    const group1 = key1In(this.#group[1]!, ofGroup);
+    const live = (page.clearsGroup ? 0 : (newest?.page.live ?? 0) - dead.payloads) + places.length;
+    const number = this.log.add({
+      segment: this.segments.count(tenant, place.segment),
+      offset: place.offset,
+      headBytes: place.headBytes,
+      sequence,
+      previous: newest ? newest.number + 1 : 0,
+      live,
+      cleared: page.clearsGroup ? sequence - 1 : (newest?.page.cleared ?? 0),
+      groupCheck: this.#group[2]!,
+    });
+    this.#replace(group0, group1, newest?.number, number);
+    this.tenantTotals.subtract(tenant, dead.places, page.clearsGroup ? (newest?.page.live ?? 0) : dead.payloads);
+    if (dead.unreadable) this.tenantTotals.inexact(tenant);
+    if (dead.unreadable && page.clearsGroup) this.hidesUnread = true;
+    for (const { key0, key1, number: old } of dead.decisions) {
+      if (this.#isShared(key0, key1)) this.#replace(key0, key1, undefined, number);
+      else this.#replace(key0, key1, old, undefined);
+    }
+    this.#noteShared(entryKeys);
+    for (const { key0, key1, isNew } of entryKeys) {
+      if (isNew && !dead.waited) this.map.assign(key0, key1, [number]);
+      else this.#replace(key0, key1, undefined, number);
+    }
+    if (page.request) this.#setRequest(tenant, group, page.request.key, number);
+    this.tenantTotals.add(tenant, places);
+  }
+
+  #foresee(tenant: string, group: string, page: Page): Prepared {
+    const placed = placeEntries(page);
+    invariant(placed.ok, "a committed page places its entries");
+    const ids = page.entries.map(({ id }) => id);
+    return { places: placed.value, keys: this.#hash(tenant, group, [...ids, ...page.deleted]) };
+  }
+
+  #hash(tenant: string, group: string, ids: readonly string[]): HashedId[] {
+    this.#hasher.group(tenant, group, this.#group);
+    return ids.map((id) => {
+      this.#hasher.id(this.#group, id, this.#id);
+      return { id, key0: this.#id[0]!, key1: key1In(this.#id[1]!, ofId), isNew: false };
+    });
+  }
+
+  #noteShared(keys: readonly HashedId[]): void {
+    const seen = new Set<number>();
+    for (const { key0, key1 } of keys) {
+      if (!seen.has(key0)) seen.add(key0);
+      else if (keys.filter((other) => other.key0 === key0 && other.key1 === key1).length > 1)
+        this.sharedKeys.add(`${key0} ${key1}`);
+    }
+  }
+
+  #isShared(key0: number, key1: number): boolean {
+    return this.sharedKeys.size > 0 && this.sharedKeys.has(`${key0} ${key1}`);
+  }
+
+  /** The payloads that a page replaces or hides by name. Marks the ids that had no page. */
+  async #replaced(tenant: string, group: string, keys: readonly HashedId[]): Promise<Dead> {
+    const dead: Dead = { decisions: [], places: [], payloads: 0, unreadable: false, waited: false };
+    let loaded: { number: number; bytes: Uint8Array | undefined } | undefined;
+    this.#hasher.group(tenant, group, this.#group);
+    for (const key of keys) {
+      key.isNew = this.map.find(key.key0, key.key1).length === 0;
+      if (key.isNew) continue;
+      const cleared = this.hidesUnread ? (this.#newest(tenant, group)?.page.cleared ?? 0) : 0;
+      for (const { number, page } of this.#decisive(tenant, key.key0, key.key1)) {
+        if (loaded?.number !== number) {
+          dead.waited = true;
+          loaded = { number, bytes: await this.#pageBytes(tenant, this.#place(page)) };
+          this.#hasher.group(tenant, group, this.#group);
+        }
+        const answer = loaded.bytes && findInPage(loaded.bytes, key.id);
+        // A page that is silent about the id decides about another one with the same key.
+        if (answer?.ok && answer.value.kind === "silent") continue;
+        if (answer?.ok && answer.value.kind === "hidden") break;
+        dead.decisions.push({ key0: key.key0, key1: key.key1, number });
+        if (page.sequence <= cleared) break;
+        dead.payloads += 1;
+        if (answer?.ok && answer.value.kind === "payload") dead.places.push(answer.value.place);
+        else dead.unreadable = true;
+        break;
+      }
+    }
+    return dead;
+  }
+
+  async #liveEntries(tenant: string, group: string): Promise<Dead> {
+    const dead: Dead = { decisions: [], places: [], payloads: 0, unreadable: false, waited: true };
+    for (const { number, page } of this.#visible(this.#newest(tenant, group))) {
+      const bytes = await this.#pageBytes(tenant, this.#place(page));
+      const read = bytes && decodePlacedPage(bytes);
+      if (!read?.ok) {
+        dead.unreadable = true;
+        continue;
+      }
+      const { places } = read.value;
+      const keys = this.#hash(
+        tenant,
+        group,
+        places.map(({ entry }) => entry.id),
+      );
+      for (const [i, { id, key0, key1 }] of keys.entries()) {
+        if (!this.map.find(key0, key1).includes(number)) continue;
+        if (this.#isShared(key0, key1) && (await this.#decider(tenant, group, id, key0, key1)) !== number) continue;
+        dead.decisions.push({ key0, key1, number });
+        dead.places.push(places[i]!);
+      }
+    }
+    return dead;
+  }
+
+  /** The page that decides about an id whose key is shared. */
+  async #decider(tenant: string, group: string, id: string, key0: number, key1: number): Promise<number | undefined> {
+    this.#hasher.group(tenant, group, this.#group);
+    for (const { number, page } of this.#decisive(tenant, key0, key1)) {
+      const bytes = await this.#pageBytes(tenant, this.#place(page));
+      const answer = bytes && findInPage(bytes, id);
+      if (!answer?.ok || answer.value.kind !== "silent") return number;
+    }
+    return undefined;
+  }
+
+  async #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {
+    try {
+      return (await this.#reader.head(tenant, place)).page;
+    } catch (error) {
+      // The page to commit is durable already, so a page that cannot be read costs exactness, never the commit.
+      if (isPayloadStoreError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #setRequest(tenant: string, group: string, key: string, number: number): void {
+    this.#hasher.group(tenant, group, this.#group);
+    this.#hasher.request(this.#group, key, this.#id);
+    // A key that is there already was used more than a day ago; the newer answer comes first.
+    this.#replace(this.#id[0]!, key1In(this.#id[1]!, ofRequest), undefined, number);
+  }
+
+  /** Takes a page out of a key's set, and puts another in. */
+  #replace(key0: number, key1: number, old: number | undefined, added: number | undefined): void {
+    const values = this.map.find(key0, key1).filter((value) => value !== old && value !== added);
+    this.map.assign(key0, key1, added === undefined ? values : [...values, added]);
+  }
+
+  #record(tenant: string, group: string, page: LoggedPage): PageRecord {
+    return { tenant, group, sequence: page.sequence, place: this.#place(page) };
+  }
+
+  #place({ segment, offset, headBytes }: LoggedPage): FramePlace {
+    return { segment: this.segments.name(segment), offset, headBytes };
+  }
+}
+
+/** What is known of a page before it is committed: its entries' keys first, then those of what it hides. */
+interface Prepared {
+  readonly places: readonly EntryPlace[];
+  readonly keys: readonly HashedId[];
+}
+
+interface HashedId {
+  readonly id: string;
+  readonly key0: number;
+  readonly key1: number;
+  /** Whether no page decided about it. */
+  isNew: boolean;
+}
+
+/** What a commit makes dead. */
+interface Dead {
+  /** Pages that decide about an id no more. */
+  readonly decisions: { readonly key0: number; readonly key1: number; readonly number: number }[];
+  /** Payloads that were alive; `places` lacks those whose page cannot be read. */
+  readonly places: EntryPlace[];
+  payloads: number;
+  unreadable: boolean;
+  /** Whether others may have committed since the ids were looked up. */
+  waited: boolean;
+}
+
+function samePlace(a: FramePlace, b: FramePlace): boolean {
+  return a.segment === b.segment && a.offset === b.offset;
+}

@@ -1,0 +1,136 @@
+import { compose, noChange, severalOf, type ChangeKind, type Several } from "./change.ts";
+import { ChangeTable } from "./change-table.ts";
+import { levels } from "./index-bounds.ts";
+import { key1Mask } from "./index-key.ts";
+import { jumpHash } from "./jump-hash.ts";
+import type { Run } from "./run.ts";
+
+/** A lane: a small LSM tree over the keys that jump hash sends to it. */
+export interface Lane {
+  /** Changes that no run has. */
+  overlay: ChangeTable;
+  /** Changes that are being written to a run. */
+  writing: ChangeTable | undefined;
+  /** At most one run a level, the newest first. */
+  readonly runs: (Run | undefined)[];
+}
+
+/** What look-ups did so far. */
+export interface LookupCounters {
+  lookups: number;
+  /** Overlays and runs that were asked, in all, and at most by one look-up. */
+  structures: number;
+  structuresMax: number;
+  /** Runs that a fingerprint told not to hold the key, of those asked in vain. */
+  misses: number;
+  missesSkipped: number;
+}
+
+/**
+ * A multimap: 64-bit keyed hashes → sets of numbers, of which the newest changes are in memory and the others in runs.
+ *
+ * A set is what its oldest change says, changed by the newer ones. Cost of a look-up: one probe of memory, and one read
+ * where a run has the key.
+ */
+export class LaneMap {
+  #lanes: Lane[];
+  readonly counters: LookupCounters = { lookups: 0, structures: 0, structuresMax: 0, misses: 0, missesSkipped: 0 };
+
+  constructor(lanes: number) {
+    this.#lanes = Array.from({ length: lanes }, newLane);
+  }
+
+  get lanes(): readonly Lane[] {
+    return this.#lanes;
+  }
+
+  /** Changed keys in memory. */
+  get changes(): number {
+    let sum = 0;
+    for (const { overlay, writing } of this.#lanes) sum += overlay.size + (writing?.size ?? 0);
+    return sum;
+  }
+
+  laneOf(key0: number, key1: number): number {
+    return jumpHash(key0, key1 & key1Mask, this.#lanes.length);
+  }
+
+  /** The key's values, ascending. */
+  find(key0: number, key1: number): readonly number[] {
+    const masked = key1 & key1Mask;
+    const lane = this.#lanes[jumpHash(key0, masked, this.#lanes.length)]!;
+    const { counters } = this;
+    const { overlay, writing, runs } = lane;
+    let structures = 1;
+    let so: Several | undefined;
+    let kind = overlay.find(key0, masked);
+    let isDone = false;
+    if (kind !== noChange) {
+      so = severalOf(kind, overlay.value, overlay.found);
+      isDone = so.drops;
+    }
+    if (writing && !isDone) {
+      kind = writing.find(key0, masked);
+      if (kind !== noChange) {
+        so = composed(so, severalOf(kind, writing.value, writing.found));
+        isDone = so.drops;
+      }
+    }
+    for (let level = 0; level < runs.length && !isDone; level++) {
+      const run = runs[level];
+      if (!run) continue;
+      structures += 1;
+      const readsBefore = run.reads;
+      kind = run.find(key0, masked);
+      if (kind === noChange) {
+        counters.misses += 1;
+        if (run.reads === readsBefore) counters.missesSkipped += 1;
+      } else {
+        so = composed(so, severalOf(kind, run.value, run.found));
+        isDone = so.drops;
+      }
+    }
+    counters.lookups += 1;
+    counters.structures += structures;
+    if (structures > counters.structuresMax) counters.structuresMax = structures;
+    return so ? so.adds : nothing;
+  }
+
+  /** Says what the whole set of a key is from now on; values ascending. */
+  assign(key0: number, key1: number, values: readonly number[]): void {
+    this.#overlay(key0, key1).assign(key0, key1 & key1Mask, values);
+  }
+
+  /** Applies a change to what there is. */
+  apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
+    this.#overlay(key0, key1).apply(key0, key1 & key1Mask, kind, value, whole);
+  }
+
+  /** Takes the saved overlays of the lanes, which have none. */
+  takeOverlays(overlays: readonly ChangeTable[]): void {
+    for (const [i, lane] of this.#lanes.entries()) lane.overlay = overlays[i]!;
+  }
+
+  /** Divides what is in memory among another number of lanes, whose runs are given. Nothing may be being written. */
+  divide(runs: readonly (readonly (Run | undefined)[])[]): void {
+    const before = this.#lanes;
+    this.#lanes = runs.map((of) => ({ ...newLane(), runs: [...of] }));
+    for (const { overlay } of before) {
+      overlay.forEach((key0, key1, { kind, value, several }) => this.apply(key0, key1, kind, value, several));
+    }
+  }
+
+  #overlay(key0: number, key1: number): ChangeTable {
+    return this.#lanes[this.laneOf(key0, key1)]!.overlay;
+  }
+}
+
+const nothing: readonly number[] = [];
+
+function composed(newer: Several | undefined, older: Several): Several {
+  return newer ? compose(newer, older) : older;
+}
+
+function newLane(): Lane {
+  return { overlay: new ChangeTable(), writing: undefined, runs: Array.from({ length: levels }, () => undefined) };
+}

@@ -1,0 +1,226 @@
+import { view } from "../bytes.ts";
+import { PayloadStoreError } from "../errors.ts";
+import type { RunSource } from "./build-run.ts";
+import { noChange, several, type ChangeKind, type Several } from "./change.ts";
+import type { ChangeTable } from "./change-table.ts";
+import { fingerprintOf, key0Of, key1Of, partOf, remainderOf } from "./index-key.ts";
+import { partKeysMax, pilotsBefore, remapBefore, slotOf } from "./perfect-hash.ts";
+import {
+  decodeRunFooter,
+  pageBytes,
+  pageCrc,
+  pageHeadBytes,
+  residentArrays,
+  runFooterBytes,
+  wordsPerListPage,
+  type ResidentArrays,
+  type RunLayout,
+} from "./run-format.ts";
+import { slotKind, slotRemainder, slotValue } from "./slot.ts";
+
+/** A file that runs and pages of the index are read from. */
+export interface ReadableFile {
+  /** Reads up to `target.length` bytes at `offset`; returns how many, fewer at the end of the file only. */
+  read(target: Uint8Array, offset: number): number;
+  close(): void;
+}
+
+type Crc32 = (bytes: Uint8Array, seed?: number) => number;
+
+/** Longest slot and a little: what a hit reads. */
+const slotBytesMax = 16;
+
+/**
+ * A sealed run, open for reading.
+ *
+ * A key that is not in it is mostly told without a read, by its fingerprint; a hit costs one read of a slot. The first
+ * read of a page is of all of it, and checked; so is that which finds another key in the slot. Damage throws.
+ *
+ * Memory: 2.6 bits a key for the perfect hash, 8 for the fingerprint.
+ */
+export class Run implements RunSource {
+  readonly name: string;
+  readonly layout: RunLayout;
+  readonly #file: ReadableFile;
+  readonly #crc32: Crc32;
+  readonly #resident: ResidentArrays;
+  /** A bit for each page that was read and checked. */
+  readonly #checked: Uint8Array;
+  readonly #page = new Uint8Array(pageBytes);
+  readonly #slot = new Uint8Array(slotBytesMax);
+  /** Value of the key that was found last. */
+  value = 0;
+  /** Of the key that was found last, where its kind is `several`. */
+  found: Several | undefined;
+  /** Reads so far. */
+  reads = 0;
+
+  /** @throws {PayloadStoreError} `CORRUPT` when footer or resident part are not what was written */
+  constructor(name: string, file: ReadableFile, bytes: number, crc32: Crc32) {
+    this.name = name;
+    this.#file = file;
+    this.#crc32 = crc32;
+    const footerAt = bytes - runFooterBytes;
+    if (footerAt < 0) throw this.#damage(`${bytes} bytes are too few`);
+    const footer = decodeRunFooter(this.#read(runFooterBytes, footerAt), bytes, crc32);
+    if (!footer.ok) throw this.#damage(footer.damage);
+    const { layout, residentCrc } = footer.value;
+    const resident = this.#read(layout.residentBytes, layout.residentAt);
+    if (crc32(resident) !== residentCrc) throw this.#damage("crc of the resident part differs");
+    this.layout = layout;
+    this.#resident = residentArrays(resident, layout);
+    if (!startsHold(this.#resident.starts, layout)) throw this.#damage("starts of the parts");
+    this.#checked = new Uint8Array(Math.ceil((layout.slotPages + layout.listPages) / 8));
+  }
+
+  get keys(): number {
+    return this.layout.keys;
+  }
+
+  get windowBits(): number {
+    return this.layout.partBits;
+  }
+
+  /** Bytes that stay in memory. */
+  get residentBytes(): number {
+    return this.layout.residentBytes + this.#checked.length;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  /** @returns the kind of the key's change, and sets {@link value} and {@link found}. Cost: 0 or 1 read, or a few once. */
+  find(key0: number, key1: number): ChangeKind {
+    const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
+    const { starts, seeds, fingerprints } = this.#resident;
+    const part = partOf(key0, partBits);
+    const start = starts[part]!;
+    const keys = starts[part + 1]! - start;
+    if (keys === 0) return noChange;
+    const pilotsAt = pilotsBefore(start, part);
+    const buckets = pilotsBefore(start + keys, part + 1) - pilotsAt;
+    const remapAt = remapBefore(start, part);
+    const spare = remapBefore(start + keys, part + 1) - remapAt;
+    const slot = start + slotOf(key0, key1, seeds[part]!, keys, pilotsAt, buckets, remapAt, spare, this.#resident);
+    const fingerprint = fingerprintOf(key1);
+    if (fingerprints[slot] !== fingerprint) return noChange;
+
+    const page = Math.floor(slot / slotsPerPage);
+    const inPage = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
+    let bytes: Uint8Array = this.#slot;
+    let at = 0;
+    if (this.#isChecked(page)) {
+      this.reads += 1;
+      if (this.#file.read(bytes, page * pageBytes + inPage) < slotBytes)
+        throw this.#damage(`page ${page} is cut short`);
+    } else {
+      bytes = this.#readPage(page);
+      at = inPage;
+    }
+    if (slotRemainder(bytes, at, remainderBytes) !== remainderOf(key0, key1, partBits)) {
+      if (at === 0) this.#readPage(page);
+      return noChange;
+    }
+    const kind = slotKind(bytes, at, remainderBytes, slot, fingerprint);
+    if (kind < 0) throw this.#damage(`check of slot ${slot} differs`);
+    const value = slotValue(bytes, at, remainderBytes);
+    this.found = kind === several ? this.#readList(value) : undefined;
+    this.value = kind === several ? 0 : value;
+    return kind as ChangeKind;
+  }
+
+  *window(number: number, bits: number, into: ChangeTable): Generator<void, void> {
+    const { partBits } = this.layout;
+    const parts = 2 ** (partBits - bits);
+    for (let part = number * parts; part < (number + 1) * parts; part++) {
+      this.#applyPart(part, into);
+      yield;
+    }
+  }
+
+  #applyPart(part: number, into: ChangeTable): void {
+    const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
+    const { starts, fingerprints } = this.#resident;
+    let page = -1;
+    let bytes: Uint8Array = this.#page;
+    for (let slot = starts[part]!, end = starts[part + 1]!; slot < end; slot++) {
+      const inPage = slot % slotsPerPage;
+      if (page < 0 || inPage === 0) {
+        page = Math.floor(slot / slotsPerPage);
+        // A copy: reading a list reads another page.
+        bytes = this.#readPage(page).slice();
+      }
+      const at = pageHeadBytes + inPage * slotBytes;
+      const fingerprint = fingerprints[slot]!;
+      const kind = slotKind(bytes, at, remainderBytes, slot, fingerprint);
+      if (kind < 0) throw this.#damage(`check of slot ${slot} differs`);
+      const remainder = slotRemainder(bytes, at, remainderBytes);
+      const value = slotValue(bytes, at, remainderBytes);
+      const key0 = key0Of(part, remainder, partBits);
+      const key1 = key1Of(remainder, fingerprint);
+      if (kind === several) into.apply(key0, key1, several, 0, this.#readList(value));
+      else into.apply(key0, key1, kind as ChangeKind, value);
+    }
+  }
+
+  #isChecked(page: number): boolean {
+    return (this.#checked[page >>> 3]! & (1 << (page & 7))) !== 0;
+  }
+
+  /** Reads a page and checks it. The next one takes its place. */
+  #readPage(page: number): Uint8Array {
+    this.reads += 1;
+    if (this.#file.read(this.#page, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
+    if (view(this.#page).getUint32(0, true) !== pageCrc(this.#page, page, this.#crc32))
+      throw this.#damage(`crc of page ${page} differs`);
+    this.#checked[page >>> 3] = this.#checked[page >>> 3]! | (1 << (page & 7));
+    return this.#page;
+  }
+
+  #readList(at: number): Several {
+    const { listWords, slotPages } = this.layout;
+    let page = -1;
+    const word = (index: number): number => {
+      if (index >= listWords) throw this.#damage(`a list at word ${at} of ${listWords}`);
+      const wanted = slotPages + Math.floor(index / wordsPerListPage);
+      if (wanted !== page) this.#readPage((page = wanted));
+      return view(this.#page).getUint32(pageHeadBytes + (index % wordsPerListPage) * 4, true);
+    };
+    const adding = word(at);
+    const rest = word(at + 1);
+    const removing = rest >>> 1;
+    if (at + 2 + adding + removing > listWords) throw this.#damage(`a list at word ${at} of ${listWords}`);
+    const values = (from: number, count: number) => Array.from({ length: count }, (_, i) => word(from + i));
+    return { drops: (rest & 1) === 1, adds: values(at + 2, adding), removes: values(at + 2 + adding, removing) };
+  }
+
+  #read(length: number, offset: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    if (this.#file.read(bytes, offset) < length) throw this.#damage("cut short");
+    return bytes;
+  }
+
+  #damage(what: string): PayloadStoreError {
+    return indexDamage(this.name, what);
+  }
+}
+
+/** Damage to a file of the index: nothing is lost, the segments suffice to make the index anew. */
+export function indexDamage(file: string, what: string, cause?: unknown): PayloadStoreError {
+  const message = `index file ${file}: ${what}`;
+  return new PayloadStoreError("CORRUPT", message, { cause, details: { indexFile: file } });
+}
+
+export function isIndexDamage(error: unknown): error is PayloadStoreError {
+  return error instanceof PayloadStoreError && error.code === "CORRUPT" && error.details["indexFile"] !== undefined;
+}
+
+function startsHold(starts: Int32Array, { keys, parts }: RunLayout): boolean {
+  if (starts[0] !== 0 || starts[parts] !== keys) return false;
+  for (let part = 0; part < parts; part++) {
+    const inPart = starts[part + 1]! - starts[part]!;
+    if (inPart < 0 || inPart > partKeysMax) return false;
+  }
+  return true;
+}
