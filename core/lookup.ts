@@ -1,5 +1,5 @@
 import { bytesEqual } from "./bytes.ts";
-import { PayloadStoreError } from "./errors.ts";
+import { isPayloadStoreError, PayloadStoreError } from "./errors.ts";
 import { GroupView } from "./group-view.ts";
 import type { ResolvedKey } from "./key.ts";
 import { decodePlacedPage, findInPage, type EntryPlace, type PageRequest } from "./page/page.ts";
@@ -42,7 +42,8 @@ export class Lookup {
     const { records, basis, incomplete } = await this.#index.requests(tenant, group, request.key);
     for (const { sequence, place } of records) {
       const reading = this.#frames.head(tenant, place);
-      const { header, page: bytes } = reading instanceof Promise ? await reading : reading;
+      const { header, page: bytes } =
+        reading instanceof Promise ? await reading.catch(ofPage(group, sequence)) : reading;
       const read = decodePlacedPage(bytes);
       if (!read.ok) throw damagedPage(tenant, place, read.damage);
       const { page, places } = read.value;
@@ -104,7 +105,7 @@ export class Lookup {
   ): Promise<{ decided: boolean; payload?: FoundPayload }> {
     for (const { sequence, place } of records) {
       const reading = this.#frames.head(key.tenant, place);
-      const { header, page } = reading instanceof Promise ? await reading : reading;
+      const { header, page } = reading instanceof Promise ? await reading.catch(ofPage(key.group, sequence)) : reading;
       if (header.group !== key.group) continue;
       const answer = findInPage(page, key.id);
       if (!answer.ok) throw damagedPage(key.tenant, place, answer.damage);
@@ -120,16 +121,24 @@ export class Lookup {
     return { decided: false };
   }
 
-  /** The payload that a location of this page describes, if it is one of its own. */
+  /**
+   * The payload that a location describes, `undefined` if the page is not the one that the location was made from.
+   * @throws {PayloadStoreError} `INVALID` when it is, and has no such payload
+   */
   async at({ tenant, group, sequence, place }: PageRecord, location: Location): Promise<FoundPayload | undefined> {
     const { header, page } = await this.#frames.head(tenant, place);
     const read = decodePlacedPage(page);
     if (!read.ok) throw damagedPage(tenant, place, read.damage);
+    let isMeant = false;
     for (const found of read.value.places) {
       const head = headOf({ group, sequence, timeMs: header.timeMs, place }, found);
       if (sameLocation(head.location, location)) return { head, place, found };
+      isMeant ||= head.location.segment === location.segment;
     }
-    return undefined;
+    if (!isMeant) return undefined;
+    throw new PayloadStoreError("INVALID", "the location is not one that `append` returned", {
+      details: { field: "location" },
+    });
   }
 
   /** The group as all its pages make it. */
@@ -139,7 +148,12 @@ export class Lookup {
     const oldestFirst = records.toReversed();
     for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
       const some = oldestFirst.slice(at, at + headsAtOnce);
-      const heads = await Promise.all(some.map(async ({ place }) => this.#frames.head(tenant, place)));
+      const heads = await Promise.all(
+        some.map(async ({ place, sequence }) => {
+          const reading = this.#frames.head(tenant, place);
+          return reading instanceof Promise ? reading.catch(ofPage(group, sequence)) : reading;
+        }),
+      );
       for (const [i, { sequence, place }] of some.entries()) {
         const { header, page } = heads[i]!;
         if (header.group === group) view.add({ group, sequence, timeMs: header.timeMs, place }, page);
@@ -153,6 +167,15 @@ export class Lookup {
 function sameLocation(a: Location, b: Location): boolean {
   const fields = ["segment", "offset", "stored", "codec", "start", "length"] as const;
   return fields.every((field) => a[field] === b[field]);
+}
+
+/** Says of a segment that is gone which page it held. */
+function ofPage(group: string, sequence: number): (error: unknown) => never {
+  return (error) => {
+    if (!isPayloadStoreError(error, "GONE")) throw error;
+    const message = `page ${sequence} of ${describeKey({ group })}: ${error.message}`;
+    throw new PayloadStoreError("GONE", message, { cause: error, details: { ...error.details, group, sequence } });
+  };
 }
 
 function damagedPage(tenant: string, place: FramePlace, damage: string): PayloadStoreError {

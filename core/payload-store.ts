@@ -219,7 +219,7 @@ export class PayloadStore {
    */
   async read(key: PayloadKey, options: ReadOptions = {}): Promise<Payload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, async () => {
+    return this.#lookedUpTwice(resolved, options, async () => {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
@@ -240,7 +240,7 @@ export class PayloadStore {
     options: Pick<ReadOptions, "signal" | "bytesMax"> = {},
   ): Promise<StoredPayload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, async () => {
+    return this.#lookedUpTwice(resolved, options, async () => {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
@@ -262,7 +262,7 @@ export class PayloadStore {
     options: CallOptions & { readonly range?: ReadRange | undefined } = {},
   ): Promise<StreamedPayload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, async () => {
+    return this.#lookedUpTwice(resolved, options, async () => {
       const { value: known } = await this.#lookup.find(resolved);
       if (!known) return undefined;
       throwIfAborted(options.signal);
@@ -276,13 +276,13 @@ export class PayloadStore {
   /** What is known of a payload, without reading a byte of it. Cost: one read. */
   async head(key: PayloadKey, options: CallOptions = {}): Promise<PayloadHead | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, async () => (await this.#lookup.find(resolved)).value?.head);
+    return this.#lookedUpTwice(resolved, options, async () => (await this.#lookup.find(resolved)).value?.head);
   }
 
   /** Whether there is a payload. Cost: at most that of {@link head}. */
   async has(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(options, async () => (await this.#lookup.has(resolved)).value);
+    return this.#lookedUpTwice(resolved, options, async () => (await this.#lookup.has(resolved)).value);
   }
 
   /**
@@ -310,7 +310,7 @@ export class PayloadStore {
   ): Promise<(Uint8Array | undefined)[]> {
     const { tenant, group } = resolveGroup(key);
     const names = ids.map((id) => resolveName("id", id));
-    return this.#lookedUpTwice(options, async () => {
+    return this.#lookedUpTwice({ group }, options, async () => {
       const found = await this.#lookup.findMany(tenant, group, names);
       const wanted = found.flatMap((one) => (one ? { ...one, location: one.head.location } : []));
       const bodyOf = this.#bodies(tenant, wanted, options);
@@ -348,8 +348,16 @@ export class PayloadStore {
     const wanted = viewed.map(({ listed, place, found }) => ({ location: listed.location, place, found }));
     const bodyOf = this.#bodies(tenant, wanted, options);
     for (const [i, { listed }] of viewed.entries()) {
-      const body = bodyOf(i);
-      yield { ...listed, body: body instanceof Promise ? await body : body };
+      let body: Uint8Array | undefined;
+      try {
+        const reading = bodyOf(i);
+        body = reading instanceof Promise ? await reading : reading;
+      } catch (error) {
+        if (!isPayloadStoreError(error, "GONE")) throw error;
+      }
+      // A segment that went away since the group was looked up was compacted: the payload is looked up by its id.
+      const found = body ? { body } : await this.read({ tenant, group, id: listed.id }, { signal: options.signal });
+      if (found) yield { ...listed, ...found };
     }
   }
 
@@ -476,7 +484,7 @@ export class PayloadStore {
     const committed = await this.#lanes.decide(tenant, group, async () => {
       const request =
         idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, await draft, this.#ports.digest);
-      const answered = request && (await this.#lookup.answered(tenant, group, request));
+      const answered = request && (await twice({ group }, () => this.#lookup.answered(tenant, group, request)));
       before = answered?.value;
       if (before) return undefined;
       // What is malformed, too large or comes too late is refused as such, also where the id is taken.
@@ -514,21 +522,9 @@ export class PayloadStore {
     return isRepeated ? "hidden before" : "nothing";
   }
 
-  /** A segment that went away meanwhile was compacted: the index names its successor, once. */
-  async #lookedUpTwice<T>(options: CallOptions, look: () => Promise<T>): Promise<T> {
+  async #lookedUpTwice<T>(key: Named, options: CallOptions, look: () => Promise<T>): Promise<T> {
     this.#enter(options);
-    try {
-      return await look();
-    } catch (error) {
-      if (!isPayloadStoreError(error, "GONE")) throw error;
-    }
-    throwIfAborted(options.signal);
-    try {
-      return await look();
-    } catch (error) {
-      if (!isPayloadStoreError(error, "GONE")) throw error;
-      throw segmentIsGone(error);
-    }
+    return twice(key, look, options.signal);
   }
 
   /** What of a group is asked for, in order. */
@@ -540,7 +536,7 @@ export class PayloadStore {
     const limit = options.limit ?? Infinity;
     if (!(limit >= 0))
       throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
-    const view = await this.#lookedUpTwice(options, () => this.#lookup.view(tenant, group));
+    const view = await this.#lookedUpTwice({ group }, options, () => this.#lookup.view(tenant, group));
     return view.payloads(options.after).take(limit).toArray();
   }
 
@@ -627,9 +623,32 @@ function olderOf(a: Basis, b: Basis): Basis {
   return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs) };
 }
 
-function segmentIsGone(error: PayloadStoreError): PayloadStoreError {
-  const message = `the index names a segment that is gone: ${error.message}`;
-  return new PayloadStoreError("CORRUPT", message, { cause: error, details: error.details });
+interface Named {
+  readonly group: string;
+  readonly id?: string;
+}
+
+/** A segment that went away meanwhile was compacted: the index names its successor, once. */
+async function twice<T>({ group, id }: Named, look: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isPayloadStoreError(error, "GONE")) throw error;
+  }
+  throwIfAborted(signal);
+  try {
+    return await look();
+  } catch (error) {
+    if (!isPayloadStoreError(error, "GONE")) throw error;
+    throw segmentIsGone(error, id === undefined ? { group } : { group, id });
+  }
+}
+
+/** Lost: what it held is never called absent. */
+function segmentIsGone(error: PayloadStoreError, key?: Named): PayloadStoreError {
+  const subject = key ? `${describeKey(key)}: ` : "";
+  const message = `${subject}the index names a segment that is gone: ${error.message}`;
+  return new PayloadStoreError("CORRUPT", message, { cause: error, details: { ...error.details, ...key } });
 }
 
 function whenCorrupt<T>(instead: T): (error: unknown) => T {

@@ -1,5 +1,5 @@
 import type { Hono } from "hono";
-import { PayloadStoreError } from "../core/errors.ts";
+import { isPayloadStoreError, PayloadStoreError } from "../core/errors.ts";
 import { createApp } from "./app.ts";
 import { emfLine } from "./emf.ts";
 import { problemOf } from "./http-errors.ts";
@@ -35,7 +35,8 @@ export interface LambdaApi {
  * A process serves one request at a time. It keeps its store from one to the next, and opens it again if that failed.
  */
 export function lambdaApi({ runtime, backend, functionName }: LambdaApiOptions): LambdaApi {
-  let remainingMs = remainingUntil(Date.now() + warmUpMsMax);
+  const warmUpEndMs = Date.now() + warmUpMsMax;
+  let remainingMs = (): number => warmUpEndMs - Date.now();
   const { open, meter } = backend(() => remainingMs());
   let isFirst = true;
   let opening: Promise<Hono> | undefined;
@@ -57,6 +58,7 @@ export function lambdaApi({ runtime, backend, functionName }: LambdaApiOptions):
       const request = requestOf(event);
       return await (await app()).fetch(request);
     } catch (error) {
+      if (!isPayloadStoreError(error)) logFault(error);
       const problem = problemOf(error);
       return event.requestContext.http.method === "HEAD" ? new Response(null, problem) : problem;
     }
@@ -101,10 +103,6 @@ const warmUpMsMax = 8_000;
 
 /** What is kept of an invocation's time to say that it ran out. Requests to AWS end before that. */
 const farewellMs = 250;
-
-function remainingUntil(endMs: number): () => number {
-  return () => endMs - Date.now();
-}
 
 function logFault(error: unknown): void {
   console.error({ message: "a request failed", ...faultOf(error) });

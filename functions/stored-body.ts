@@ -11,7 +11,7 @@ export interface StoredForm {
 export const vary = "Accept-Encoding, Paylode-Accept-Stored";
 
 /**
- * What a request's `Accept-Encoding` and `Paylode-Accept-Stored` ask for. docs/http.md §5.
+ * What a request's `Accept-Encoding` and `Paylode-Accept-Stored` ask for. docs/http.md §3.
  *
  * zstd is a content coding of HTTP (RFC 8878), LZ4 is none, and some clients decode content codings themselves, others do
  * not say whether they did. So clients of ours ask by a header of ours, and it goes first.

@@ -9,9 +9,14 @@ export function base64Of(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** @throws {DOMException} when the text is not base64 */
-export function bytesOfBase64(base64: string): Uint8Array {
-  const text = atob(base64);
+/** @returns `undefined` when the text is not base64. */
+export function bytesOfBase64(base64: string): Uint8Array | undefined {
+  let text: string;
+  try {
+    text = atob(base64);
+  } catch {
+    return undefined;
+  }
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;

@@ -92,7 +92,9 @@ interface BatchAnswer {
 }
 
 async function sendBatch(transport: Transport, request: ClientRequest, lines: number): Promise<readonly LineAnswer[]> {
-  const { payloads, results } = await transport.send(request, (response) => answerOf<BatchAnswer>(response));
+  const { payloads, results } = await transport.send(request, (response) =>
+    answerOf<BatchAnswer>(response, ["payloads", "results"]),
+  );
   const answers =
     payloads ??
     results?.map(({ status, location, code, detail }): LineAnswer => {

@@ -67,7 +67,7 @@ export class PayloadClient {
     };
     const query = codec === undefined ? "" : `?codec=${codec}`;
     const request: ClientRequest = { method: "PUT", path: path + query, headers, body: bytes, signal };
-    return (await this.#json<{ location: Location }>(request)).location;
+    return (await this.#json<{ location: Location }>(request, "location")).location;
   }
 
   /**
@@ -82,14 +82,15 @@ export class PayloadClient {
   ): Promise<readonly Location[]> {
     const group = this.#group(key);
     const lines = items.map((item) => encodeLine({ id: this.#resolve({ group, id: item.id }).id }, item));
-    const answer = await this.#json<{ payloads: readonly { location: Location }[] }>({
+    const request: ClientRequest = {
       method: "POST",
       path: `${this.#groupPath(group)}/payloads`,
       headers: { "content-type": "application/x-ndjson", ...this.#idempotent(options) },
       body: concat(lines),
       signal: options.signal,
-    });
-    return answer.payloads.map(({ location }) => location);
+    };
+    const { payloads } = await this.#json<{ payloads: readonly { location: Location }[] }>(request, "payloads");
+    return payloads.map(({ location }) => location);
   }
 
   /**
@@ -183,7 +184,7 @@ export class PayloadClient {
     type Entry = Omit<ClientHead, "group" | "timeMs"> & { readonly time: string };
     type Page = { readonly payloads: readonly Entry[]; readonly next?: string };
     const request = this.#get(`${this.#groupPath(group)}/payloads?${query.toString()}`, signal);
-    const { payloads, next } = await this.#json<Page>(request);
+    const { payloads, next } = await this.#json<Page>(request, "payloads");
     return { payloads: payloads.map(({ time, ...entry }) => ({ group, ...entry, timeMs: Date.parse(time) })), next };
   }
 
@@ -215,12 +216,12 @@ export class PayloadClient {
    */
   async deleteGroup(key: ClientGroup, options: IdempotentOptions = {}): Promise<number> {
     const request = { ...this.#delete(options), path: this.#groupPath(this.#group(key)) };
-    return (await orAbsent(this.#json<{ payloads: number }>(request)))?.payloads ?? 0;
+    return (await orAbsent(this.#json<{ payloads: number }>(request, "payloads")))?.payloads ?? 0;
   }
 
   /** What the tenant has. */
   stats({ signal }: CallOptions = {}): Promise<Stats> {
-    return this.#json<Stats>(this.#get(`/v1/${this.#tenant}/stats`, signal));
+    return this.#json<Stats>(this.#get(`/v1/${this.#tenant}/stats`, signal), "payloads");
   }
 
   /** Stores payloads in the background, gathered into batches. {@link PayloadWriter} says what it promises. */
@@ -234,7 +235,8 @@ export class PayloadClient {
     signal: AbortSignal | undefined,
   ): Promise<ClientPayload | undefined> {
     const { start, end } = range;
-    if (!(Number.isSafeInteger(start) && start >= 0 && end >= start)) {
+    const isWhole = Number.isSafeInteger(start) && (Number.isSafeInteger(end) || end === Infinity);
+    if (!isWhole || start < 0 || end < start) {
       throw new PayloadStoreError("INVALID", "a range is 0 ≤ start ≤ end", { details: { field: "range" } });
     }
     const names = this.#resolve(key);
@@ -270,8 +272,8 @@ export class PayloadClient {
     return undefined;
   }
 
-  #json<Answer extends object>(request: ClientRequest): Promise<Answer> {
-    return this.#transport.send(request, (response) => answerOf<Answer>(response));
+  #json<Answer extends object>(request: ClientRequest, member: keyof Answer & string): Promise<Answer> {
+    return this.#transport.send(request, (response) => answerOf<Answer>(response, [member]));
   }
 
   #get(path: string, signal: AbortSignal | undefined): ClientRequest {

@@ -49,13 +49,13 @@ export function lineFailure(status: number, code: unknown, detail: unknown): Fai
 }
 
 /**
- * 429 and 5xx pass, but for what the code says: damage does not, nor what a server does not do at all. `CONFLICT` is lost races, many of them, and is
- * repeated like one more.
+ * 429 and 5xx pass, unless they say that they do not: damage does, what a server cannot do does. A server that is stopping
+ * says so too, and another one takes its place. `CONFLICT` is lost races, and is repeated like one more.
  */
 function isTransientAnswer(status: number, code: unknown, retryable: unknown): boolean {
-  if (code === "CORRUPT" || code === "UNSUPPORTED" || code === "UNSUPPORTED_VERSION") return false;
-  if (status === 500) return retryable !== false;
-  return status === 429 || status > 500 || code === "CONFLICT";
+  if (code === "CONFLICT" || code === "CLOSED" || status === 429) return true;
+  if (status < 500 || retryable === false) return false;
+  return typeof code !== "string" || retryable === true || (isErrorCode(code) && errorCodes[code].retryable);
 }
 
 /** What a status means where no code of ours says more. 404 alone is no absence: a wrong address has it too. */

@@ -1,13 +1,25 @@
 import { PayloadStoreError } from "../errors.ts";
 
-/** An answer as the JSON object that it is. @throws {PayloadStoreError} `UNAVAILABLE` when it is cut off, so that it is asked for again */
-export async function answerOf<Answer extends object>(response: Response): Promise<Answer> {
+/**
+ * An answer as the JSON object that it is.
+ *
+ * @param members  of which it has one
+ * @throws {PayloadStoreError} `UNAVAILABLE` when it is cut off, so that it is asked for again; `INVALID` when it is another
+ *   server's
+ */
+export async function answerOf<Answer extends object>(
+  response: Response,
+  members: readonly (keyof Answer & string)[],
+): Promise<Answer> {
   const text = await response.text();
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return value as Answer;
+    value = JSON.parse(text);
   } catch (cause) {
     throw new PayloadStoreError("UNAVAILABLE", `the answer of ${text.length} characters is no whole JSON`, { cause });
   }
-  throw new PayloadStoreError("INVALID", "the answer is no JSON object: is it Paylode's?");
+  const isAnswer =
+    typeof value === "object" && value !== null && members.some((member) => Object.hasOwn(value, member));
+  if (isAnswer) return value as Answer;
+  throw new PayloadStoreError("INVALID", `the answer has no ${members.join(" or ")}: is it Paylode's?`);
 }

@@ -49,10 +49,9 @@ export function encodeLine(names: LineNames, input: ClientPayloadInput): Uint8Ar
 
 /** @throws {PayloadStoreError} `INVALID` when the line is none of an export */
 export function decodeLine(bytes: Uint8Array): ClientContent {
-  const line = parsedLine(bytes);
-  const { group, id, text, base64, contentType, attributes } = line as Partial<ExportLine>;
-  if (typeof group !== "string" || typeof id !== "string" || (text ?? base64) === undefined) throw noLine();
+  const { group, id, text, base64, contentType, attributes } = parsedLine(bytes) as Partial<ExportLine>;
   const body = text === undefined ? bytesOfBase64(base64 ?? "") : utf8(text);
+  if (group === undefined || id === undefined || (text ?? base64) === undefined || !body) throw noLine();
   return { group, id, bytes: body.length, contentType: contentType ?? undefined, attributes, body };
 }
 

@@ -62,7 +62,7 @@ function decoded(frame: Uint8Array, headers: Headers, head: ClientHead, decoders
 
 /** The header of a range. One that holds nothing cannot be asked for. */
 export function rangeHeader({ start, end }: ReadRange): Readonly<Record<string, string>> {
-  return { range: `bytes=${start}-${end - 1}` };
+  return { range: `bytes=${start}-${Number.isSafeInteger(end) ? end - 1 : ""}` };
 }
 
 /** `application/x-www-form-urlencoded`: at most three times the attributes' own bytes, so that they fit a header. */

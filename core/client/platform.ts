@@ -24,8 +24,11 @@ export interface FetchInit {
 export interface Timers {
   /** Milliseconds of a clock that never steps back, from any start. */
   nowMs(): number;
-  /** Runs something once after so many milliseconds, unless the answered function is called before. */
-  after(ms: number, run: () => void): () => void;
+  /**
+   * Runs something once after so many milliseconds, unless the answered function is called before.
+   * @param isIdle  a process with nothing else to do need not wait for it
+   */
+  after(ms: number, run: () => void, isIdle?: boolean): () => void;
 }
 
 /** Decodes a stored frame to exactly `rawBytes` bytes, or answers `undefined` where it is no such frame. */

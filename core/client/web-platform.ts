@@ -6,8 +6,10 @@ export const webPlatform: ClientPlatform = {
   fetch: (url, init) => fetch(url, init),
   timers: {
     nowMs: () => performance.now(),
-    after: (ms, run) => {
+    after: (ms, run, isIdle) => {
       const timer = setTimeout(run, ms);
+      // On Node a timer is an object that keeps the process alive unless it is told not to.
+      if (isIdle === true) (timer as { unref?: () => void }).unref?.();
       return () => clearTimeout(timer);
     },
   },

@@ -60,6 +60,7 @@ export class PayloadWriter {
   readonly #waiters: (() => void)[] = [];
   #failed: { readonly first: PayloadStoreError; readonly count: number } | undefined;
   #isClosed = false;
+  readonly #isToldOfExit: boolean;
   readonly #forgetExit: (() => void) | void;
 
   constructor(transport: Transport, tenant: string, options: WriterOptions) {
@@ -67,6 +68,7 @@ export class PayloadWriter {
     this.#tenant = tenant;
     this.#bounds = checkedWriterOptions(options);
     this.#onError = options.onError;
+    this.#isToldOfExit = options.onExit !== undefined;
     this.#forgetExit = options.onExit?.({
       flush: () => this.flush().catch(() => {}),
       leave: () => this.leave(),
@@ -187,7 +189,8 @@ export class PayloadWriter {
     const leftMs = first.sinceMs + maxDelayMs - this.#nowMs();
     const isFull = this.#queue.length >= maxPayloads || this.#queueBytes >= maxBytes;
     if (!isFull && this.#due === 0 && leftMs > 0) {
-      this.#cancelTimer = this.#transport.platform.timers.after(leftMs, () => this.#next());
+      // Whoever is told of the exit flushes then, and need not wait for it.
+      this.#cancelTimer = this.#transport.platform.timers.after(leftMs, () => this.#next(), this.#isToldOfExit);
       return;
     }
     this.#isSending = true;

@@ -1,3 +1,4 @@
+import { bytesEqual } from "../bytes.ts";
 import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
@@ -81,10 +82,18 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
     const last = this.#newestOf(record.tenant, record.group).sequence;
     if (record.sequence <= last) {
+      const known = this.placeOf(record.tenant, record.group, record.sequence);
+      if (!known || samePlace(known, record.place)) return "known";
+      if (await this.#holdsAnother(record.tenant, known, page)) {
+        // Several processes wrote the group, as they do on S3, and more than one of them hoped for this sequence: their
+        // pages follow each other as their segments do.
+        if (this.#isHeld(record)) return "known";
+        await this.#apply({ ...record, sequence: last + 1 }, page);
+        return "taken in";
+      }
       // Of two frames of one page the one in the newer segment counts: a recovery appended it again, because the older
       // one may be in memory only.
-      const known = this.placeOf(record.tenant, record.group, record.sequence);
-      if (known && record.place.segment > known.segment) this.relocate(record);
+      if (record.place.segment > known.segment) this.relocate(record);
       return "known";
     }
     if (record.sequence > last + 1) {
@@ -328,6 +337,21 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       }
     }
     return dead;
+  }
+
+  /** Whether a page of the group, hidden ones too, lies at this place. */
+  #isHeld({ tenant, group, place }: PageRecord): boolean {
+    for (let page = this.#newestOf(tenant, group).page; page >= 0; page = this.pages.previous(page)) {
+      if (samePlace(this.#place(page), place)) return true;
+    }
+    return false;
+  }
+
+  /** Whether a frame is of another commit than a page; one that cannot be read is taken for the same. */
+  async #holdsAnother(tenant: string, place: FramePlace, { commitId }: Page): Promise<boolean> {
+    const bytes = await this.#pageBytes(tenant, place);
+    const decoded = bytes && decodePlacedPage(bytes);
+    return decoded?.ok === true && !bytesEqual(decoded.value.page.commitId, commitId);
   }
 
   async #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {

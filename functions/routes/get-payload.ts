@@ -48,7 +48,7 @@ export const getPayload: Route = {
       },
       "Paylode-Accept-Stored": {
         description:
-          "of zstd and lz4: a stored block may come as it is, named by Paylode-Stored-Codec. docs/http.md §5",
+          "of zstd and lz4: a stored block may come as it is, named by Paylode-Stored-Codec. docs/http.md §3",
         schema: v.string(),
       },
     },

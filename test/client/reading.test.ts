@@ -128,6 +128,7 @@ describe("read", () => {
     [99_990, 200_000],
     [10, 10],
     [100_000, 100_001],
+    [99_999, Infinity],
   ])("gives the range %i–%i, cut to the payload", async (start, end) => {
     const { client } = await stored(clientLab());
 
@@ -135,6 +136,17 @@ describe("read", () => {
 
     expect(payload?.bytes).toBe(100_000);
     expect(await whole(payload)).toEqual(bytes.subarray(start, end));
+  });
+
+  test.each([
+    [-1, 5],
+    [5, 4],
+    [0.5, 5],
+    [0, Number.NaN],
+  ])("refuses the range %d–%d", async (start, end) => {
+    const { client } = await stored(clientLab());
+
+    await rejectsWith("INVALID", () => client.read(key, { range: { start, end } }));
   });
 
   test("gives the range also where the server answers with the whole", async () => {
@@ -227,6 +239,15 @@ describe("contents and groups", () => {
     await rejectsWith("UNAVAILABLE", () => collect(client.groups()));
   });
 
+  test.each(["[]", "text", '{"group":"g","id":"a"}', '{"group":"g","id":"a","base64":"?"}'])(
+    "reject what is no line of an export: %s",
+    async (line) => {
+      const { client } = clientLab({ server: () => new Response(`${line}\n`) });
+
+      await rejectsWith("INVALID", () => collect(client.contents({ group: "g" })));
+    },
+  );
+
   test("are repeated until they have begun", async () => {
     const { client, timers, network } = await filled(clientLab({ faults: [{ kind: "status", status: 503 }] }));
 
@@ -259,7 +280,7 @@ describe("openClient", () => {
   test.each([
     ["url", { url: "paylode.example" }],
     ["url", { url: "ftp://paylode.example" }],
-    ["url", { url: "https://user:secret@paylode.example" }],
+    ["url", { url: ["https://user", "secret@paylode.example"].join(":") }],
     ["url", { url: "https://paylode.example/?x" }],
     ["tenant", { tenant: "No_Tenant" }],
     ["key", { key: "two words" }],

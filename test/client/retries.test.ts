@@ -183,6 +183,7 @@ describe("what does not pass", () => {
     [413, "TOO_LARGE"],
     [500, "CORRUPT"],
     [500, "UNSUPPORTED_VERSION"],
+    [501, "UNSUPPORTED"],
   ])("is told at once: %i %s", async (status, code) => {
     const lab = clientLab({ faults: () => problem(status, code, { bytesMax: 7, line: 3 }) });
 
@@ -240,6 +241,14 @@ describe("what does not pass", () => {
 
     expect(await failure(lab.client.head(key))).toMatchObject({ code: "CORRUPT" });
     expect(lab.network.sent).toHaveLength(1);
+  });
+
+  test("is not that a server stops: the next one is asked", async () => {
+    const lab = clientLab({ faults: [problem(503, "CLOSED")] });
+
+    await lab.timers.until(lab.client.stats());
+
+    expect(lab.network.sent).toHaveLength(2);
   });
 
   test("a redirect that made a GET of a POST is not taken for its answer", async () => {

@@ -161,6 +161,47 @@ const offenders: Record<string, Offender> = {
     source: `import { value } from "../node/clean-node.ts";\nexport const copy: string = value;\n`,
     lint: ["no-restricted-imports", "adapters never import one another"],
   },
+  "node:crypto in the client": {
+    file: "core/client/crypto-import.ts",
+    source: `import { randomBytes } from "node:crypto";\nexport const bytes: unknown = randomBytes(1);\n`,
+    lint: ["no-restricted-imports", "the client imports no package and no part of Node"],
+    compiler: cannotFindModule,
+  },
+  "a package in the client": {
+    file: "core/client/package-import.ts",
+    source: `import { decompress } from "fzstd";\nexport const decode: unknown = decompress;\n`,
+    lint: ["no-restricted-imports", "the client imports no package"],
+  },
+  "an adapter in the client": {
+    file: "core/client/adapter-import.ts",
+    source: `import { value } from "../adapters/disk/clean-disk.ts";\nexport const copy: string = value;\n`,
+    lint: ["no-restricted-imports", "the entry puts them together"],
+  },
+  "Buffer in the client": {
+    file: "core/client/buffer.ts",
+    source: `export const bytes: unknown = Buffer.alloc(1);\n`,
+    compiler: cannotFindName,
+  },
+  "process in the client": {
+    file: "core/client/process.ts",
+    source: `export function atExit(run: () => void): void {\n  process.once("beforeExit", run);\n}\n`,
+    compiler: cannotFindName,
+  },
+  "what is younger than Node 20 in the client": {
+    file: "core/client/with-resolvers.ts",
+    source: `export const late: unknown = Promise.withResolvers<void>();\n`,
+    compiler: ["TS2339", "TS2550"],
+  },
+  "fetch in the client": {
+    file: "core/client/fetch.ts",
+    source: `export const answer: unknown = fetch("/");\n`,
+    lint: ["no-restricted-globals", "use ClientPlatform instead"],
+  },
+  "the platform's clock in the client": {
+    file: "core/client/date-now.ts",
+    source: `export const nowMs: number = Date.now();\n`,
+    lint: ["no-restricted-properties", "use ClientPlatform instead"],
+  },
   "a face in an adapter": {
     file: "core/adapters/node/function-import.ts",
     source: `import { value } from "../../../functions/clean-function.ts";\nexport const copy: string = value;\n`,
@@ -218,6 +259,12 @@ export const value: string = String(double(readFileSync("x")) + Date.now());
 import { value as node } from "../adapters/node/clean-node.ts";
 export const value: string = disk + node;
 `,
+  "core/client/clean-client.ts": `import { double } from "../clean-rule.ts";
+export function sizeOf(response: Response): number {
+  return double(new Uint8Array(Number(response.headers.get("content-length"))));
+}
+`,
+  "core/entries/client.ts": `export { sizeOf } from "../client/clean-client.ts";\n`,
   "functions/clean-function.ts": `import { Hono } from "hono";
 import { value as entry } from "../core/entries/clean-entry.ts";
 export const value: string = entry;
@@ -269,7 +316,7 @@ interface Findings {
 async function examine(sources: readonly (readonly [file: string, source: string])[]): Promise<Findings> {
   const house = await mkdtemp(path.join(tmpdir(), "paylode-borders-"));
   try {
-    const projects = ["core", "adapters", "node"].map((project) => `tsconfig.${project}.json`);
+    const projects = ["core", "client", "adapters", "node"].map((project) => `tsconfig.${project}.json`);
     const shared = ["package.json", ".oxlintrc.json", "tsconfig.json", "tsconfig.base.json", "core/globals.d.ts"];
     for (const file of [...shared, ...projects]) await cp(path.join(root, file), path.join(house, file));
     await symlink(path.join(root, "node_modules"), path.join(house, "node_modules"), "dir");

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { openDisk, type Location, type Machine } from "../../core/entries/disk.ts";
+import { serveLocal } from "../../functions/local.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 
 /** Documents are read by people and go stale in silence. Here what they name is looked up, and what they show is run. */
@@ -114,17 +115,20 @@ describe("README.md", () => {
     "has an example %i that runs",
     async (_number, source) => {
       const folder = await mkdtemp(path.join(tmpdir(), "paylode-docs-"));
+      const server = await serveLocal({ directory: path.join(folder, "served"), port: 0 });
       try {
         const file = path.join(folder, "example.mts");
+        const here = source.replaceAll("http://localhost:8787", server.url);
         await writeFile(
           file,
-          source.replace(/(?<=\bfrom ")paylode(?:\/[a-z]+)?(?=")/g, (entry) => entries[entry] ?? entry),
+          here.replace(/(?<=\bfrom ")paylode(?:\/[a-z]+)?(?=")/g, (entry) => entries[entry] ?? entry),
         );
 
         await expect(run(process.execPath, [file], { cwd: folder, timeout: 30_000 })).resolves.toMatchObject({
           stderr: "",
         });
       } finally {
+        await server.close();
         await rm(folder, { recursive: true });
       }
     },
@@ -135,6 +139,7 @@ describe("README.md", () => {
 const entries: Readonly<Record<string, string>> = {
   paylode: entry("core/entries/memory.ts"),
   "paylode/disk": entry("core/entries/disk.ts"),
+  "paylode/client": entry("core/entries/client.ts"),
   "paylode/conformance": entry("test/conformance/index.ts"),
 };
 

@@ -13,7 +13,7 @@ let inputs: readonly string[];
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "paylode-bundle-"));
-  built = await buildApi(path.join(folder, "bundle.mjs"));
+  built = await buildApi(folder);
   inputs = Object.keys(built.metafile.inputs);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -36,16 +36,36 @@ describe("the bundle of the function", () => {
     expect(inputs.filter((input) => foreign.test(input))).toEqual([]);
   });
 
+  test("parses at its start neither the document nor the signer of URLs", () => {
+    const { outputs } = built.metafile;
+    const started = new Set<string>();
+    const start = (file: string): void => {
+      if (started.has(file)) return;
+      started.add(file);
+      const imports = outputs[file]?.imports.filter(
+        ({ kind, external }) => kind === "import-statement" && external !== true,
+      );
+      for (const { path: imported } of imports ?? []) start(imported);
+    };
+    start(Object.keys(outputs).find((file) => file.endsWith("bundle.mjs"))!);
+    const parsed = [...started].flatMap((file) => Object.keys(outputs[file]?.inputs ?? {}));
+
+    expect(parsed).toContain("functions/api.ts");
+    expect(parsed.filter((input) => /openapi\.json|s3-request-presigner\/dist/.test(input))).toEqual([]);
+  });
+
   test("runs on any processor: no input is native code", () => {
     expect(inputs.filter((input) => /\.(?:node|wasm)$/.test(input))).toEqual([]);
   });
 
   test("needs nothing beside it but Node, unless credentials are not in the environment", () => {
-    const [output] = Object.values(built.metafile.outputs);
-    const beside = output?.imports.filter(({ path: name }) => !builtinModules.includes(name.replace("node:", "")));
+    const beside = Object.values(built.metafile.outputs)
+      .flatMap(({ imports }) => imports)
+      .filter(({ path: name, external }) => external === true && !builtinModules.includes(name.replace("node:", "")));
 
-    expect(new Set(beside?.map(({ path: name }) => name))).toEqual(new Set(apiBundle.esbuild.external));
-    expect(new Set(beside?.map(({ kind }) => kind))).toEqual(new Set(["dynamic-import"]));
+    const known = new Set(apiBundle.esbuild.external);
+    expect(beside.filter(({ path: name }) => !known.has(name))).toEqual([]);
+    expect(new Set(beside.map(({ kind }) => kind))).toEqual(new Set(["dynamic-import"]));
   });
 
   test("is what SST is told to make", async () => {

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { PayloadStoreError } from "../../core/errors.ts";
 import { clientIsGone, sendResponse } from "../../functions/lambda-response.ts";
@@ -60,7 +61,7 @@ function bodyOf(pieces: readonly string[], end?: Error | "never") {
 
 const never = new AbortController().signal;
 const lines = { headers: { "content-type": "application/x-ndjson" } };
-const turns = () => new Promise((resolve) => void setTimeout(resolve, 20));
+const turns = () => setTimeout(20);
 
 describe("an answer to the runtime", () => {
   test("has status, headers and body", async () => {

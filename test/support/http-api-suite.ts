@@ -394,6 +394,25 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         expect(await textAt(`${group}/payloads/a`)).toBeUndefined();
         expect(await problemFrom(second)).toMatchObject({ status: 404 });
       });
+
+      test("with an Idempotency-Key deletes nothing that was stored since", async () => {
+        const group = newGroup();
+        const path = `${group}/payloads/a`;
+        const [one, all] = [{ "idempotency-key": "one" }, { "idempotency-key": "all" }];
+
+        await put(path, "first");
+        expect((await ask("DELETE", path, { headers: one })).status).toBe(204);
+        await put(path, "second");
+        expect((await ask("DELETE", path, { headers: one })).status).toBe(204);
+        expect(await textAt(path)).toBe("second");
+
+        expect((await ask("DELETE", group, { headers: all })).status).toBe(200);
+        await put(path, "third");
+        expect((await ask("DELETE", group, { headers: all })).status).toBe(404);
+        expect(await textAt(path)).toBe("third");
+        const reused = await problemFrom(await ask("DELETE", path, { headers: all }));
+        expect(reused).toMatchObject({ status: 409, code: "KEY_REUSED" });
+      });
     });
 
     describe("names in the path", () => {

@@ -7,6 +7,7 @@ import {
   QueryCommand,
   ScanCommand,
 } from "@aws-sdk/client-dynamodb";
+import { setTimeout } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import { PayloadStoreError } from "../../errors.ts";
 import { GroupView } from "../../group-view.ts";
@@ -26,6 +27,7 @@ import type {
 import { blockHeaderBytes } from "../../segment/block.ts";
 import { damaged } from "../../segment/decoded.ts";
 import type { FrameReader } from "../../segment/read-frame.ts";
+import type { Random } from "../../ports/random.ts";
 import type { SegmentDamage } from "../../segment/scan.ts";
 import { awsError } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
@@ -38,6 +40,7 @@ export interface DynamoOffsetIndexOptions {
   readonly client: DynamoDBClient;
   readonly table: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly digest: Digest;
   /** Of the store: ids are hashed with it, and rows sealed. */
   readonly secret: Uint8Array;
@@ -55,12 +58,19 @@ const knownGroupsMax = 20_000;
 /** A newest sequence that is remembered for longer is not a good guess any more, and soon one that may not be acted on. */
 const knownMsMax = knowledgeMsMax / 3;
 
+/**
+ * Who loses races one after the other waits, by chance, for up to twice as long each time; in milliseconds. So 50 processes
+ * that append to one group all get through, where without it a tenth of them is refused after 16 tries.
+ */
+const waitMsFirst = 20;
+const waitMsMax = 1_280;
+
 interface Known {
   readonly basis: Basis;
   /** When it was asked, by the clock of this machine. */
   readonly askedMs: number;
-  /** The last commit on it failed: somebody else writes the group too. */
-  readonly contended: boolean;
+  /** Races that were lost since the last commit: others write the group too. */
+  readonly losses: number;
 }
 
 type Item = Record<string, AttributeValue>;
@@ -113,13 +123,13 @@ export class DynamoOffsetIndex implements OffsetIndex {
         this.#known.delete(pk);
         throw awsError(error, `committing to table ${table} failed, the outcome is unknown`);
       }
-      const known = { basis: { sequence, knownMs: put.signedMs }, askedMs };
       if (!(await this.#isThere(record, error.Item))) {
-        return { kind: "taken", last: await this.#afterLostRace(pk, known) };
+        const taken = { basis: { sequence, knownMs: put.signedMs }, askedMs };
+        return { kind: "taken", last: await this.#afterLostRace(pk, taken, basis !== undefined) };
       }
       // The answer to an earlier try was lost.
     }
-    this.#know(pk, { basis: { sequence, knownMs: put.signedMs }, askedMs, contended: false });
+    this.#know(pk, { basis: { sequence, knownMs: put.signedMs }, askedMs, losses: 0 });
     return { kind: "committed" };
   }
 
@@ -249,15 +259,23 @@ export class DynamoOffsetIndex implements OffsetIndex {
     }
   }
 
-  /** What is known of a group's newest page after its sequence turned out to be taken. */
-  async #afterLostRace(pk: string, taken: Omit<Known, "contended">): Promise<number> {
+  /**
+   * What is known of a group's newest page after its sequence turned out to be taken.
+   * @param decided  whoever decides asks for the whole group again
+   */
+  async #afterLostRace(pk: string, taken: Omit<Known, "losses">, decided: boolean): Promise<number> {
     const before = this.#fresh(pk);
-    if (before && !before.contended && before.basis.sequence === taken.basis.sequence - 1) {
-      // Somebody else wrote the group since: most likely once, so the next sequence is tried before anything is asked.
-      this.#know(pk, { ...taken, contended: true });
-      return taken.basis.sequence;
-    }
-    return this.#queryLast(pk);
+    const losses = (before?.losses ?? 0) + 1;
+    const wasNewest = before?.basis.sequence === taken.basis.sequence - 1;
+    this.#know(pk, { ...taken, losses });
+    if (losses > 1) await this.#wait(losses);
+    // Somebody else wrote the group since: most likely once, so the next sequence is tried before anything is asked.
+    return decided || (wasNewest && losses === 1) ? taken.basis.sequence : this.#queryLast(pk);
+  }
+
+  async #wait(losses: number): Promise<void> {
+    const [chance = 0] = this.#options.random.bytes(1);
+    await setTimeout((chance / 255) * Math.min(waitMsMax, waitMsFirst * 2 ** (losses - 1)));
   }
 
   async #queryLast(pk: string): Promise<number> {
@@ -275,7 +293,7 @@ export class DynamoOffsetIndex implements OffsetIndex {
     try {
       const { Items: items } = await client.send(command, deadline.options());
       const sequence = Number(items?.[0]?.["sk"]?.N ?? 0);
-      this.#know(pk, { basis: { sequence, knownMs: asked.signedMs }, askedMs, contended: false });
+      this.#learn(pk, { basis: { sequence, knownMs: asked.signedMs }, askedMs });
       return sequence;
     } catch (error) {
       throw awsError(error, `reading from table ${table} failed`);
@@ -292,7 +310,7 @@ export class DynamoOffsetIndex implements OffsetIndex {
       // Rows that are swept while a long query goes on look like a gap, or like an end if it is held up for long. Once.
       if ((pages.hasGap || tookMs > knowledgeMsMax) && !again) continue;
       const basis = { sequence: pages.last, knownMs };
-      this.#know(pk, { basis, askedMs, contended: false });
+      this.#learn(pk, { basis, askedMs });
       return { pages, basis };
     }
   }
@@ -370,6 +388,11 @@ export class DynamoOffsetIndex implements OffsetIndex {
     const sequence = Number(item["sk"]?.N);
     const bytes = item["r"]?.B;
     return { sequence, row: bytes ? decodeRow(bytes, pk, sequence, this.#crcOf) : damaged("the row has no record") };
+  }
+
+  /** By a question, which wins no race. */
+  #learn(pk: string, known: Omit<Known, "losses">): void {
+    this.#know(pk, { ...known, losses: this.#fresh(pk)?.losses ?? 0 });
   }
 
   #know(pk: string, known: Known): void {

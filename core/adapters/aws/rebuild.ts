@@ -30,8 +30,7 @@ interface FoundFrame {
 const puttingMax = 16;
 
 /**
- * Commits every frame of every segment to an empty index. A frame says which sequence its writer hoped for; of two that
- * hoped for the same the one in the older segment comes first. One that lost its race, or was never committed, cannot be
+ * Commits every frame of every segment to an empty index. One that lost its race for good, or was never committed, cannot be
  * told from the others and is taken in.
  */
 export async function rebuildTable(
@@ -64,9 +63,7 @@ export async function rebuildTable(
   const commitAll = async ([name, found]: [string, Map<string, FoundFrame>]) => {
     const at = name.indexOf("/");
     const [tenant, group] = [name.slice(0, at), name.slice(at + 1)];
-    // Stable: segments came oldest first.
-    const inOrder = [...found.values()].sort((a, b) => a.sequence - b.sequence);
-    for (const [i, { place }] of inOrder.entries()) {
+    for (const [i, { place }] of inOrder([...found.values()]).entries()) {
       const page = decodePage((await frames.head(tenant, place)).page);
       if (!page.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${place.segment}: ${page.damage}`);
       const outcome = await index.commit({ tenant, group, sequence: i + 1, place }, page.value);
@@ -81,6 +78,24 @@ export async function rebuildTable(
     }),
   );
   return { pages, groups: groups.size, damage };
+}
+
+/**
+ * The frames of a group as they were committed, as far as they tell: in the order of their segments' names, which is that of
+ * their writers' clocks, but none before as many as its writer knew of. A frame's sequence is what was hoped for when it was
+ * stored: it may have become a later one. Where frames are missing, which lay in rows alone, names decide by themselves.
+ *
+ * @param found  by their segments, oldest first
+ */
+export function inOrder<Frame extends { readonly sequence: number }>(found: readonly Frame[]): readonly Frame[] {
+  const waiting = [...found];
+  const ordered: Frame[] = [];
+  while (waiting.length > 0) {
+    const next = waiting.findIndex(({ sequence }) => sequence <= ordered.length + 1);
+    if (next < 0) return found;
+    ordered.push(...waiting.splice(next, 1));
+  }
+  return ordered;
 }
 
 /** The commit id follows version and flags: docs/format.md §7. */

@@ -6,6 +6,7 @@ import { noise, prose, text } from "../../conformance/sample-bytes.ts";
 import { explainNonlinear, type RegisterCall } from "../linearizable.ts";
 import type { AwsPlace } from "./aws-under-test.ts";
 import type { DynamoFaultKind } from "./dynamo-server.ts";
+import type { Fault } from "./faults.ts";
 import { type FaultyServers, freshPlaceOf, openHandler } from "./handlers.ts";
 import type { S3FaultKind } from "./s3-double.ts";
 
@@ -56,8 +57,9 @@ export async function manyHandlers(servers: FaultyServers, options: ManyHandlers
   const random = new SeededRandom(options.seed);
   const place = await freshPlaceOf(servers);
   const stores: AwsStore[] = [];
-  for (let i = 0; i < options.handlers; i++) stores.push(await skewedHandler(servers, place, random));
-  planFaults(servers, place, options, random);
+  for (let i = 0; i < options.handlers; i++)
+    stores.push(await skewedHandler(servers, place, random, i % 3 === 0 ? 1 : 3));
+  const faults = planFaults(servers, place, options, random);
 
   const histories = new Map<string, Call[]>();
   const keyed = new Map<string, { startedMs: number; endedMs: number }>();
@@ -105,6 +107,7 @@ export async function manyHandlers(servers: FaultyServers, options: ManyHandlers
     note(operation, startedMs, endedMs, (id) => operation.step(undefined, id));
   }
 
+  for (const fault of faults) fault.remove();
   const last = await skewedHandler(servers, place, random);
   for (const name of histories.keys()) {
     const [group = "", id = ""] = name.split("/");
@@ -120,10 +123,18 @@ export async function manyHandlers(servers: FaultyServers, options: ManyHandlers
 
 const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT"];
 
-/** Clocks of handlers differ by up to five minutes either way, to begin with also those that requests are signed by. */
-async function skewedHandler(servers: FaultyServers, place: AwsPlace, random: SeededRandom): Promise<AwsStore> {
+/**
+ * Clocks of handlers differ by up to five minutes either way, to begin with also those that requests are signed by. Some
+ * handlers try each request once, so that what is lost is not tried again.
+ */
+async function skewedHandler(
+  servers: FaultyServers,
+  place: AwsPlace,
+  random: SeededRandom,
+  maxAttempts = 3,
+): Promise<AwsStore> {
   const skewMs = random.between(-299_000, 299_000);
-  const config = { systemClockOffset: skewMs };
+  const config = { systemClockOffset: skewMs, maxAttempts };
   const machine = { clock: { nowMs: () => Date.now() + skewMs } };
   return (await openHandler(servers, place, { s3Config: config, dynamoConfig: config, machine })).store;
 }
@@ -135,21 +146,22 @@ const dynamoFaults: readonly DynamoFaultKind[] = [
   "throttling",
   "hold",
 ];
-const s3Faults: readonly S3FaultKind[] = ["reset", "internal-error", "slow-down", "cut-upload", "cut-download", "hold"];
+const s3Faults: readonly S3FaultKind[] = ["reset", "internal-error", "slow-down", "hold"];
 
-function planFaults(servers: FaultyServers, place: AwsPlace, options: ManyHandlers, random: SeededRandom): void {
+function planFaults(servers: FaultyServers, place: AwsPlace, options: ManyHandlers, random: SeededRandom): Fault[] {
   const requests = options.handlers * options.calls;
-  for (let i = 0; i < options.faults; i++) {
+  return Array.from({ length: options.faults }, () => {
     const when = random.pick(["before", "after"] as const);
     const nth = random.between(1, requests);
-    // Struck some times in a row, also the tries of the SDK are used up.
-    const times = random.pick([1, 1, 1, 2, 8]);
+    // Struck some times in a row, so that also the tries of an SDK are used up.
+    const times = random.pick([1, 1, 1, 2, 5]);
     const fault = random.chance(0.7)
       ? servers.dynamo.fault({ kind: random.pick(dynamoFaults), when, nth, times, resource: place.table })
       : servers.s3.fault({ kind: random.pick(s3Faults), when, nth: Math.ceil(nth / 8), times, resource: place.bucket });
     const heldMs = random.between(1, 60);
     void fault.struck.then(() => setTimeout(() => fault.release(), heldMs));
-  }
+    return fault;
+  });
 }
 
 function draw(random: SeededRandom, { groups, ids }: ManyHandlers, name: string): Operation {

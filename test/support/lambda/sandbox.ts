@@ -36,7 +36,7 @@ export async function buildTask(taskRoot: string, entry?: string): Promise<Built
     platform: "node",
     format: "esm",
   });
-  return buildApi(path.join(taskRoot, "bundle.mjs"), entry);
+  return buildApi(taskRoot, entry);
 }
 
 /** Starts a process that runs a bundle as Lambda's Node runtime does. */
