@@ -96,7 +96,7 @@ try {
       bundleBytes,
       figures,
     };
-    const file = path.join(root, "bench/records", machine.name, `${record.date.slice(0, 10)}-lambda.json`);
+    const file = path.join(root, "bench/records", machine.name, `lambda-${record.date.slice(0, 10)}.json`);
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`);
     execFileSync(path.join(root, "node_modules/.bin/oxfmt"), [file], { cwd: root });

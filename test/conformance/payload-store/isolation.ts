@@ -5,7 +5,7 @@ import type { PayloadStoreCases } from "../payload-store.suite.ts";
 import { Draws, prose, text } from "../sample-bytes.ts";
 
 /** Tenants never see each other, and nobody sees anything without naming one. */
-export function isolationCases({ describe, given }: PayloadStoreCases): void {
+export function isolationCases({ describe, given, scaled }: PayloadStoreCases): void {
   describe("a call without a tenant", () => {
     const nobodies = [undefined, null, "", "A", "a_b", "-a", "..", ".", "a/b", "a b", "é", "x".repeat(64), 5, {}];
 
@@ -62,7 +62,8 @@ export function isolationCases({ describe, given }: PayloadStoreCases): void {
       sameBytes(await store.get(key), text("x"));
     });
 
-    given("reads its own in 1,000 calls interleaved with another's", async ({ store }) => {
+    const calls = scaled(1000);
+    given(`reads its own in ${calls} calls interleaved with another's`, async ({ store }) => {
       const tenants = ["acme", "other"] as const;
       const bytesOf = (tenant: string, id: number) => prose(200 + id, tenant === "acme" ? id : 10_000 + id);
       await Promise.all(
@@ -75,7 +76,7 @@ export function isolationCases({ describe, given }: PayloadStoreCases): void {
 
       const draws = new Draws(5);
       await Promise.all(
-        Array.from({ length: 1000 }, async () => {
+        Array.from({ length: calls }, async () => {
           const tenant = draws.pick(tenants);
           const id = draws.below(50);
           const key = { tenant, group: `g${id % 5}`, id: `${id}` };

@@ -8,13 +8,13 @@ const tenant = "acme";
 const key = { tenant, group: "g", id: "a" };
 
 /** Somebody else, reading beside the one that writes. */
-export function readerCases({ describe, given, supports }: PayloadStoreCases): void {
+export function readerCases({ describe, given, scaled, supports }: PayloadStoreCases): void {
   describe("a reader beside the writer", () => {
     given("sees every append, overwrite and delete as soon as it is acknowledged", async (opened) => {
       const { store, openReader = () => assert.fail() } = opened;
       const readers = [await openReader(), await openReader()];
 
-      for (let i = 0; i < 40; i++) {
+      for (let i = 0; i < Math.max(12, scaled(40)); i++) {
         const id = `${i % 10}`;
         const bytes = prose(100 + i * 50, i);
         await store.append({ tenant, group: "g", id }, bytes);

@@ -7,7 +7,7 @@ import { Draws, noise, prose } from "../sample-bytes.ts";
 const tenant = "acme";
 
 /** Counts that are exact whatever was overwritten and deleted. */
-export function statsCases({ describe, given, supports }: PayloadStoreCases): void {
+export function statsCases({ describe, given, scaled, supports }: PayloadStoreCases): void {
   describe("stats", () => {
     given("of lone payloads are their lengths and their stored bytes", async ({ store }) => {
       const lz4 = await store.append({ tenant, group: "g", id: "a" }, prose(5000, 1));
@@ -54,9 +54,10 @@ export function statsCases({ describe, given, supports }: PayloadStoreCases): vo
       assert.deepEqual(await store.stats({ tenant }), empty);
     });
 
-    given("equal a recount of 5,000 mixed payloads, with overwrites and deletes", async (opened) => {
+    const steps = scaled(400);
+    given(`equal a recount of the payloads of ${steps} mixed calls, with overwrites and deletes`, async (opened) => {
       const recounts = new Map(["a", "b"].map((name) => [name, new Recount()] as const));
-      await mixedWork(opened.store, recounts);
+      await mixedWork(opened.store, recounts, steps);
 
       await assertEqual(opened.store, recounts);
       if (supports.reopen && opened.reopen) await assertEqual(await opened.reopen(), recounts);
@@ -72,13 +73,13 @@ async function assertEqual(store: PayloadStore, recounts: ReadonlyMap<string, Re
   }
 }
 
-async function mixedWork(store: PayloadStore, recounts: ReadonlyMap<string, Recount>): Promise<void> {
+async function mixedWork(store: PayloadStore, recounts: ReadonlyMap<string, Recount>, steps: number): Promise<void> {
   const draws = new Draws(11);
   const sample = () => {
     const length = draws.logUniform(draws.below(50) === 0 ? 150_000 : 3000);
     return draws.below(3) === 0 ? noise(length, draws.next()) : prose(length, draws.next());
   };
-  for (let step = 0; step < 400; step++) {
+  for (let step = 0; step < steps; step++) {
     const [name, recount] = draws.pick([...recounts]);
     const group = `g${draws.below(6)}`;
     const id = `${draws.below(200)}`;

@@ -13,7 +13,7 @@ const placements = {
 } as const satisfies Record<string, Partial<AwsOptions>>;
 
 /** Every suite of the ports, on S3 and DynamoDB as `servers` speaks them. */
-export async function awsPortsConformance(name: string, servers: AwsServers): Promise<void> {
+export async function awsPortsConformance(name: string, servers: AwsServers, scale: number): Promise<void> {
   await segmentStoreSuite({
     name,
     digest: nodeDigest,
@@ -27,6 +27,7 @@ export async function awsPortsConformance(name: string, servers: AwsServers): Pr
     name,
     digest: nodeDigest,
     writers: "many",
+    scale,
     open: async () => {
       const { segments, index } = portsAt(servers, await freshPlace(servers));
       return { segments, index, end: () => segments.close() };
@@ -38,6 +39,7 @@ export async function awsPortsConformance(name: string, servers: AwsServers): Pr
 export async function awsStoreConformance(
   name: string,
   servers: AwsServers,
+  scale: number,
   chosen: readonly (keyof typeof placements)[],
 ): Promise<void> {
   for (const placement of chosen) {
@@ -45,7 +47,7 @@ export async function awsStoreConformance(
     await payloadStoreSuite({
       name: `${name}, placed ${placement},`,
       supports: { reopen: true, readers: true, syncs: true },
-      scale: 0.1,
+      scale,
       open: async (asked) => {
         const place = await freshPlace(servers);
         const opened: PayloadStore[] = [];
