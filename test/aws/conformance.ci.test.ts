@@ -27,6 +27,7 @@ httpApiSuite(`createApp over ${name}`, async () => {
   return {
     origin: "http://paylode.test",
     payloadBytesMax,
+    ordersNothing: true,
     ask: async (request) => app.fetch(request),
     close: () => store.close(),
   };

@@ -49,6 +49,15 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A frame that goes into a segment. */
+interface Apart extends Waiting {
+  /** Its row keeps its head. */
+  readonly keepsHead: boolean;
+}
+
+/** PUTs of one tenant that are under way at the same time: one, and one that need not wait for it when it is long. */
+const putsAtOnce = 2;
+
 /** Short reads go on up to here, for what lies behind a frame's head is asked for next. */
 const readAheadBytes = 524_288;
 
@@ -58,8 +67,8 @@ const scanChunkBytes = 8_388_608;
 /**
  * Segments as objects of a bucket, `segments/<tenant>/<name>.seg`, byte for byte as in a folder.
  *
- * Frames that are appended in one turn of the event loop share a segment, which is complete and sealed when it is put: one
- * PUT for all of them. What is cheaper kept in its row of the index gets no segment at all: its place holds the frame.
+ * Frames that are appended in one turn of the event loop, or while PUTs are under way, share a segment, which is complete and
+ * sealed when it is put. What is cheaper kept in its row of the index gets no segment at all: its place holds the frame.
  */
 export class S3SegmentStore implements SegmentStore {
   readonly failure = undefined;
@@ -67,7 +76,9 @@ export class S3SegmentStore implements SegmentStore {
   readonly #names: SegmentNames;
   readonly #cache: SegmentCache;
   readonly #gathering = new Map<string, Waiting[]>();
-  readonly #putting = new Set<Promise<void>>();
+  /** By tenant, as what follows. */
+  readonly #apart = new Map<string, Apart[]>();
+  readonly #putting = new Map<string, Set<Promise<void>>>();
   #closed = false;
 
   constructor(options: S3SegmentStoreOptions) {
@@ -152,7 +163,7 @@ export class S3SegmentStore implements SegmentStore {
   async flush(): Promise<void> {
     while (this.#gathering.size > 0 || this.#putting.size > 0) {
       await nextTurn();
-      await Promise.all(this.#putting);
+      await Promise.all([...this.#putting.values()].flatMap((puts) => [...puts]));
     }
   }
 
@@ -161,38 +172,49 @@ export class S3SegmentStore implements SegmentStore {
     await this.flush();
   }
 
-  /** Places what has been gathered for a tenant: in as many segments as their bounds ask for. */
+  /** Decides where what has been gathered for a tenant goes. */
   #place(tenant: string): void {
+    const { placement, prices } = this.#options;
     const gathered = this.#gathering.get(tenant) ?? [];
     this.#gathering.delete(tenant);
-    for (const batch of bounded(gathered)) {
-      const putting = this.#store(tenant, batch).catch((error: unknown) => {
-        for (const { reject } of batch) reject(error);
-      });
-      this.#putting.add(putting);
-      void putting.then(() => this.#putting.delete(putting));
-    }
-  }
-
-  async #store(tenant: string, batch: readonly Waiting[]): Promise<void> {
-    const { placement, prices } = this.#options;
-    const sizes = batch.map(({ frame }) => rowSizes(tenant, frame));
-    const apartAll = placement === "segments" || batch.some(({ frame }) => frame.inSegment);
+    const sizes = gathered.map(({ frame }) => rowSizes(tenant, frame));
+    const apartAll = placement === "segments" || gathered.some(({ frame }) => frame.inSegment);
     const placements = apartAll ? sizes.map(cheaperReference) : placeFrames(sizes, prices ?? listPrices);
-    const apart: Waiting[] = [];
-    const keepsHead: boolean[] = [];
-    for (const [i, waiting] of batch.entries()) {
+    const apart = this.#apart.get(tenant) ?? [];
+    for (const [i, waiting] of gathered.entries()) {
       // Whoever needs no segment does not wait for one, nor fail with it.
       if (placements[i] === "inline") waiting.resolve(this.#inline(waiting.frame));
-      else {
-        apart.push(waiting);
-        keepsHead.push(placements[i] === "head");
-      }
+      else apart.push({ ...waiting, keepsHead: placements[i] === "head" });
     }
-    if (apart.length === 0) return;
-    for (const [i, { held, ...place }] of (await this.#put(tenant, apart)).entries()) {
-      apart[i]!.resolve(keepsHead[i] ? { ...place, held } : place);
+    if (apart.length > 0) this.#apart.set(tenant, apart);
+    this.#putNext(tenant);
+  }
+
+  /** Puts what waits for a segment, in as many as their bounds ask for. */
+  #putNext(tenant: string): void {
+    const apart = this.#apart.get(tenant) ?? [];
+    const puts = this.#putting.get(tenant) ?? new Set();
+    while (apart.length > 0 && puts.size < putsAtOnce) {
+      const batch = takeBounded(apart);
+      const putting = this.#put(tenant, batch)
+        .then((places) => {
+          for (const [i, { held, ...place }] of places.entries()) {
+            const { keepsHead, resolve } = batch[i]!;
+            resolve(keepsHead ? { ...place, held } : place);
+          }
+        })
+        .catch((error: unknown) => {
+          for (const { reject } of batch) reject(error);
+        })
+        .then(() => {
+          puts.delete(putting);
+          this.#putNext(tenant);
+        });
+      puts.add(putting);
     }
+    if (apart.length === 0) this.#apart.delete(tenant);
+    if (puts.size > 0) this.#putting.set(tenant, puts);
+    else this.#putting.delete(tenant);
   }
 
   /** One complete segment of all frames. */
@@ -319,23 +341,16 @@ function rowSizes(tenant: string, frame: FrameDraft): RowSizes {
   };
 }
 
-/** Frames in runs that a segment may hold. */
-function* bounded(gathered: readonly Waiting[]): Generator<Waiting[]> {
-  let batch: Waiting[] = [];
+/** Takes the first frames, as many as a segment may hold. */
+function takeBounded(waiting: Apart[]): Apart[] {
   let bytes = 0;
-  for (const waiting of gathered) {
-    const { page, blocks } = waiting.frame;
-    const frameBytes = blocks.reduce((sum, block) => sum + storedBlockBytes(block), page.length);
-    const full = batch.length >= limits.groupCommitFramesMax || bytes + frameBytes > limits.groupCommitBytesMax;
-    if (batch.length > 0 && full) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(waiting);
-    bytes += frameBytes;
+  let count = 0;
+  for (const { frame } of waiting) {
+    bytes += frame.blocks.reduce((sum, block) => sum + storedBlockBytes(block), frame.page.length);
+    if (count > 0 && (count >= limits.groupCommitFramesMax || bytes > limits.groupCommitBytesMax)) break;
+    count += 1;
   }
-  if (batch.length > 0) yield batch;
+  return waiting.splice(0, count);
 }
 
 function firstBytes(parts: readonly Uint8Array[], bytes: number): Uint8Array {

@@ -22,21 +22,22 @@ const levels = { inPlace: 1, inPool: 3 } as const;
 export class ZstdCodec implements Codec {
   readonly name = "zstd" as const;
   readonly code = 2 as const;
-  readonly #encoder: ZstdContext | undefined;
-  readonly #decoder: ZstdContext | undefined;
+  readonly #encoder: () => ZstdContext | undefined;
+  readonly #decoder: () => ZstdContext | undefined;
   #encoded = new Uint8Array(0);
 
   /** @param contexts  without them every frame is one call of node:zlib: the same bytes, half as fast */
   constructor({ contexts = true }: { readonly contexts?: boolean } = {}) {
-    this.#encoder = contexts ? zstdEncoder(levels.inPlace) : undefined;
-    this.#decoder = contexts ? zstdDecoder() : undefined;
+    // A context is tried when it is made, which takes some milliseconds: a handler that starts does not wait for it.
+    this.#encoder = lazily(() => (contexts ? zstdEncoder(levels.inPlace) : undefined));
+    this.#decoder = lazily(() => (contexts ? zstdDecoder() : undefined));
   }
 
   encode(raw: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (raw.length > inPlaceBytesMax) return compressInPool(raw, encodeOptions(raw, levels.inPool));
     const room = encodedBytesMax(raw.length);
     if (this.#encoded.length < room) this.#encoded = new Uint8Array(room);
-    const bytes = this.#encoder?.run(raw, this.#encoded);
+    const bytes = this.#encoder()?.run(raw, this.#encoded);
     if (bytes === undefined) return zstdCompressSync(raw, encodeOptions(raw, levels.inPlace));
     return this.#encoded.slice(0, bytes);
   }
@@ -47,14 +48,20 @@ export class ZstdCodec implements Codec {
 
   /** `undefined` where one call of node:zlib has to tell what is wrong. */
   #decodeAgain(stored: Uint8Array, rawBytes: number, into: Uint8Array | undefined): Uint8Array | undefined {
-    if (!this.#decoder || rawBytes > inPlaceBytesMax) return undefined;
+    const decoder = rawBytes > inPlaceBytesMax ? undefined : this.#decoder();
+    if (!decoder) return undefined;
     // One byte more than the frame may fill, by which it shows that it ended.
     const raw = into?.subarray(0, rawBytes + 1) ?? new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
-    const bytes = this.#decoder.run(stored, raw);
+    const bytes = decoder.run(stored, raw);
     if (bytes === rawBytes) return raw.subarray(0, rawBytes);
-    this.#decoder.reset();
+    decoder.reset();
     return undefined;
   }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 function encodeOptions(raw: Uint8Array, level: number) {
