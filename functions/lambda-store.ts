@@ -1,6 +1,5 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { S3Client } from "@aws-sdk/client-s3";
 import type { Access } from "../core/access/access.ts";
+import { dynamoClient, s3Client } from "../core/adapters/aws/clients.ts";
 import { RequestMeter } from "../core/adapters/aws/request-meter.ts";
 import { openAws } from "../core/entries/aws.ts";
 import { openAwsAccess } from "../core/entries/aws-access.ts";
@@ -29,7 +28,7 @@ export function lambdaBackend(
   environment: Readonly<Record<string, string | undefined>>,
   remainingMs: () => number,
 ): LambdaBackend {
-  const clients = { s3: new S3Client({ maxAttempts: 5 }), dynamo: new DynamoDBClient({ maxAttempts: 5 }) };
+  const clients = { s3: s3Client(), dynamo: dynamoClient() };
   const meter = new RequestMeter();
   meter.watch(clients.s3);
   meter.watch(clients.dynamo);

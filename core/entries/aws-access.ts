@@ -1,5 +1,6 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { accessOver, type Access } from "../access/access.ts";
+import { dynamoClient } from "../adapters/aws/clients.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
 import { DynamoKeyStore } from "../adapters/aws/dynamo-key-store.ts";
 import { DynamoUsageLedger } from "../adapters/aws/dynamo-usage-ledger.ts";
@@ -31,7 +32,7 @@ export function openAwsAccess(options: AwsAccessOptions, machine: { readonly clo
       details: { field: "table" },
     });
   }
-  const client = options.client ?? new DynamoDBClient({ maxAttempts: 5, ...(region === undefined ? {} : { region }) });
+  const client = options.client ?? dynamoClient(region === undefined ? {} : { region });
   const parts = { client, table, deadline: new Deadline(requestMsMax ?? 20_000, remainingMs) };
   return accessOver({
     keys: new DynamoKeyStore(parts),

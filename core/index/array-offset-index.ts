@@ -1,4 +1,3 @@
-import { bytesEqual } from "../bytes.ts";
 import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
@@ -16,6 +15,7 @@ import type { FramePlace } from "../ports/segment-store.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import { DamageNotes } from "./damage-notes.ts";
+import { isOtherCommit } from "./other-commit.ts";
 import type { Hash128, KeyHasher } from "./key-hasher.ts";
 import { PageTable } from "./page-table.ts";
 import type { RecoverableIndex } from "./recoverable-index.ts";
@@ -84,7 +84,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (record.sequence <= last) {
       const known = this.placeOf(record.tenant, record.group, record.sequence);
       if (!known || samePlace(known, record.place)) return "known";
-      if (await this.#holdsAnother(record.tenant, known, page)) {
+      if (isOtherCommit(await this.#pageBytes(record.tenant, known), page)) {
         // Several processes wrote the group, as they do on S3, and more than one of them hoped for this sequence: their
         // pages follow each other as their segments do.
         if (this.#isHeld(record)) return "known";
@@ -345,13 +345,6 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       if (samePlace(this.#place(page), place)) return true;
     }
     return false;
-  }
-
-  /** Whether a frame is of another commit than a page; one that cannot be read is taken for the same. */
-  async #holdsAnother(tenant: string, place: FramePlace, { commitId }: Page): Promise<boolean> {
-    const bytes = await this.#pageBytes(tenant, place);
-    const decoded = bytes && decodePlacedPage(bytes);
-    return decoded?.ok === true && !bytesEqual(decoded.value.page.commitId, commitId);
   }
 
   async #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {

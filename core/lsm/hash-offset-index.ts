@@ -1,6 +1,7 @@
 import { isPayloadStoreError } from "../errors.ts";
 import { DamageNotes } from "../index/damage-notes.ts";
 import type { Hash128, KeyHasher } from "../index/key-hasher.ts";
+import { isOtherCommit } from "../index/other-commit.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { SegmentTable } from "../index/segment-table.ts";
 import { TenantTotals } from "../index/tenant-totals.ts";
@@ -93,10 +94,18 @@ export class HashOffsetIndex implements RecoverableIndex {
     const { tenant, group, sequence, place } = record;
     const last = this.#newest(tenant, group)?.page.sequence ?? 0;
     if (sequence <= last) {
+      const known = this.placeOf(tenant, group, sequence);
+      if (!known || samePlace(known, place)) return "known";
+      if (isOtherCommit(await this.#pageBytes(tenant, known), page)) {
+        // Several processes wrote the group, as they do on S3, and more than one of them hoped for this sequence: their
+        // pages follow each other as their segments do.
+        if (this.#isHeld(record)) return "known";
+        await this.#apply({ ...record, sequence: last + 1 }, page);
+        return "taken in";
+      }
       // Of two frames of one page the one in the newer segment counts: a recovery appended it again, because the older
       // one may be in memory only.
-      const known = this.placeOf(tenant, group, sequence);
-      if (known && place.segment > known.segment) this.relocate(record);
+      if (place.segment > known.segment) this.relocate(record);
       return "known";
     }
     if (sequence > last + 1) {
@@ -267,6 +276,11 @@ export class HashOffsetIndex implements RecoverableIndex {
       if (at.page.sequence <= sequence) return at.page.sequence === sequence ? at : undefined;
     }
     return undefined;
+  }
+
+  /** Whether a page of the group, hidden ones too, lies at this place. */
+  #isHeld({ tenant, group, place }: PageRecord): boolean {
+    return this.#pagesFrom(this.#newest(tenant, group)).some(({ page }) => samePlace(this.#place(page), place));
   }
 
   #basis(tenant: string, group: string): Basis {

@@ -12,7 +12,7 @@ import type { AwsPlace } from "../support/aws/aws-under-test.ts";
 import { freshPlaceOf, openHandler, startFaultyServers } from "../support/aws/handlers.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 const dynamo = servers.dynamo.client();
 const s3 = servers.s3.client();
 

@@ -7,7 +7,7 @@ import { freshPlaceOf, type HandlerOptions, openHandler, startFaultyServers } fr
 import { noise, prose } from "../conformance/sample-bytes.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 
 await awsFaultSuite({
   servers,

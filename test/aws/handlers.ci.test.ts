@@ -3,7 +3,7 @@ import { startFaultyServers } from "../support/aws/handlers.ts";
 import { manyHandlers } from "../support/aws/many-handlers.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 
 describe("50 handlers on 10 groups, with clocks that differ by ten minutes", () => {
   test.each([11, 12, 13, 14])("are linearizable, id by id, while 400 requests fail (seed %i)", async (seed) => {

@@ -5,7 +5,7 @@ import { freshPlaceOf, type Handler, openHandler, startFaultyServers } from "../
 import { manyHandlers } from "../support/aws/many-handlers.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 
 describe("50 handlers on 10 groups, with clocks that differ by ten minutes", () => {
   test.each([
@@ -57,7 +57,8 @@ describe("many handlers that write one group at the same time", () => {
       }),
     );
 
-    expect(created.toSorted()).toEqual([...Array.from({ length: 24 }, () => "EXISTS"), true]);
+    expect(created.filter((outcome) => outcome === true).length).toBe(1);
+    expect(created.filter((outcome) => outcome === "EXISTS").length).toBe(24);
     const listed = await collect(handlers[0]!.store.list(group));
     expect(listed.length).toBe(26);
   });

@@ -4,7 +4,7 @@ import { startFaultyServers } from "../support/aws/handlers.ts";
 import { awsMovesSuite } from "../support/aws/moves-suite.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 
 awsMovesSuite("S3 double and dynalite", {
   ...servers,

@@ -12,7 +12,7 @@ import type { AwsPlace } from "../support/aws/aws-under-test.ts";
 import { freshPlaceOf, openHandler, startFaultyServers } from "../support/aws/handlers.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 
 const opening = (place: AwsPlace) =>
   openHandler(servers, place, { s3Config: { maxAttempts: 1 }, dynamoConfig: { maxAttempts: 1 } });

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Location } from "../../core/payload.ts";
 import { collect, sameBytes } from "../conformance/expectations.ts";
@@ -7,7 +8,7 @@ import type { AwsOptions } from "../../core/entries/aws.ts";
 import type { AwsPlace } from "../support/aws/aws-under-test.ts";
 
 const servers = await startFaultyServers();
-afterAll(servers.close);
+afterAll(() => servers.close());
 
 const tenant = "acme";
 const group = "run-1";
@@ -177,6 +178,29 @@ describe("a write asks for", () => {
     expect(await costs(handler, asked, () => store.deleteGroup(inGroup))).toBe(100);
   });
 
+  test("a PUT for all that come while two are under way", async () => {
+    const handler = await opened();
+    const long = (i: number) => handler.store.append({ tenant, group: `g${i}`, id: "a" }, noise(9000, i));
+    const held = servers.s3.fault({
+      kind: "hold",
+      when: "before",
+      operation: "PutObject",
+      resource: handler.place.bucket,
+      times: 2,
+    });
+    await costs(handler, { requests: { PutObject: 3, PutItem: 41 } }, async () => {
+      const first = [];
+      for (let i = 0; i < 40; i++) {
+        first.push(long(i));
+        await nextTurn();
+      }
+      // What needs no segment waits for none.
+      await handler.store.append(keyOf("short"), small);
+      held.release();
+      await Promise.all(first);
+    });
+  });
+
   test("at most one PUT and a write a group for a batch over 100 groups", async () => {
     const handler = await opened();
     const intoGroups = (bytes: number) => () =>
@@ -233,9 +257,10 @@ describe("a read asks for", () => {
     const first = await opened();
     const long = noise(3 * 1024 * 1024, 1);
     await first.store.append(keyOf("alone"), long);
-    await first.store.appendMany({ tenant, group: "many" }, [
-      ...Array.from({ length: 200 }, (_, i) => ({ id: `id-${i}`, bytes: noise(8000, i) })),
-    ]);
+    await first.store.appendMany(
+      { tenant, group: "many" },
+      Array.from({ length: 200 }, (_, i) => ({ id: `id-${i}`, bytes: noise(8000, i) })),
+    );
 
     const reader = await first.other();
     const asked = { requests: { ...query, GetObject: 1 }, readUnits: 1 };

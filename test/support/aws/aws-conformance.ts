@@ -46,7 +46,7 @@ export async function awsStoreConformance(
     const options = placements[placement];
     await payloadStoreSuite({
       name: `${name}, placed ${placement},`,
-      supports: { reopen: true, readers: true, syncs: true },
+      supports: { reopen: true, readers: true, syncs: !placement.startsWith("segments") },
       scale,
       open: async (asked) => {
         const place = await freshPlace(servers);
@@ -68,7 +68,8 @@ export async function awsStoreConformance(
             return writer;
           },
           openReader: () => open({ readOnly: true }),
-          syncs: () => meter.counts().requests["PutObject"] ?? 0,
+          // How many commits share a PUT depends on how long one takes, and here it takes no time: test/aws/requests.test.ts.
+          ...(placement.startsWith("segments") ? {} : { syncs: () => meter.counts().requests["PutObject"] ?? 0 }),
           end: async () => {
             for (const each of opened) await each.close();
           },

@@ -210,7 +210,10 @@ export function awsMovesSuite(name: string, servers: AwsServers): void {
       expect((await rebuilt.rebuildIndex()).damage).toEqual([]);
       expect(await everythingOf(rebuilt)).toEqual(expected);
 
-      const local = await openDisk({ directory, rebuild: true });
+      const other = await openDisk({ directory, rebuild: true, index: "memory" });
+      expect(await everythingOf(other)).toEqual(expected);
+      await other.close();
+      const local = await openDisk({ directory, rebuild: true, index: "disk-hash" });
       expect(local.recovery.damage).toEqual([]);
       expect(await everythingOf(local)).toEqual(expected);
       expect((await local.verify()).faults).toEqual([]);

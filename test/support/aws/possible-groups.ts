@@ -69,11 +69,5 @@ export function clears(): Commit {
 
 function textOf(state: GroupState): string {
   const entries = [...state].map(([id, value]) => `${id}=${value}`).toSorted();
-  return entries.length > 6
-    ? `${entries.length} payloads: ${entries.slice(0, 3).join()}…${hashOf(entries)}`
-    : `{${entries.join()}}`;
-}
-
-function hashOf(entries: readonly string[]): number {
-  return [...entries.join()].reduce((sum, character) => (Math.imul(sum, 31) + character.charCodeAt(0)) | 0, 0);
+  return `{${entries.join()}}`;
 }
