@@ -106,18 +106,24 @@ export class LaneMap {
     this.#overlay(key0, key1).apply(key0, key1 & key1Mask, kind, value, whole);
   }
 
-  /** Takes the saved overlays of the lanes, which have none. */
+  /** Takes the saved overlays of the lanes, which have none; also those of another number of lanes. */
   takeOverlays(overlays: readonly ChangeTable[]): void {
-    for (const [i, lane] of this.#lanes.entries()) lane.overlay = overlays[i]!;
+    if (overlays.length === this.#lanes.length) {
+      for (const [i, lane] of this.#lanes.entries()) lane.overlay = overlays[i]!;
+      return;
+    }
+    for (const overlay of overlays) this.#takeChanges(overlay);
   }
 
   /** Divides what is in memory among another number of lanes, whose runs are given. Nothing may be being written. */
   divide(runs: readonly (readonly (Run | undefined)[])[]): void {
     const before = this.#lanes;
     this.#lanes = runs.map((of) => ({ ...newLane(), runs: [...of] }));
-    for (const { overlay } of before) {
-      overlay.forEach((key0, key1, { kind, value, several }) => this.apply(key0, key1, kind, value, several));
-    }
+    for (const { overlay } of before) this.#takeChanges(overlay);
+  }
+
+  #takeChanges(overlay: ChangeTable): void {
+    overlay.forEach((key0, key1, { kind, value, several }) => this.apply(key0, key1, kind, value, several));
   }
 
   #overlay(key0: number, key1: number): ChangeTable {

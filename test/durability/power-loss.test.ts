@@ -61,6 +61,11 @@ describe("power loss", () => {
     }
   });
 
+  // An index that is made anew while a segment is being made took that segment for a damaged one.
+  it.each([371, 1040])("takes no segment for damaged that was just being made (seed %i)", async (seed) => {
+    expect(await runPowerLossSchedule(seed, new Set(), "safe", smallIndex)).toEqual([]);
+  });
+
   const ofIndex = [...fileSyncs, ...directorySyncs].filter((reason) => reason.includes("index"));
   // Those of the keys are in test/access/key-stores.test.ts.
   const elsewhere = new Set<string>(["new store.json", "header", "keys.json", "new keys.json", ...ofIndex]);

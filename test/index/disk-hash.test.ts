@@ -150,6 +150,34 @@ describe("an index of another kind", () => {
 });
 
 describe("the growth of the index", () => {
+  test("divides its lanes again and again beside the callers, and every answer stays right", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const bounds = { lanes: 1, laneKeysMax: 12 };
+    const store = await open(fs, {}, bounds);
+    const lanes = () => Number(/"lanes":(\d+)/.exec(Buffer.from(fs.readFile(manifest)).toString())?.[1]);
+    const expected = new Map<string, Uint8Array>();
+    for (let i = 0; i < 300; i++) {
+      const id = `${(i * 7) % 120}`;
+      if (i % 5 === 4) {
+        await store.delete({ tenant, group: `g${i % 3}`, id });
+        expected.delete(`${i % 3} ${id}`);
+      } else {
+        await store.append({ tenant, group: `g${i % 3}`, id }, prose(15, i));
+        expected.set(`${i % 3} ${id}`, prose(15, i));
+      }
+    }
+    await store.close();
+    expect(lanes()).toBeGreaterThanOrEqual(8);
+
+    const again = await open(fs, {}, bounds);
+    expect(again.recovery).toMatchObject({ checkpoint: "loaded", framesReplayed: 0 });
+    for (let i = 0; i < 360; i++) {
+      const found = await again.get({ tenant, group: `g${i % 3}`, id: `${Math.floor(i / 3)}` });
+      expect(found).toEqual(expected.get(`${i % 3} ${Math.floor(i / 3)}`));
+    }
+    expect(await again.size({ tenant })).toBe(expected.size);
+  });
+
   test("is reported once for each step in the life of a store, with what was measured", async () => {
     const fs = new PowerLossFileSystem({ random: seededRandom(1) });
     const reports: IndexGrowth[] = [];

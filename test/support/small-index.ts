@@ -5,7 +5,7 @@ export const smallIndex: IndexBounds = {
   lanes: 3,
   laneChangesMax: 4,
   level0KeysMax: 6,
-  laneKeysMax: 200,
+  laneKeysMax: 15,
   plainKeysMax: 0,
   reportedAt: [10, 20],
 };

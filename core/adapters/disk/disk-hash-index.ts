@@ -2,7 +2,7 @@ import type { Coverage } from "../../index/segment-table.ts";
 import { KeyHasher } from "../../index/key-hasher.ts";
 import { ChangeTable } from "../../lsm/change-table.ts";
 import { HashOffsetIndex } from "../../lsm/hash-offset-index.ts";
-import { changesMax, sizeRatio, type IndexBounds } from "../../lsm/index-bounds.ts";
+import { changesMax, lanesMax, levels, sizeRatio, type IndexBounds } from "../../lsm/index-bounds.ts";
 import type { Lane } from "../../lsm/lane-map.ts";
 import type { Manifest, ManifestFile, ManifestRun } from "../../lsm/manifest.ts";
 import { overlaySource } from "../../lsm/overlay-source.ts";
@@ -60,7 +60,7 @@ export class DiskHashIndex extends HashOffsetIndex {
   #saved: Manifest | undefined;
   #savedChanges = -1;
   #pagesFile: OpenFile | undefined;
-  readonly #newPagesName: string;
+  #pagesName: string | undefined;
   #reported = 0;
   #retired = false;
   #closed = false;
@@ -71,7 +71,6 @@ export class DiskHashIndex extends HashOffsetIndex {
     super({ lanes: bounds.lanes, reader, secret, hasher: new KeyHasher(secret), crc32: files.crc32 });
     this.#options = options;
     this.files = files;
-    this.#newPagesName = `pages-${hex(options.random.bytes(8))}`;
   }
 
   /** The generation that was read or written last; 0 before the first. */
@@ -122,6 +121,7 @@ export class DiskHashIndex extends HashOffsetIndex {
         this.#isSaving = true;
         try {
           await this.#save();
+          if (this.#keysPerLane() > this.#options.bounds.laneKeysMax) await this.#divideLanes();
         } finally {
           this.#isSaving = false;
         }
@@ -201,7 +201,7 @@ export class DiskHashIndex extends HashOffsetIndex {
 
   #restore(manifest: Manifest): void {
     const { runs, overlay, pages, moved, segments, totals, damage } = manifest;
-    const lanes = Array.from({ length: manifest.lanes }, (): (Run | undefined)[] => [undefined, undefined, undefined]);
+    const lanes = Array.from({ length: manifest.lanes }, newLevels);
     try {
       for (const run of runs) lanes[run.lane]![run.level] = this.files.openRun(run);
       const mode = this.#options.readOnly ? "read" : "update";
@@ -211,7 +211,7 @@ export class DiskHashIndex extends HashOffsetIndex {
       throw error;
     }
     this.map.divide(lanes);
-    if (overlay) this.map.takeOverlays(this.files.readOverlay(overlay, manifest.lanes));
+    if (overlay) this.map.takeOverlays(this.files.readOverlay(overlay));
     this.log.open(this.#pagesFile, pages.count, moved);
     this.segments.restore(segments);
     this.tenantTotals.restore(totals);
@@ -271,8 +271,49 @@ export class DiskHashIndex extends HashOffsetIndex {
     this.#reportGrowth();
   }
 
+  #keysPerLane(): number {
+    const { lanes } = this.map;
+    return (
+      lanes.reduce((sum, { runs }) => sum + runs.reduce((all, run) => all + (run?.keys ?? 0), 0), 0) / lanes.length
+    );
+  }
+
+  /** Doubles the lanes: their share of the keys moves to new ones, beside the commits. */
+  async #divideLanes(): Promise<void> {
+    const { lanes } = this.map;
+    const into = lanes.length * 2;
+    const saved = this.#saved;
+    if (into > lanesMax || !saved) return;
+    const opened: Run[] = [];
+    try {
+      const { runs } = await this.files.writeDivided(lanes, into);
+      await this.files.settleNames();
+      const level = levels - 1;
+      const manifest = {
+        ...saved,
+        generation: saved.generation + 1,
+        lanes: into,
+        runs: [...saved.runs, ...runs.map((run) => ({ ...run, level }))],
+      };
+      const divided = Array.from({ length: into }, (_, i) => [...(lanes[i]?.runs ?? newLevels())]);
+      for (const run of runs) {
+        const file = this.files.openRun(run);
+        opened.push(file);
+        divided[run.lane]![level] = file;
+      }
+      await this.files.writeManifest(manifest);
+      this.map.divide(divided);
+      this.#saved = manifest;
+    } catch (error) {
+      for (const run of opened) run.close();
+      if (isIndexDamage(error)) throw error;
+      throw diskError(error, "dividing the lanes of the index failed; nothing is lost, and it is tried again");
+    }
+  }
+
   /** What the manifest will say of this moment, but for the runs and the overlay. */
   #state(): Omit<Manifest, "runs" | "overlay"> {
+    this.#pagesName ??= this.#saved?.pages.file ?? `pages-${hex(this.#options.random.bytes(8))}`;
     for (const { tenant, name, frames } of this.segments.all()) {
       const durable = this.#options.durable(tenant, name);
       // Frames that are durable and not yet taken in are left for the next start.
@@ -282,7 +323,7 @@ export class DiskHashIndex extends HashOffsetIndex {
       generation: this.generation + 1,
       lanes: this.map.lanes.length,
       pages: {
-        file: this.#saved?.pages.file ?? this.#newPagesName,
+        file: this.#pagesName,
         count: this.log.count,
       },
       moved: this.log.moved(),
@@ -324,7 +365,8 @@ export class DiskHashIndex extends HashOffsetIndex {
 
   /** Merges a lane's changes with its runs down to the first level that has room for them. */
   async #writeLane(number: number): Promise<{ readonly level: number; readonly run: ManifestFile | undefined }> {
-    const { runs, writing } = this.map.lanes[number]!;
+    const { lanes } = this.map;
+    const { runs, writing } = lanes[number]!;
     let keys = writing?.size ?? 0;
     let level = 0;
     for (; level < runs.length; level++) {
@@ -335,7 +377,12 @@ export class DiskHashIndex extends HashOffsetIndex {
     const merged = runs.slice(0, level + 1).flatMap((run) => run ?? []);
     const sources = [...merged.toReversed(), ...(writing ? [overlaySource(writing)] : [])];
     const bottom = runs.slice(level + 1).every((run) => run === undefined);
-    return { level, run: await this.files.writeRun(sources, bottom) };
+    // Where lanes were divided, older runs have keys that belong to another lane now.
+    const keeps =
+      lanes.length > this.#options.bounds.lanes
+        ? (key0: number, key1: number) => this.map.laneOf(key0, key1) === number
+        : undefined;
+    return { level, run: await this.files.writeRun({ sources, bottom, keeps }) };
   }
 
   /** Lanes differ, so that they do not all reach the next level at once. */
@@ -357,4 +404,8 @@ export class DiskHashIndex extends HashOffsetIndex {
     const { memoryBytes, diskBytes } = this.measure();
     this.#options.onGrowth({ kind: "index-growth", payloads: reached, memoryBytes, diskBytes });
   }
+}
+
+function newLevels(): (Run | undefined)[] {
+  return Array.from({ length: levels }, () => undefined);
 }

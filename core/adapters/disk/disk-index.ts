@@ -69,7 +69,7 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
     async grow(plain) {
       if (!(plain instanceof DiskOffsetIndex)) return plain;
       await plain.settled();
-      const grown = await replayed(newHash()).catch((error: unknown) => {
+      const grown = await replayed(newHash(), plain).catch((error: unknown) => {
         growAt = keysOf(plain) * 1.25;
         throw error;
       });
@@ -84,7 +84,7 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
       else if (old instanceof DiskOffsetIndex) await old.settled();
       try {
         if (!readOnly) setManifestAside(fs, layout);
-        return await replayed(old instanceof DiskHashIndex && !readOnly ? newHash() : newPlain());
+        return await replayed(old instanceof DiskHashIndex && !readOnly ? newHash() : newPlain(), old);
       } catch (error) {
         // A page that is stored and that no index knows would be taken for another's sequence.
         if (old instanceof DiskHashIndex)
@@ -101,9 +101,12 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   };
 
   /** Fills an index from the segments, and saves it. */
-  const replayed = async <Index extends DiskOffsetIndex | DiskHashIndex>(fresh: Index): Promise<Index> => {
+  const replayed = async <Index extends DiskOffsetIndex | DiskHashIndex>(
+    fresh: Index,
+    before: RecoverableIndex,
+  ): Promise<Index> => {
     try {
-      pagesReplayed = await replayAll(segments, fresh);
+      pagesReplayed = await replayAll(segments, fresh, before);
       if (!readOnly) await fresh.checkpoint();
       return fresh;
     } catch (error) {

@@ -1,5 +1,7 @@
-import { buildRun, type RunSource } from "../../lsm/build-run.ts";
+import { buildRun, type RunBuild } from "../../lsm/build-run.ts";
 import type { ChangeTable } from "../../lsm/change-table.ts";
+import { divideLanes } from "../../lsm/divide-lanes.ts";
+import type { Lane } from "../../lsm/lane-map.ts";
 import { decodeManifest, encodeManifest, type Manifest, type ManifestFile } from "../../lsm/manifest.ts";
 import { indexDamage, Run } from "../../lsm/run.ts";
 import { decodeOverlay } from "../../lsm/saved-overlay.ts";
@@ -17,6 +19,13 @@ export interface IndexFilesOptions {
   readonly digest: Digest;
   /** The store's secret, from `store.json`. */
   readonly secret: Uint8Array;
+}
+
+interface UnnamedFile {
+  readonly write: (bytes: Uint8Array) => void;
+  /** Makes it durable and names it. */
+  readonly end: (sync: FileSync) => Promise<ManifestFile>;
+  readonly close: () => void;
 }
 
 /** What is written under this name is not complete. */
@@ -76,12 +85,39 @@ export class IndexFiles {
   }
 
   /** @returns `undefined` when no key is left; nothing is written then. */
-  async writeRun(sources: readonly RunSource[], bottom: boolean): Promise<ManifestFile | undefined> {
+  async writeRun(build: Pick<RunBuild, "sources" | "bottom" | "keeps">): Promise<ManifestFile | undefined> {
     return this.#writeNamed("index run", async (write) => {
-      const building = buildRun({ sources, bottom, write, crc32: this.crc32 });
+      const building = buildRun({ ...build, write, crc32: this.crc32 });
       // One step is some milliseconds at most; what waits comes in between.
       while (building.next().done !== true) await setImmediate();
     });
+  }
+
+  /** Writes the runs of further lanes at once. @returns the run of each new lane that has keys, and how many keys moved */
+  async writeDivided(
+    lanes: readonly Lane[],
+    into: number,
+  ): Promise<{ readonly runs: readonly (ManifestFile & { readonly lane: number })[]; readonly moved: number }> {
+    const files = new Map<number, UnnamedFile>();
+    try {
+      const dividing = divideLanes({
+        lanes,
+        into,
+        crc32: this.crc32,
+        write: (lane, part) => {
+          const file = files.get(lane) ?? this.#begin(`${lane}-${unfinished}`);
+          files.set(lane, file);
+          file.write(part);
+        },
+      });
+      let step = dividing.next();
+      for (; step.done !== true; step = dividing.next()) await setImmediate();
+      const runs: (ManifestFile & { readonly lane: number })[] = [];
+      for (const [lane, file] of files) runs.push({ ...(await file.end("index run")), lane });
+      return { runs, moved: step.value };
+    } finally {
+      for (const file of files.values()) file.close();
+    }
   }
 
   async writeOverlay(parts: readonly Uint8Array[]): Promise<ManifestFile | undefined> {
@@ -93,14 +129,12 @@ export class IndexFiles {
     });
   }
 
-  /** The overlays of so many lanes. */
-  readOverlay({ sha256 }: ManifestFile, lanes: number): ChangeTable[] {
+  readOverlay({ sha256 }: ManifestFile): ChangeTable[] {
     const name = `runs/${sha256}`;
     const bytes = readWhole(this.#fs, this.#layout.run(sha256));
     if (!bytes) throw indexDamage(name, "is missing");
     const overlays = decodeOverlay(bytes, this.crc32);
     if (!overlays.ok) throw indexDamage(name, overlays.damage);
-    if (overlays.value.length !== lanes) throw indexDamage(name, `is of ${overlays.value.length} lanes, not ${lanes}`);
     return overlays.value;
   }
 
@@ -134,25 +168,40 @@ export class IndexFiles {
     sync: FileSync,
     fill: (write: (bytes: Uint8Array) => void) => Promise<void>,
   ): Promise<ManifestFile | undefined> {
-    const temporary = this.#layout.run(unfinished);
+    let file: UnnamedFile | undefined;
+    try {
+      await fill((part) => {
+        file ??= this.#begin(unfinished);
+        file.write(part);
+      });
+      return await file?.end(sync);
+    } finally {
+      file?.close();
+    }
+  }
+
+  /** A file that gets its name when all of it is known. */
+  #begin(name: string): UnnamedFile {
+    const temporary = this.#layout.run(name);
     removeFile(this.#fs, temporary);
     const file = this.#fs.open(temporary, "create");
     const hash = this.#digest.sha256Parts();
     let bytes = 0;
-    try {
-      await fill((part) => {
+    return {
+      write: (part) => {
         hash.update(part);
         bytes = writeAll(file, [part], bytes);
-      });
-      if (bytes > 0) await file.sync(sync);
-    } finally {
-      file.close();
-    }
-    if (bytes === 0) return undefined;
-    if (sync === "index run") this.runBytesWritten += bytes;
-    const sha256 = hash.end();
-    this.#fs.rename(temporary, this.#layout.run(sha256));
-    return { sha256, bytes };
+      },
+      end: async (sync) => {
+        await file.sync(sync);
+        file.close();
+        if (sync === "index run") this.runBytesWritten += bytes;
+        const sha256 = hash.end();
+        this.#fs.rename(temporary, this.#layout.run(sha256));
+        return { sha256, bytes };
+      },
+      close: () => file.close(),
+    };
   }
 
   #open(path: string, name: string, bytes: number, mode: "read" | "update" = "read"): OpenFile {

@@ -115,20 +115,28 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
 
 /**
  * Takes every segment into an empty index, in order. What is beyond the last mark of a segment is left to {@link recover}.
+ * @param before  the index whose place it takes
  * @returns how many pages there are
  */
-export async function replayAll(segments: DiskSegmentStore, index: RecoverableIndex): Promise<number> {
+export async function replayAll(
+  segments: DiskSegmentStore,
+  index: RecoverableIndex,
+  before: RecoverableIndex,
+): Promise<number> {
   let pages = 0;
-  for (const { tenant, segment } of await segments.segments()) {
-    const scan = await segments.scan(tenant, segment);
-    const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
-    pages += await takeIn(
-      index,
-      scan,
-      scan.frames.filter(({ offset }) => offset < end),
-    );
-    if (scan.marker)
-      index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
+  for (const [tenant, summaries] of byTenant(await segments.segments())) {
+    for (const { segment } of summaries) {
+      const scan = await segments.scan(tenant, segment);
+      const isNewest = segment === summaries.at(-1)?.segment;
+      const isKnown = Boolean(before.segments.covered(tenant, segment)) || Boolean(segments.durable(tenant, segment));
+      // It is just being made, or was when the machine stopped.
+      if (isNewest && !isKnown && !scan.sealed && scan.marker === undefined) continue;
+      const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
+      const acknowledged = scan.frames.filter(({ offset }) => offset < end);
+      pages += await takeIn(index, scan, acknowledged);
+      if (scan.marker)
+        index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
+    }
   }
   return pages;
 }
