@@ -72,7 +72,8 @@ while (performance.now() < endMs && broken.length === 0) {
   for (const { group, id } of histories.names()) {
     const operation: Operation = { kind: "read", group, ids: [id], value: "" };
     const startedMs = performance.now();
-    histories.ended(operation, startedMs, performance.now(), await runOperation(checker, operation));
+    const answer = await runOperation(checker, operation);
+    histories.ended(operation, startedMs, performance.now(), answer);
   }
   broken.push(...histories.broken(), ...crew.broken);
   tell();

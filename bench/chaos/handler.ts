@@ -33,6 +33,8 @@ const clients = {
   dynamo: new DynamoDBClient({ ...config, ...task.dynamo }),
 };
 const tell = (message: HandlerMessage) => process.send!(message);
+// Whoever it works for has ended.
+process.on("disconnect", () => process.exit());
 
 try {
   const store = await openAws({ bucket, table, clients });
