@@ -67,7 +67,7 @@ export class AwsStore extends PayloadStore {
    * that were never compacted into a segment, deletes among them. docs/operations.md.
    *
    * @throws {PayloadStoreError} `EXISTS` unless the table holds no group
-   * Cost: a LIST for 1,000 segments, a GET for 8 MiB of them, a write for each commit; memory for each commit.
+   * Cost: a LIST for 1,000 segments, a GET for 8 MiB of them, at most a GET and a write for each commit; memory for each commit.
    */
   rebuildIndex(options: RebuildOptions = {}): Promise<TableRebuild> {
     return this.withoutWrites(() => this.#rebuild(options));

@@ -11,5 +11,5 @@ afterAll(async () => {
 });
 
 const servers = { s3, dynamo, clients: { s3: s3.client(), dynamo: dynamo.client() } };
-await awsPortsConformance("S3 double and dynalite", servers, 0.2);
+await awsPortsConformance("S3 double and dynalite", servers, 0.1);
 await awsStoreConformance("S3 double and dynalite", servers, 0.05, ["by price"]);

@@ -9,13 +9,13 @@ afterAll(() => servers.close());
 
 describe("50 handlers on 10 groups, with clocks that differ by ten minutes", () => {
   test.each([
-    ["while nothing fails", 0],
-    ["while requests fail, are lost and arrive late", 60],
-  ])("are linearizable, id by id, %s", async (_when, faults) => {
-    const report = await manyHandlers(servers, { handlers: 50, groups: 10, ids: 4, calls: 5, faults, seed: 1 });
+    ["while nothing fails", 0, 3],
+    ["while requests fail, are lost and arrive late", 50, 4],
+  ])("are linearizable, id by id, %s", async (_when, faults, calls) => {
+    const report = await manyHandlers(servers, { handlers: 50, groups: 10, ids: 4, calls, faults, seed: 1 });
 
     expect(report.broken).toEqual([]);
-    expect(report.calls).toBeGreaterThanOrEqual(50 * 5);
+    expect(report.calls).toBeGreaterThanOrEqual(50 * calls);
     if (faults === 0) expect(report.unknown).toBe(0);
     else expect(report.unknown).toBeGreaterThan(0);
   });

@@ -8,6 +8,7 @@ import dynalite from "dynalite";
 import { dynamoError, errorCodeOf, sendJson, signatureRefused } from "./dynamo-proxy/answer.ts";
 import type { DynamoAnswer, Json } from "./dynamo-proxy/answer.ts";
 import { inTurn } from "./dynamo-proxy/in-turn.ts";
+import { forwarder } from "./dynamo-proxy/forward.ts";
 import { itemThere } from "./dynamo-proxy/item-there.ts";
 import { billedQuery, capacityUnitsOf, cutBatch, subjectOf, writtenKeys } from "./dynamo-proxy/request.ts";
 import { faultSchedule } from "./faults.ts";
@@ -111,6 +112,7 @@ export async function startDynalite({
   await once(inner, "listening");
   const innerUrl = `http://127.0.0.1:${(inner.address() as AddressInfo).port}`;
 
+  const forward = forwarder(innerUrl);
   const perform = async (message: IncomingMessage, raw: Uint8Array, json: Json): Promise<DynamoAnswer> => {
     const headers = headersOf(message);
     const refusal = refuseSignature(
@@ -124,9 +126,8 @@ export async function startDynalite({
       headers.get(name) ?? "",
     ]);
     const ask = async (asked: Json, more: Readonly<Record<string, string>> = {}): Promise<DynamoAnswer> => {
-      const init = { method: "POST", headers: { ...Object.fromEntries(passed), ...more }, body: JSON.stringify(asked) };
-      const response = await fetch(innerUrl, init);
-      return { status: response.status, json: billedQuery(json, (await response.json()) as Json) };
+      const answered = await forward.ask(asked, { ...Object.fromEntries(passed), ...more });
+      return { ...answered, json: billedQuery(json, answered.json) };
     };
     const answer = await ask({ ...json, ReturnConsumedCapacity: json["ReturnConsumedCapacity"] ?? "TOTAL" });
     const item = await itemThere(json, answer, (get) => ask(get, { "x-amz-target": "DynamoDB_20120810.GetItem" }));
@@ -193,6 +194,7 @@ export async function startDynalite({
       for (const client of clients) client.destroy();
       faults.clear();
       await proxy.close();
+      forward.close();
       await new Promise((resolve) => {
         inner.close(resolve);
         inner.closeAllConnections();

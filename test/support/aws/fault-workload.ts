@@ -85,33 +85,27 @@ const readAll = (group: Step["group"]): Step => ({
   done: (answer, possible) => possible.expect(answer as ReadonlyMap<string, string>),
 });
 
-const first = [
+/** Few calls that read and write in each way. */
+export const shortWorkload: readonly Step[] = [
   append(short, "a", small(1)),
   appendMany(long, ["a", "b"], (i) => large(i)),
   append(short, "a", small(2)),
   create(short, "b", small(3)),
   read(long, "b"),
-  append(long, "b", large(10)),
   remove(short, "a"),
 ];
 
-const last = [
-  change(long, clears(), async (store) => (await store.deleteGroup(long)) > 0),
-  append(long, "d", large(30)),
-];
-
-/** Each kind of call, each of which meets what those before it left. */
-export const shortWorkload: readonly Step[] = [...first, ...last];
-
-/** Each kind of call in both groups. */
+/** Each kind of call in both groups, each of which meets what those before it left. */
 export const longWorkload: readonly Step[] = [
-  ...first,
+  ...shortWorkload,
+  append(long, "b", large(10)),
   create(long, "a", large(9)),
   remove(long, "a"),
   append(short, "a", small(4)),
   readAll(long),
   appendMany(short, ["c", "d"], (i) => small(20 + i)),
-  ...last,
+  change(long, clears(), async (store) => (await store.deleteGroup(long)) > 0),
+  append(long, "d", large(30)),
   readAll(short),
 ];
 
