@@ -4,7 +4,7 @@ import type { Location } from "../../core/payload.ts";
 import { collect, sameBytes } from "../conformance/expectations.ts";
 import { noise, prose, text } from "../conformance/sample-bytes.ts";
 import { freshPlaceOf, type Handler, openHandler, startFaultyServers } from "../support/aws/handlers.ts";
-import type { AwsOptions } from "../../core/entries/aws.ts";
+import { type AwsOptions, listPrices } from "../../core/entries/aws.ts";
 import type { AwsPlace } from "../support/aws/aws-under-test.ts";
 
 const servers = await startFaultyServers();
@@ -298,9 +298,9 @@ describe("a read asks for", () => {
     await eachWay(first, items, { requests: { ...query, GetObject: 10 } });
   });
 
-  test("a query a MB, and no GET, for a group that 400 short commits made", async () => {
-    const first = await opened();
-    const items = Array.from({ length: 400 }, (_, i) => ({ id: `id-${i}`, bytes: noise(3000, i) }));
+  test("a query a MB, and no GET, for a group whose rows keep more than that", async () => {
+    const first = await opened({ prices: { ...listPrices, objectPut: 1 } });
+    const items = Array.from({ length: 12 }, (_, i) => ({ id: `id-${i}`, bytes: noise(100_000, i) }));
     for (const { id, bytes } of items) await first.store.append(keyOf(id), bytes);
 
     await eachWay(first, items, { requests: { Query: 2 } });

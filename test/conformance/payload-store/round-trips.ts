@@ -53,7 +53,7 @@ export function roundTripCases({ describe, given, scaled }: PayloadStoreCases): 
     const large = [4 * mebibyte - 1, 4 * mebibyte, 4 * mebibyte + 1, 9 * mebibyte];
 
     given("gives the same bytes at the edges of tiers, blocks and payloads", async ({ store }) => {
-      for (const length of [...edges, ...large]) {
+      for (const length of [...edges, ...large.slice(-scaled(large.length))]) {
         for (const [kind, bytes] of [["noise", noise(length, length)] as const, ["prose", prose(length, 7)] as const]) {
           await store.append({ tenant, group: kind, id: `${length}` }, bytes);
 
