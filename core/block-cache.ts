@@ -5,7 +5,7 @@ import type { Codecs } from "./ports/codec.ts";
 import { blockHeaderBytes, type EncodedBlock } from "./segment/block.ts";
 
 /** Longest block that is kept, as it is stored: one that payloads share, also where its codec made nothing of it. */
-const storedBytesMax = limits.sharedBlockBytes + blockHeaderBytes;
+const storedBytesMax = limits.mergedBlockBytes + blockHeaderBytes;
 
 /**
  * Decoded blocks by where they lie, up to a bound; one for all reads of a store.
@@ -22,6 +22,11 @@ export class BlockCache {
   constructor(codecs: Codecs, bytesMax: number) {
     this.#codecs = codecs;
     this.#blocks = new ByteCache(bytesMax);
+  }
+
+  clear(): void {
+    this.#blocks.clear();
+    this.#stored = emptyBytes;
   }
 
   /** A block's raw bytes, to be used before anything else runs. */

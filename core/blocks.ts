@@ -10,24 +10,27 @@ export interface BlockInput {
 }
 
 /**
- * Cuts payloads into blocks and encodes them. Neighbours share a block until it holds `limits.sharedBlockBytes`; a payload
+ * Cuts payloads into blocks and encodes them. Neighbours share a block until it holds so many bytes; a payload
  * that long has blocks of its own, cut at `limits.blockRawBytesMax`. Payloads that name different codecs share none.
  * A block that its codec does not make smaller is stored as it is.
  */
 export class BlockEncoder {
   readonly #codecs: Codecs;
   readonly #policy: CodecPolicy;
+  readonly #sharedBytes: number;
   /** Where the payloads of a shared block are gathered, one block after the other. */
   #gathered: Uint8Array = emptyBytes;
 
-  constructor(codecs: Codecs, policy: CodecPolicy) {
+  /** @param sharedBytes  up to which neighbours share a block, `limits.sharedBlockBytes` by default */
+  constructor(codecs: Codecs, policy: CodecPolicy, sharedBytes: number = limits.sharedBlockBytes) {
     this.#codecs = codecs;
     this.#policy = policy;
+    this.#sharedBytes = sharedBytes;
   }
 
   async encode(inputs: readonly BlockInput[]): Promise<EncodedBlock[]> {
     const blocks: EncodedBlock[] = [];
-    for (const { parts, bytes, codec } of cut(inputs)) {
+    for (const { parts, bytes, codec } of cut(inputs, this.#sharedBytes)) {
       const raw = this.#gather(parts);
       const chosen = byName(this.#codecs, codec ?? this.#policy({ raw, payloads: parts.length, payloadBytes: bytes }));
       let body = raw;
@@ -46,7 +49,7 @@ export class BlockEncoder {
   /** The parts as one; valid until the next call if there are several. */
   #gather(parts: readonly Uint8Array[]): Uint8Array {
     if (parts.length === 1 && parts[0]) return parts[0];
-    if (this.#gathered.length === 0) this.#gathered = new Uint8Array(limits.sharedBlockBytes);
+    if (this.#gathered.length === 0) this.#gathered = new Uint8Array(this.#sharedBytes);
     let length = 0;
     for (const part of parts) {
       this.#gathered.set(part, length);
@@ -63,15 +66,15 @@ interface RawBlock {
   readonly codec: CodecName | undefined;
 }
 
-function* cut(inputs: readonly BlockInput[]): Generator<RawBlock> {
+function* cut(inputs: readonly BlockInput[], sharedBytes: number): Generator<RawBlock> {
   let shared: { parts: Uint8Array[]; bytes: number; codec: CodecName | undefined } | undefined;
   for (const { bytes, codec } of inputs) {
     if (bytes.length === 0) continue;
-    if (shared && (shared.codec !== codec || shared.bytes + bytes.length > limits.sharedBlockBytes)) {
+    if (shared && (shared.codec !== codec || shared.bytes + bytes.length > sharedBytes)) {
       yield shared;
       shared = undefined;
     }
-    if (bytes.length >= limits.sharedBlockBytes) {
+    if (bytes.length >= sharedBytes) {
       for (let start = 0; start < bytes.length; start += limits.blockRawBytesMax) {
         yield { parts: [bytes.subarray(start, start + limits.blockRawBytesMax)], bytes: bytes.length, codec };
       }

@@ -59,6 +59,17 @@ export class ByteCache<Note> {
     this.#used += bytes.length + entryOverheadBytes;
   }
 
+  /** Forgets everything, and overwrites it. */
+  clear(): void {
+    this.#entries.clear();
+    for (const { memory, names } of this.#pieces) {
+      names.length = 0;
+      memory.fill(0);
+    }
+    this.#piece = -1;
+    this.#used = pieceBytes;
+  }
+
   get #memory(): Uint8Array {
     return this.#pieces[this.#piece]?.memory ?? emptyBytes;
   }

@@ -2,6 +2,7 @@ import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import {
   encodePage,
+  type MergedPages,
   placeEntries,
   type EntryPlace,
   type Page,
@@ -23,6 +24,7 @@ export interface PageDraft {
   readonly request?: PageRequest | undefined;
   readonly clearsGroup?: boolean;
   readonly deleted?: readonly string[];
+  readonly merged?: MergedPages | undefined;
   readonly entries: readonly PageEntry[];
   readonly blocks: readonly EncodedBlock[];
   /** Set where the body lies in an upload: such a draft has a page to itself, and no blocks. */
@@ -207,7 +209,9 @@ export class CommitLanes {
   }
 
   async #store(tenant: string, group: string, sequence: number, drafts: readonly PageDraft[]): Promise<Framed> {
-    const page = mergeDrafts(drafts, this.#random.bytes(16));
+    // What a group without payloads had before is not needed any more once a page says so.
+    const clearsGroup = sequence > 1 && this.#index.isEmptied?.(tenant, group) === true;
+    const page = joinDrafts(drafts, clearsGroup, this.#random.bytes(16));
     const timeMs = Math.floor(this.#clock.nowMs());
     const appending = this.#segments.append(tenant, {
       kind: page.entries.length > 0 ? "payloads" : "tombstone",
@@ -256,12 +260,13 @@ function takeSharing(waiting: Waiting[]): Waiting[] {
   return waiting.splice(0, Math.max(count, 1));
 }
 
-function mergeDrafts(drafts: readonly PageDraft[], commitId: Uint8Array): Page {
+function joinDrafts(drafts: readonly PageDraft[], clearsGroup: boolean, commitId: Uint8Array): Page {
   const upload = drafts[0]?.upload;
   return {
     commitId,
     request: drafts[0]?.request,
-    clearsGroup: drafts.some((draft) => draft.clearsGroup === true),
+    clearsGroup: clearsGroup || drafts.some((draft) => draft.clearsGroup === true),
+    merged: drafts[0]?.merged,
     deleted: drafts.flatMap((draft) => draft.deleted ?? []),
     upload: upload?.name,
     blocks: upload?.blocks ?? drafts.flatMap((draft) => draft.blocks.map(pageBlock)),

@@ -4,12 +4,15 @@ import { headOf, type PlacedPage } from "./payload-head.ts";
 import type { ListedPayload } from "./payload.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 
-interface Live {
-  /** Where the id first stood since it was last absent: its place in the order, and its cursor. */
-  readonly sequence: number;
-  readonly position: number;
+interface Live extends Position {
   page: PlacedPage;
   found: EntryPlace;
+}
+
+/** Where an id first stood since it was last absent: its place in the order, and its cursor. */
+interface Position {
+  sequence: number;
+  position: number;
 }
 
 /** A payload of a group, and the frame that holds it. */
@@ -19,9 +22,17 @@ export interface ViewedPayload {
   readonly found: EntryPlace;
 }
 
+/** A payload of a group as its pages tell it. */
+export interface PlacedPayload extends Readonly<Position> {
+  readonly page: PlacedPage;
+  readonly found: EntryPlace;
+}
+
 /** A group as its pages make it, added oldest first. */
 export class GroupView {
+  /** In the order of {@link Position}, unless pages were merged. */
   readonly #live = new Map<string, Live>();
+  #isSorted = true;
 
   /** @throws {PayloadStoreError} `CORRUPT` when the page is malformed */
   add(placed: PlacedPage, bytes: Uint8Array): void {
@@ -34,28 +45,50 @@ export class GroupView {
     const { sequence } = placed;
     if (page.clearsGroup) this.#live.clear();
     for (const id of page.deleted) this.#live.delete(id);
-    for (const [position, found] of places.entries()) {
+    if (page.merged) this.#isSorted = false;
+    for (const [index, found] of places.entries()) {
+      const first = found.entry.origin ?? { sequence, position: index };
       const live = this.#live.get(found.entry.id);
-      if (live) Object.assign(live, { page: placed, found });
-      else this.#live.set(found.entry.id, { sequence, position, page: placed, found });
+      if (live) {
+        Object.assign(live, { page: placed, found });
+        moveTo(live, first);
+      } else this.#live.set(found.entry.id, { ...positionOf(first), page: placed, found });
+    }
+    for (const { id, ...first } of page.merged?.order ?? []) {
+      const live = this.#live.get(id);
+      if (live) moveTo(live, first);
     }
   }
 
   /** Where the payloads lie, in order. */
-  *places(): Generator<{ readonly page: PlacedPage; readonly found: EntryPlace }> {
-    yield* this.#live.values();
+  places(): readonly PlacedPayload[] {
+    const live = [...this.#live.values()];
+    return this.#isSorted ? live : live.toSorted(byPosition);
   }
 
   /** @param after  a cursor of an earlier answer, also when its payload is gone meanwhile */
   *payloads(after?: string): Generator<ViewedPayload> {
     const behind = after === undefined ? undefined : parseCursor(after);
-    for (const { sequence, position, page, found } of this.#live.values()) {
+    for (const { sequence, position, page, found } of this.places()) {
       if (behind && (sequence < behind.sequence || (sequence === behind.sequence && position <= behind.position)))
         continue;
       const cursor = `${sequence.toString(36)}-${position.toString(36)}`;
       yield { listed: { ...headOf(page, found), cursor }, place: page.place, found };
     }
   }
+}
+
+/** A merged page tells an earlier place than a page that came after the pages it stands for. */
+function moveTo(live: Live, first: Readonly<Position>): void {
+  if (byPosition(first, live) < 0) Object.assign(live, positionOf(first));
+}
+
+function positionOf({ sequence, position }: Readonly<Position>): Position {
+  return { sequence, position };
+}
+
+function byPosition(a: Readonly<Position>, b: Readonly<Position>): number {
+  return a.sequence - b.sequence || a.position - b.position;
 }
 
 function parseCursor(cursor: string): { sequence: number; position: number } {

@@ -47,8 +47,11 @@ export class Lookup {
       const read = decodePlacedPage(bytes);
       if (!read.ok) throw damagedPage(tenant, place, read.damage);
       const { page, places } = read.value;
-      if (header.group !== group || page.request?.key !== request.key) continue;
-      if (bytesEqual(page.request.bodyHash, request.bodyHash)) {
+      const merged = page.merged?.requests.find(({ key }) => key === request.key);
+      const answered = page.request?.key === request.key ? page.request : merged;
+      if (header.group !== group || !answered) continue;
+      if (bytesEqual(answered.bodyHash, request.bodyHash)) {
+        if (merged) return { value: merged.answer.map((location) => ofGroup(location, group)), basis };
         const placed = { group, sequence, timeMs: header.timeMs, place };
         return { value: places.map((found) => headOf(placed, found).location), basis };
       }
@@ -141,9 +144,12 @@ export class Lookup {
     });
   }
 
-  /** The group as all its pages make it. */
-  async view(tenant: string, group: string): Promise<GroupView> {
-    const { records, incomplete } = await this.#index.records(tenant, group);
+  /** The group as all its pages make it, and these, newest first. */
+  async view(
+    tenant: string,
+    group: string,
+  ): Promise<{ readonly view: GroupView; readonly records: readonly PageRecord[]; readonly basis: Basis }> {
+    const { records, basis, incomplete } = await this.#index.records(tenant, group);
     const view = new GroupView();
     const oldestFirst = records.toReversed();
     for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
@@ -160,13 +166,17 @@ export class Lookup {
       }
     }
     refuseIncomplete({ tenant, group }, incomplete);
-    return view;
+    return { view, records, basis };
   }
 }
 
 function sameLocation(a: Location, b: Location): boolean {
   const fields = ["segment", "offset", "stored", "codec", "start", "length"] as const;
   return fields.every((field) => a[field] === b[field]);
+}
+
+function ofGroup(location: Location, group: string): Location {
+  return location.page ? { ...location, page: { ...location.page, group } } : location;
 }
 
 /** Says of a segment that is gone which page it held. */

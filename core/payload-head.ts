@@ -20,7 +20,7 @@ export function headOf(page: PlacedPage, found: EntryPlace): PayloadHead {
     etag: entry.etag,
     contentType: entry.contentType,
     attributes: entry.attributes,
-    timeMs: page.timeMs,
+    timeMs: entry.origin?.timeMs ?? page.timeMs,
     location: locationOf(page, found),
   };
 }

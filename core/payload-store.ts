@@ -19,6 +19,7 @@ import {
   type TenantKey,
 } from "./key.ts";
 import { limits } from "./limits.ts";
+import type { Compaction, CompactionReport, CompactOptions } from "./compaction/compaction.ts";
 import { describeKey, Lookup } from "./lookup.ts";
 import { locationOf } from "./payload-head.ts";
 import { checkLocation, type KnownPayload, PayloadReader } from "./payload-reader.ts";
@@ -63,6 +64,15 @@ export interface PayloadStorePorts {
   /** What was read last, kept where a read costs more than the memory. */
   readonly heads?: HeadCache | undefined;
   readonly blocks?: BlockCache | undefined;
+  /** How room is given back, if this store can. */
+  readonly compaction?: ((store: StoreInside) => Compaction) | undefined;
+}
+
+/** What compaction uses of a store. */
+export interface StoreInside {
+  readonly lanes: CommitLanes;
+  readonly lookup: Lookup;
+  readonly frames: FrameReader;
 }
 
 export interface PayloadStoreOptions {
@@ -88,6 +98,7 @@ export class PayloadStore {
   readonly #lanes: CommitLanes;
   readonly #drafting: DraftTools;
   readonly #readOnly: boolean;
+  readonly #compaction: Compaction | undefined;
   #uploads: Uploads | undefined;
   #closing: Promise<void> | undefined;
   /** Longest payload taken, in bytes. */
@@ -99,6 +110,7 @@ export class PayloadStore {
     this.#lookup = new Lookup(ports.index, this.#frames);
     this.#lanes = new CommitLanes(ports);
     this.#readOnly = options.readOnly ?? false;
+    this.#compaction = ports.compaction?.({ lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames });
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
       throw new PayloadStoreError("INVALID", `payloadBytesMax must be 1–${limits.payloadBytesMax}`, {
@@ -361,7 +373,7 @@ export class PayloadStore {
     }
   }
 
-  /** The groups that have payloads, in the order of their first commit. For people and exports: the cost grows with the groups. */
+  /** The groups that have payloads, older ones first. For people and exports: the cost grows with the groups. */
   async *groups(key: TenantKey, options: CallOptions = {}): AsyncGenerator<GroupSummary> {
     this.#enter(options);
     try {
@@ -383,7 +395,9 @@ export class PayloadStore {
       // What is damaged cannot be told from what is there; it is hidden all the same.
       const there = await this.#lookup.has(resolved).catch(whenCorrupt(undefined));
       if (there && !there.value) return undefined;
-      return there?.basis ?? (await this.#ports.index.count(tenant, group)).basis;
+      const basis = there?.basis ?? (await this.#ports.index.count(tenant, group)).basis;
+      // The last one takes with it what the group had before.
+      return { basis, clearsGroup: there !== undefined && this.#ports.index.isEmptied?.(tenant, group, 1) === true };
     });
     return outcome !== "nothing";
   }
@@ -399,7 +413,7 @@ export class PayloadStore {
     const outcome = await this.#hide(tenant, group, { clearsGroup: true }, options, async () => {
       const count = await this.#ports.index.count(tenant, group);
       payloads = count.payloads;
-      return payloads > 0 || count.incomplete ? count.basis : undefined;
+      return payloads > 0 || count.incomplete ? { basis: count.basis } : undefined;
     });
     return outcome === "hidden" ? payloads : 0;
   }
@@ -435,6 +449,21 @@ export class PayloadStore {
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.#enter({});
     return verifyStore(this.#ports, options);
+  }
+
+  /**
+   * Gives back the room of what is dead, and lays the payloads of a group together, compressed anew. Reads and writes go on
+   * meanwhile, and may end it at any moment: what was done is kept, and the next run goes on.
+   *
+   * @throws {PayloadStoreError} `UNAVAILABLE`; `ABORTED` when its signal fires
+   * Cost: reads and writes what is alive in the segments of its plan; `dryRun` tells that before.
+   */
+  async compact(options: CompactOptions = {}): Promise<CompactionReport> {
+    if (options.tenant !== undefined) resolveTenant({ tenant: options.tenant });
+    if (options.dryRun === true) this.#enter(options);
+    else this.#enterWriting(options);
+    if (!this.#compaction) throw new PayloadStoreError("UNSUPPORTED", "this store cannot be compacted");
+    return this.#compaction.run(options);
   }
 
   /** Whether the store takes writes, and if not, why. Cost: none. */
@@ -499,14 +528,14 @@ export class PayloadStore {
 
   /**
    * Commits a page that only hides, unless a request with its key was committed before, or there is nothing to hide.
-   * @param look  answers the state of the group in which there is something, or nothing
+   * @param look  answers the state of the group in which there is something, and whether all of it goes; or nothing
    */
   async #hide(
     tenant: string,
     group: string,
     hides: Pick<PageDraft, "clearsGroup" | "deleted">,
     { idempotencyKey }: IdempotentOptions,
-    look: () => Promise<Basis | undefined>,
+    look: () => Promise<{ readonly basis: Basis; readonly clearsGroup?: boolean } | undefined>,
   ): Promise<"hidden" | "hidden before" | "nothing"> {
     const draft: PageDraft = { ...hides, entries: [], blocks: [] };
     const request = idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, draft, this.#ports.digest);
@@ -515,8 +544,11 @@ export class PayloadStore {
       // Where damage may have taken the answer, hiding once more is what was asked for.
       const answered = request && (await this.#lookup.answered(tenant, group, request).catch(whenCorrupt(undefined)));
       isRepeated = answered?.value !== undefined;
-      const basis = isRepeated ? undefined : await look();
-      return basis && { draft: { ...draft, request }, basis: answered ? olderOf(answered.basis, basis) : basis };
+      const seen = isRepeated ? undefined : await look();
+      if (!seen) return undefined;
+      const clearsGroup = draft.clearsGroup === true || seen.clearsGroup === true;
+      const basis = answered ? olderOf(answered.basis, seen.basis) : seen.basis;
+      return { draft: { ...draft, clearsGroup, request }, basis };
     });
     if (committed) return "hidden";
     return isRepeated ? "hidden before" : "nothing";
@@ -536,7 +568,7 @@ export class PayloadStore {
     const limit = options.limit ?? Infinity;
     if (!(limit >= 0))
       throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
-    const view = await this.#lookedUpTwice({ group }, options, () => this.#lookup.view(tenant, group));
+    const { view } = await this.#lookedUpTwice({ group }, options, () => this.#lookup.view(tenant, group));
     return view.payloads(options.after).take(limit).toArray();
   }
 

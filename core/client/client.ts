@@ -198,7 +198,7 @@ export class PayloadClient {
     return undefined;
   }
 
-  /** The groups that have payloads, in the order of their first commit. A tenant may have millions. */
+  /** The groups that have payloads, older ones first. A tenant may have millions. */
   async *groups({ signal }: CallOptions = {}): AsyncGenerator<GroupSummary, undefined> {
     for await (const line of this.#lines(`/v1/${this.#tenant}/groups`, signal)) yield parsedLine(line) as GroupSummary;
     return undefined;

@@ -27,6 +27,7 @@ import type { FrameHead } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import { LRUCache } from "lru-cache";
 import { resolve } from "node:path";
+import { localCompaction } from "./local-compaction.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
 export * from "../index.ts";
@@ -179,7 +180,8 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       });
     }
     const recovery = await recover({ ...ports, segments, index }, checkpoint);
-    return new DiskStore({ ...writing, index }, options, {
+    const compaction = localCompaction({ ...writing, index });
+    return new DiskStore({ ...writing, index, compaction }, options, {
       lock,
       recovery,
       rebuild: async () => ({ pages: await rebuild(), damage: index.damage() }),

@@ -1,9 +1,12 @@
-import { MemoryOffsetIndex } from "../adapters/memory/memory-offset-index.ts";
 import { MemorySegmentStore } from "../adapters/memory/memory-segment-store.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
 import { SystemRandom } from "../adapters/node/random.ts";
+import { ArrayOffsetIndex } from "../index/array-offset-index.ts";
+import { KeyHasher } from "../index/key-hasher.ts";
 import { PayloadStore, type PayloadStoreOptions } from "../payload-store.ts";
+import { FrameReader } from "../segment/read-frame.ts";
+import { localCompaction } from "./local-compaction.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
 export * from "../index.ts";
@@ -12,8 +15,12 @@ export * from "../index.ts";
 export function openMemory(options: PayloadStoreOptions = {}): PayloadStore {
   const random = new SystemRandom();
   const segments = new MemorySegmentStore({ clock: systemClock, random, digest: nodeDigest });
+  const index = new ArrayOffsetIndex(new FrameReader(segments, nodeDigest), new KeyHasher(random.bytes(16)), (bytes) =>
+    nodeDigest.crc32(bytes),
+  );
+  const ports = { segments, index, codecs: nodeCodecs, clock: systemClock, random, digest: nodeDigest };
   return new PayloadStore(
-    { segments, index: new MemoryOffsetIndex(), codecs: nodeCodecs, clock: systemClock, random, digest: nodeDigest },
+    { ...ports, compaction: localCompaction(ports, { rules: { smallCountMin: Infinity } }) },
     options,
   );
 }

@@ -15,12 +15,13 @@ import type { FramePlace } from "../ports/segment-store.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import { DamageNotes } from "./damage-notes.ts";
+import { hidesThrough } from "./hides-through.ts";
 import { isOtherCommit } from "./other-commit.ts";
 import type { Hash128, KeyHasher } from "./key-hasher.ts";
 import { PageTable } from "./page-table.ts";
 import type { RecoverableIndex } from "./recoverable-index.ts";
 import { SegmentTable } from "./segment-table.ts";
-import { TenantTotals } from "./tenant-totals.ts";
+import { TenantTotals, totalsOf } from "./tenant-totals.ts";
 import { WordTable } from "./word-table.ts";
 
 /** Values of a group's slot. */
@@ -189,10 +190,9 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
-    // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
+    // A group's oldest page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
     let failure: Error | undefined;
-    for (let page = 0, end = this.pages.count; page < end; page++) {
-      if (this.pages.previous(page) >= 0 || this.segments.tenant(this.pages.segment(page)) !== tenant) continue;
+    for (const page of this.#oldestPages(tenant)) {
       let group: string;
       try {
         group = (await this.#reader.head(tenant, this.#place(page))).header.group;
@@ -211,16 +211,61 @@ export class ArrayOffsetIndex implements RecoverableIndex {
 
   async *all(): AsyncGenerator<PageRecord> {
     for (let page = 0, end = this.pages.count; page < end; page++) {
+      if (this.segments.isRemoved(this.pages.segment(page))) continue;
       yield this.#record(this.segments.tenant(this.pages.segment(page)), "", page);
     }
   }
 
   async totals(tenant: string): Promise<Totals> {
-    return this.tenantTotals.of(tenant);
+    return totalsOf(this, tenant);
+  }
+
+  isEmptied(tenant: string, group: string, dying = 0): boolean {
+    const at = this.#findGroup(tenant, group);
+    if (at < 0 || this.groupTable.value(at, livePayloads) !== dying) return false;
+    return this.records(tenant, group).incomplete === undefined;
+  }
+
+  hiddenThrough(tenant: string, group: string): number {
+    const at = this.#findGroup(tenant, group);
+    return at < 0 ? 0 : this.groupTable.value(at, clearedThrough);
+  }
+
+  *history(tenant: string, group: string): Generator<PageRecord> {
+    for (let { page } = this.#newestOf(tenant, group); page >= 0; page = this.pages.previous(page)) {
+      if (!this.segments.isRemoved(this.pages.segment(page))) yield this.#record(tenant, group, page);
+    }
+  }
+
+  supersede(tenant: string, segment: string, nowMs: number): void {
+    this.segments.supersede(tenant, segment, nowMs);
+    this.changes += 1;
+  }
+
+  markRemoved(tenant: string, segment: string): void {
+    this.segments.markRemoved(tenant, segment);
+    this.changes += 1;
   }
 
   damage(): readonly SegmentDamage[] {
     return this.damageNotes.all();
+  }
+
+  /** The oldest page that is not hidden of each group that has payloads, in the order of their commits. */
+  #oldestPages(tenant: string): Int32Array {
+    const found: number[] = [];
+    for (const at of this.groupTable.slots()) {
+      let page = this.groupTable.value(at, newestPage) - 1;
+      if (this.groupTable.value(at, livePayloads) === 0) continue;
+      if (this.segments.tenant(this.pages.segment(page)) !== tenant) continue;
+      const cleared = this.groupTable.value(at, clearedThrough);
+      for (let before = page; before >= 0 && this.pages.sequence(before) > cleared;) {
+        page = before;
+        before = this.pages.previous(before);
+      }
+      found.push(page);
+    }
+    return Int32Array.from(found).sort();
   }
 
   /** Damage to a group of which nothing else is left, so that it is not among {@link groups}. */
@@ -233,7 +278,6 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   }
 
   noteDamage(damage: SegmentDamage): void {
-    if (damage.frames !== 0) this.tenantTotals.inexact(damage.tenant);
     if (this.damageNotes.add(damage)) this.changes += 1;
   }
 
@@ -245,7 +289,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group } = record;
     const { places, hashes } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
-    const dead = page.clearsGroup ? await this.#liveEntries(tenant, group) : await this.#replaced(tenant, group, page);
+    const through = hidesThrough(record, page);
+    const dead: Dead = { ids: new Set(), entries: [], unreadable: false };
+    if (through > 0) await this.#hide(tenant, group, through, dead);
+    if (!page.clearsGroup) await this.#replace(tenant, group, page, dead);
 
     this.changes += 1;
     const at = this.#insertGroup(tenant, group);
@@ -253,16 +300,13 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     const before = this.groupTable.value(at, newestPage);
     const ordinal = this.pages.add(segment, record.place.offset, record.place.headBytes, record.sequence, before);
     this.groupTable.setValue(at, newestPage, ordinal + 1);
-    if (page.clearsGroup) this.groupTable.setValue(at, clearedThrough, record.sequence - 1);
+    if (through > this.groupTable.value(at, clearedThrough)) this.groupTable.setValue(at, clearedThrough, through);
 
     let live = this.groupTable.value(at, livePayloads);
-    if (page.clearsGroup) {
-      this.tenantTotals.subtract(tenant, dead.places, live);
-      live = 0;
-    } else {
-      this.tenantTotals.subtract(tenant, dead.places, dead.ids.length);
-      live -= dead.ids.length;
-    }
+    const payloads = page.clearsGroup ? live : dead.ids.size;
+    this.tenantTotals.subtract(tenant, dead.entries, payloads);
+    for (const { place, segment: held } of dead.entries) this.segments.subtract(held, place);
+    live -= payloads;
     if (dead.unreadable) this.tenantTotals.inexact(tenant);
     for (const id of dead.ids) this.#removeId(tenant, group, id);
     for (let i = 0; i < page.entries.length; i++) {
@@ -270,9 +314,12 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       this.#id[1] = hashes[2 * i + 1]!;
       this.#setId(tenant, group, page.entries[i]!.id, ordinal);
     }
+    for (const { key } of page.merged?.requests ?? []) this.#setRequest(tenant, group, key, ordinal);
     if (page.request) this.#setRequest(tenant, group, page.request.key, ordinal);
     this.tenantTotals.add(tenant, places);
+    this.segments.add(segment, places, record.place.headBytes);
     this.groupTable.setValue(at, livePayloads, live + places.length);
+    if (through > 0) this.damageNotes.explain(tenant, group, through);
   }
 
   #foresee(tenant: string, group: string, page: Page): Prepared {
@@ -290,27 +337,25 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     return { places: places.value, hashes };
   }
 
-  /** The payloads that a page replaces or hides by name. */
-  async #replaced(tenant: string, group: string, page: Page): Promise<Dead> {
-    const dead: Dead = { ids: [], places: [], unreadable: false };
+  /** Adds the payloads that a page replaces or hides by name. */
+  async #replace(tenant: string, group: string, page: Page, dead: Dead): Promise<void> {
     let loaded: { page: number; bytes: Uint8Array | undefined } | undefined;
     for (const id of this.#decided(tenant, group, page)) {
       const { records } = this.records(tenant, group, id);
       const record = records[0];
-      if (!record) continue;
+      if (!record || dead.ids.has(id)) continue;
       const ordinal = this.#ordinal(tenant, group, id);
       if (loaded?.page !== ordinal) loaded = { page: ordinal, bytes: await this.#pageBytes(tenant, record.place) };
       const answer = loaded.bytes && findInPage(loaded.bytes, id);
       if (!answer?.ok) {
         dead.unreadable = true;
-        dead.ids.push(id);
+        dead.ids.add(id);
       } else if (answer.value.kind === "payload") {
-        dead.ids.push(id);
-        dead.places.push(answer.value.place);
+        dead.ids.add(id);
+        dead.entries.push({ place: answer.value.place, segment: this.pages.segment(ordinal) });
       }
       // A page that is silent about the id decides about another one with the same 64 bits.
     }
-    return dead;
   }
 
   /** The ids of a page that another page decides about. Most commits bring new ones, which cost no promise each. */
@@ -320,9 +365,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     return [...page.deleted.filter(isDecided), ...page.entries.map(({ id }) => id).filter(isDecided)];
   }
 
-  async #liveEntries(tenant: string, group: string): Promise<Dead> {
-    const dead: Dead = { ids: [], places: [], unreadable: false };
+  /** Adds the payloads of the pages up to a sequence. */
+  async #hide(tenant: string, group: string, through: number, dead: Dead): Promise<void> {
     for (const record of this.records(tenant, group).records) {
+      if (record.sequence > through) continue;
       const bytes = await this.#pageBytes(tenant, record.place);
       const decoded = bytes && decodePlacedPage(bytes);
       if (!decoded?.ok) {
@@ -332,11 +378,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       for (const place of decoded.value.places) {
         const ordinal = this.#ordinal(tenant, group, place.entry.id);
         if (ordinal < 0 || this.pages.sequence(ordinal) !== record.sequence) continue;
-        dead.ids.push(place.entry.id);
-        dead.places.push(place);
+        dead.ids.add(place.entry.id);
+        dead.entries.push({ place, segment: this.pages.segment(ordinal) });
       }
     }
-    return dead;
   }
 
   /** Whether a page of the group, hidden ones too, lies at this place. */
@@ -464,10 +509,10 @@ interface Prepared {
   readonly hashes: Int32Array;
 }
 
-/** Payloads that a commit makes dead. `places` lacks those whose page cannot be read. */
+/** Payloads that a commit makes dead. `entries` lacks those whose page cannot be read. */
 interface Dead {
-  readonly ids: string[];
-  readonly places: EntryPlace[];
+  readonly ids: Set<string>;
+  readonly entries: { readonly place: EntryPlace; readonly segment: number }[];
   unreadable: boolean;
 }
 

@@ -17,13 +17,31 @@ export class DamageNotes {
 
   /** @returns whether it was not known yet. */
   add(damage: SegmentDamage): boolean {
-    const place = `${damage.tenant}/${damage.segment}:${damage.start}`;
+    const place = placeOf(damage);
     if (this.#known.has(place)) return false;
     this.#known.add(place);
     const notes = this.#byTenant.get(damage.tenant);
     if (notes) notes.push(damage);
     else this.#byTenant.set(damage.tenant, [damage]);
     return true;
+  }
+
+  /** A newer page stands for the group's pages up to this sequence: that they are missing is no damage. */
+  explain(tenant: string, group: string, through: number): void {
+    const notes = this.#byTenant.get(tenant);
+    if (!notes) return;
+    const left = notes.filter((note) => {
+      const explained = isGap(note) && note.group === group && (note.sequence ?? Infinity) <= through;
+      if (explained) this.#known.delete(placeOf(note));
+      return !explained;
+    });
+    if (left.length > 0) this.#byTenant.set(tenant, left);
+    else this.#byTenant.delete(tenant);
+  }
+
+  /** Whether pages of the tenant are lost. */
+  haveLost(tenant: string): boolean {
+    return this.#byTenant.get(tenant)?.some(({ frames }) => frames !== 0) ?? false;
   }
 
   all(): readonly SegmentDamage[] {
@@ -79,6 +97,15 @@ export class DamageNotes {
     const notes = this.#byTenant.get(tenant) ?? [];
     return notes.flatMap(({ group, frames }) => (group !== undefined && frames !== 0 ? [group] : []));
   }
+}
+
+function placeOf({ tenant, segment, start }: SegmentDamage): string {
+  return `${tenant}/${segment}:${start}`;
+}
+
+/** Pages that are known to be missing only since a later one follows. */
+function isGap({ start, end, group }: SegmentDamage): boolean {
+  return start === end && group !== undefined;
 }
 
 /** A tenant's segments are written one after the other, so of two pages of a group the one that lies behind is newer. */

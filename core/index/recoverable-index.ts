@@ -22,4 +22,18 @@ export interface RecoverableIndex extends OffsetIndex {
   relocate(record: PageRecord): void;
 
   noteDamage(damage: SegmentDamage): void;
+
+  isEmptied(tenant: string, group: string, dying?: number): boolean;
+
+  /** Pages of a group up to this sequence are hidden, 0 for none. */
+  hiddenThrough(tenant: string, group: string): number;
+
+  /** Every page of a group, hidden ones too, that lies in a segment which is still there; newest first. */
+  history(tenant: string, group: string): Iterable<PageRecord>;
+
+  /** Says that nothing in a segment is needed any more. */
+  supersede(tenant: string, segment: string, nowMs: number): void;
+
+  /** Says that a segment is gone, or about to be: its pages are not asked for any more. */
+  markRemoved(tenant: string, segment: string): void;
 }

@@ -1,3 +1,5 @@
+import type { EntryPlace } from "../page/page.ts";
+
 /** How much of a segment the index has taken in: everything below `bytes`, which is `frames` frames. */
 export interface Coverage {
   readonly bytes: number;
@@ -12,6 +14,14 @@ export interface IndexedSegment {
   /** Frames of it that were taken in or are known to be lost. */
   frames: number;
   covered: Coverage;
+  /** Shares of blocks of all payloads that were taken in from it, and heads of pages without payloads, in bytes. */
+  stored: number;
+  /** The same of those that are alive, by {@link Tier}. */
+  readonly live: [number, number, number];
+  /** Since when nothing in it is needed any more, milliseconds since 1970. */
+  supersededMs?: number;
+  /** The file is gone, or about to be. */
+  removed?: true;
 }
 
 /** The segments that pages lie in, numbered densely, and how far each is covered. */
@@ -26,6 +36,39 @@ export class SegmentTable {
     return ordinal;
   }
 
+  /** Payloads that a page of a segment brought. One that brought none only hides, and is itself soon not needed. */
+  add(ordinal: number, places: readonly EntryPlace[], headBytes: number): void {
+    const segment = this.#segments[ordinal]!;
+    if (places.length === 0) segment.stored += headBytes;
+    for (const { storedShare, tier, upload } of places) {
+      if (upload !== undefined) continue;
+      segment.stored += storedShare;
+      segment.live[tier] += storedShare;
+    }
+  }
+
+  /** A payload of a segment that is dead now. */
+  subtract(ordinal: number, { storedShare, tier, upload }: EntryPlace): void {
+    if (upload === undefined) this.#segments[ordinal]!.live[tier] -= storedShare;
+  }
+
+  find(tenant: string, name: string): IndexedSegment | undefined {
+    const ordinal = this.#ordinals.get(`${tenant}/${name}`);
+    return ordinal === undefined ? undefined : this.#segments[ordinal];
+  }
+
+  supersede(tenant: string, name: string, nowMs: number): void {
+    this.#segments[this.#ordinal(tenant, name)]!.supersededMs ??= nowMs;
+  }
+
+  markRemoved(tenant: string, name: string): void {
+    this.#segments[this.#ordinal(tenant, name)]!.removed = true;
+  }
+
+  isRemoved(ordinal: number): boolean {
+    return this.#segments[ordinal]!.removed === true;
+  }
+
   cover(tenant: string, name: string, covered: Coverage): void {
     const segment = this.#segments[this.#ordinal(tenant, name)]!;
     segment.covered = covered;
@@ -33,8 +76,7 @@ export class SegmentTable {
   }
 
   covered(tenant: string, name: string): Coverage | undefined {
-    const ordinal = this.#ordinals.get(`${tenant}/${name}`);
-    return ordinal === undefined ? undefined : this.#segments[ordinal]!.covered;
+    return this.find(tenant, name)?.covered;
   }
 
   name(ordinal: number): string {
@@ -50,7 +92,7 @@ export class SegmentTable {
   }
 
   restore(segments: readonly IndexedSegment[]): void {
-    this.#segments = [...segments];
+    this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live] }));
     this.#ordinals.clear();
     for (const [ordinal, { tenant, name }] of segments.entries()) this.#ordinals.set(`${tenant}/${name}`, ordinal);
   }
@@ -60,7 +102,8 @@ export class SegmentTable {
     const known = this.#ordinals.get(path);
     if (known !== undefined) return known;
     this.#ordinals.set(path, this.#segments.length);
-    this.#segments.push({ tenant, name, frames: 0, covered: { bytes: 0, frames: 0, sealed: false } });
+    const covered = { bytes: 0, frames: 0, sealed: false };
+    this.#segments.push({ tenant, name, frames: 0, covered, stored: 0, live: [0, 0, 0] });
     return this.#segments.length - 1;
   }
 }

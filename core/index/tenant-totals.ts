@@ -1,6 +1,7 @@
 import type { EntryPlace } from "../page/page.ts";
 import type { CodecCode } from "../ports/codec.ts";
 import type { Totals } from "../ports/offset-index.ts";
+import type { DamageNotes } from "./damage-notes.ts";
 
 type Counters = { -readonly [Name in keyof Totals]: Totals[Name] };
 
@@ -20,11 +21,11 @@ export class TenantTotals {
     for (const place of places) count(totals, place, 1);
   }
 
-  /** @param payloads  how many are dead; more than `places` where a page could not be read */
-  subtract(tenant: string, places: readonly EntryPlace[], payloads: number): void {
+  /** @param payloads  how many are dead; more than `entries` where a page could not be read */
+  subtract(tenant: string, entries: readonly { readonly place: EntryPlace }[], payloads: number): void {
     const totals = this.#counters(tenant);
     totals.payloads -= payloads;
-    for (const place of places) count(totals, place, -1);
+    for (const { place } of entries) count(totals, place, -1);
   }
 
   inexact(tenant: string): void {
@@ -45,6 +46,15 @@ export class TenantTotals {
     if (!totals) this.#byTenant.set(tenant, (totals = emptyTotals()));
     return totals;
   }
+}
+
+/** What a tenant has by an index, and whether no page is lost that might say otherwise. */
+export function totalsOf(
+  index: { readonly tenantTotals: TenantTotals; readonly damageNotes: DamageNotes },
+  tenant: string,
+): Totals {
+  const totals = index.tenantTotals.of(tenant);
+  return { ...totals, exact: totals.exact && !index.damageNotes.haveLost(tenant) };
 }
 
 function emptyTotals(): Counters {

@@ -89,6 +89,13 @@ export class WordTable {
     return at;
   }
 
+  /** Positions of the used slots. Valid until the next insert or remove. */
+  *slots(): Generator<number> {
+    for (let at = 0; at < this.#words.length; at += this.#slotWords) {
+      if (this.#words[at + this.keyWords] !== 0) yield at;
+    }
+  }
+
   value(at: number, i: number): number {
     return this.#words[at + this.keyWords + i]!;
   }

@@ -2,9 +2,10 @@ import { isPayloadStoreError } from "../errors.ts";
 import { DamageNotes } from "../index/damage-notes.ts";
 import type { Hash128, KeyHasher } from "../index/key-hasher.ts";
 import { isOtherCommit } from "../index/other-commit.ts";
+import { hidesThrough } from "../index/hides-through.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { SegmentTable } from "../index/segment-table.ts";
-import { TenantTotals } from "../index/tenant-totals.ts";
+import { TenantTotals, totalsOf } from "../index/tenant-totals.ts";
 import { invariant } from "../invariant.ts";
 import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
 import type {
@@ -131,7 +132,6 @@ export class HashOffsetIndex implements RecoverableIndex {
   }
 
   noteDamage(damage: SegmentDamage): void {
-    if (damage.frames !== 0) this.tenantTotals.inexact(damage.tenant);
     if (this.damageNotes.add(damage)) this.changes += 1;
   }
 
@@ -176,10 +176,13 @@ export class HashOffsetIndex implements RecoverableIndex {
   }
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
-    // A group's first page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
+    // A group is named by its first page, or by the last that hid older ones; pages added meanwhile are passed over. What
+    // cannot be read is not left out in silence.
     let failure: Error | undefined;
     for (const page of this.log.pages(0, this.log.count)) {
-      if (page.previous !== 0 || this.segments.tenant(page.segment) !== tenant) continue;
+      if (this.segments.isRemoved(page.segment) || this.segments.tenant(page.segment) !== tenant) continue;
+      if (page.previous !== 0 && (page.cleared === 0 || page.cleared === this.log.page(page.previous - 1).cleared))
+        continue;
       let group: string;
       try {
         group = (await this.#reader.head(tenant, this.#place(page))).header.group;
@@ -187,8 +190,8 @@ export class HashOffsetIndex implements RecoverableIndex {
         failure ??= error instanceof Error ? error : new Error(String(error));
         continue;
       }
-      const payloads = this.#newest(tenant, group)?.page.live ?? 0;
-      if (payloads > 0) yield { group, payloads };
+      const newest = this.#newest(tenant, group)?.page;
+      if (newest && newest.live > 0 && newest.cleared === page.cleared) yield { group, payloads: newest.live };
     }
     if (failure) throw failure;
     const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
@@ -197,12 +200,38 @@ export class HashOffsetIndex implements RecoverableIndex {
 
   async *all(): AsyncGenerator<PageRecord> {
     for (const page of this.log.pages(0, this.log.count)) {
+      if (this.segments.isRemoved(page.segment)) continue;
       yield this.#record(this.segments.tenant(page.segment), "", page);
     }
   }
 
   async totals(tenant: string): Promise<Totals> {
-    return this.tenantTotals.of(tenant);
+    return totalsOf(this, tenant);
+  }
+
+  isEmptied(tenant: string, group: string, dying = 0): boolean {
+    const newest = this.#newest(tenant, group);
+    return newest?.page.live === dying && this.#lostSince(tenant, group, newest) === undefined;
+  }
+
+  hiddenThrough(tenant: string, group: string): number {
+    return this.#newest(tenant, group)?.page.cleared ?? 0;
+  }
+
+  *history(tenant: string, group: string): Generator<PageRecord> {
+    for (const { page } of this.#pagesFrom(this.#newest(tenant, group))) {
+      if (!this.segments.isRemoved(page.segment)) yield this.#record(tenant, group, page);
+    }
+  }
+
+  supersede(tenant: string, segment: string, nowMs: number): void {
+    this.segments.supersede(tenant, segment, nowMs);
+    this.changes += 1;
+  }
+
+  markRemoved(tenant: string, segment: string): void {
+    this.segments.markRemoved(tenant, segment);
+    this.changes += 1;
   }
 
   damage(): readonly SegmentDamage[] {
@@ -330,27 +359,33 @@ export class HashOffsetIndex implements RecoverableIndex {
     const { tenant, group, place, sequence } = record;
     const { places, keys } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
     const entryKeys = keys.slice(0, page.entries.length);
-    const dead = page.clearsGroup ? await this.#liveEntries(tenant, group) : await this.#replaced(tenant, group, keys);
+    const through = hidesThrough(record, page);
+    const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false, waited: false };
+    if (through > 0) await this.#hide(tenant, group, through, dead);
+    if (!page.clearsGroup) await this.#replaceNamed(tenant, group, keys, dead);
 
     this.changes += 1;
     const newest = this.#newest(tenant, group);
     const group0 = this.#group[0]!;
     const group1 = key1In(this.#group[1]!, ofGroup);
-    const live = (page.clearsGroup ? 0 : (newest?.page.live ?? 0) - dead.payloads) + places.length;
+    const payloads = page.clearsGroup ? (newest?.page.live ?? 0) : dead.payloads;
+    const live = (newest?.page.live ?? 0) - payloads + places.length;
+    const segment = this.segments.count(tenant, place.segment);
     const number = this.log.add({
-      segment: this.segments.count(tenant, place.segment),
+      segment,
       offset: place.offset,
       headBytes: place.headBytes,
       sequence,
       previous: newest ? newest.number + 1 : 0,
       live,
-      cleared: page.clearsGroup ? sequence - 1 : (newest?.page.cleared ?? 0),
+      cleared: Math.max(through, newest?.page.cleared ?? 0),
       groupCheck: this.#group[2]!,
     });
     this.#replace(group0, group1, newest?.number, number);
-    this.tenantTotals.subtract(tenant, dead.places, page.clearsGroup ? (newest?.page.live ?? 0) : dead.payloads);
+    this.tenantTotals.subtract(tenant, dead.entries, payloads);
+    for (const { place: found, segment: held } of dead.entries) this.segments.subtract(held, found);
     if (dead.unreadable) this.tenantTotals.inexact(tenant);
-    if (dead.unreadable && page.clearsGroup) this.hidesUnread = true;
+    if (dead.unreadable && through > 0) this.hidesUnread = true;
     for (const { key0, key1, number: old } of dead.decisions) {
       if (this.#isShared(key0, key1)) this.#replace(key0, key1, undefined, number);
       else this.#replace(key0, key1, old, undefined);
@@ -360,8 +395,11 @@ export class HashOffsetIndex implements RecoverableIndex {
       if (isNew && !dead.waited) this.map.assign(key0, key1, [number]);
       else this.#replace(key0, key1, undefined, number);
     }
+    for (const { key } of page.merged?.requests ?? []) this.#setRequest(tenant, group, key, number);
     if (page.request) this.#setRequest(tenant, group, page.request.key, number);
     this.tenantTotals.add(tenant, places);
+    this.segments.add(segment, places, place.headBytes);
+    if (through > 0) this.damageNotes.explain(tenant, group, through);
   }
 
   #foresee(tenant: string, group: string, page: Page): Prepared {
@@ -392,14 +430,13 @@ export class HashOffsetIndex implements RecoverableIndex {
     return this.sharedKeys.size > 0 && this.sharedKeys.has(`${key0} ${key1}`);
   }
 
-  /** The payloads that a page replaces or hides by name. Marks the ids that had no page. */
-  async #replaced(tenant: string, group: string, keys: readonly HashedId[]): Promise<Dead> {
-    const dead: Dead = { decisions: [], places: [], payloads: 0, unreadable: false, waited: false };
+  /** Adds the payloads that a page replaces or hides by name. Marks the ids that had no page. */
+  async #replaceNamed(tenant: string, group: string, keys: readonly HashedId[], dead: Dead): Promise<void> {
     let loaded: { number: number; bytes: Uint8Array | undefined } | undefined;
     this.#hasher.group(tenant, group, this.#group);
     for (const key of keys) {
       key.isNew = this.map.find(key.key0, key.key1).length === 0;
-      if (key.isNew) continue;
+      if (key.isNew || dead.ids.has(key.id)) continue;
       const cleared = this.hidesUnread ? (this.#newest(tenant, group)?.page.cleared ?? 0) : 0;
       for (const { number, page } of this.#decisive(tenant, key.key0, key.key1)) {
         if (loaded?.number !== number) {
@@ -414,17 +451,19 @@ export class HashOffsetIndex implements RecoverableIndex {
         dead.decisions.push({ key0: key.key0, key1: key.key1, number });
         if (page.sequence <= cleared) break;
         dead.payloads += 1;
-        if (answer?.ok && answer.value.kind === "payload") dead.places.push(answer.value.place);
+        if (answer?.ok && answer.value.kind === "payload")
+          dead.entries.push({ place: answer.value.place, segment: page.segment });
         else dead.unreadable = true;
         break;
       }
     }
-    return dead;
   }
 
-  async #liveEntries(tenant: string, group: string): Promise<Dead> {
-    const dead: Dead = { decisions: [], places: [], payloads: 0, unreadable: false, waited: true };
+  /** Adds the payloads of the pages up to a sequence. */
+  async #hide(tenant: string, group: string, through: number, dead: Dead): Promise<void> {
+    dead.waited = true;
     for (const { number, page } of this.#visible(this.#newest(tenant, group))) {
+      if (page.sequence > through) continue;
       const bytes = await this.#pageBytes(tenant, this.#place(page));
       const read = bytes && decodePlacedPage(bytes);
       if (!read?.ok) {
@@ -441,10 +480,11 @@ export class HashOffsetIndex implements RecoverableIndex {
         if (!this.map.find(key0, key1).includes(number)) continue;
         if (this.#isShared(key0, key1) && (await this.#decider(tenant, group, id, key0, key1)) !== number) continue;
         dead.decisions.push({ key0, key1, number });
-        dead.places.push(places[i]!);
+        dead.entries.push({ place: places[i]!, segment: page.segment });
+        dead.ids.add(id);
+        dead.payloads += 1;
       }
     }
-    return dead;
   }
 
   /** The page that decides about an id whose key is shared. */
@@ -508,8 +548,10 @@ interface HashedId {
 interface Dead {
   /** Pages that decide about an id no more. */
   readonly decisions: { readonly key0: number; readonly key1: number; readonly number: number }[];
-  /** Payloads that were alive; `places` lacks those whose page cannot be read. */
-  readonly places: EntryPlace[];
+  /** Those of the pages that are hidden. */
+  readonly ids: Set<string>;
+  /** Payloads that were alive; `entries` lacks those whose page cannot be read. */
+  readonly entries: { readonly place: EntryPlace; readonly segment: number }[];
   payloads: number;
   unreadable: boolean;
   /** Whether others may have committed since the ids were looked up. */

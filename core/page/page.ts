@@ -6,7 +6,12 @@ import { limits } from "../limits.ts";
 import type { CodecCode } from "../ports/codec.ts";
 import { blockHeaderBytes } from "../segment/block.ts";
 import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
-import { isSegmentName } from "../segment/name.ts";
+import { isSegmentName, segmentNameBytes } from "../segment/name.ts";
+import { type MergedPages, readMerged, type Tier, writeMerged } from "./merged-pages.ts";
+import { type PageRequest, readRequest, writeRequest } from "./page-request.ts";
+
+export type { FirstPlace, MergedPages, MergedRequest, Tier } from "./merged-pages.ts";
+export type { PageRequest } from "./page-request.ts";
 
 /**
  * A page: the index record of one commit. docs/format.md §7.
@@ -22,6 +27,8 @@ export interface Page {
   readonly request?: PageRequest | undefined;
   /** Hides every payload the group had before. */
   readonly clearsGroup: boolean;
+  /** Set where compaction made the page of others. */
+  readonly merged?: MergedPages | undefined;
   /** Ids this page hides. */
   readonly deleted: readonly string[];
   /** The object that holds the blocks, where their owner put them; otherwise they lie behind the page. */
@@ -40,14 +47,6 @@ export interface PageBlock {
   readonly crc?: number | undefined;
 }
 
-/** A request that may be sent again: the same key with the same body has the same answer. */
-export interface PageRequest {
-  /** Chosen by the caller, unique in its group. */
-  readonly key: string;
-  /** The first 128 bits of the SHA-256 of what was asked. */
-  readonly bodyHash: Uint8Array;
-}
-
 export interface PageEntry {
   readonly id: string;
   /** Length of the payload, in bytes. */
@@ -56,6 +55,16 @@ export interface PageEntry {
   readonly etag: string;
   readonly contentType?: string | undefined;
   readonly attributes?: Attributes | undefined;
+  /** From when on it counts as absent, milliseconds since 1970. */
+  readonly expiresMs?: number | undefined;
+  /** Of an entry that was merged: when it was committed, and where it stands in the group's order. */
+  readonly origin?: EntryOrigin | undefined;
+}
+
+export interface EntryOrigin {
+  readonly timeMs: number;
+  readonly sequence: number;
+  readonly position: number;
 }
 
 /** Small facts to find a payload by, kept in the page beside its id. */
@@ -76,6 +85,8 @@ export interface EntryPlace {
   readonly blocks: readonly PageBlock[];
   /** The upload that holds them; `offset` is then one of its own. */
   readonly upload?: string | undefined;
+  /** Of its page, 0 where it was not merged. */
+  readonly tier: Tier;
   /** The payload's share of the stored bytes, by raw length, rounded up: shares of a block's payloads add up to it or a little more. */
   readonly storedShare: number;
 }
@@ -83,11 +94,13 @@ export interface EntryPlace {
 export const etagBytes = 12;
 const commitIdBytes = 16;
 const pageVersion = 0;
-const bodyHashBytes = 16;
 const clearsGroupFlag = 1;
 const requestFlag = 2;
 const uploadFlag = 4;
+const mergedFlag = 8;
 const attributesFlag = 1;
+const expiresFlag = 2;
+const originFlag = 4;
 
 /**
  * @throws {PayloadStoreError} `TOO_LARGE` when the page exceeds `limits.pageBytesMax`
@@ -101,15 +114,17 @@ export function encodePage(page: Page): Uint8Array {
   const writer = new ByteWriter(64 + page.entries.length * 64);
   writer.uint8(pageVersion);
   const { upload } = page;
-  const flags = [page.clearsGroup && clearsGroupFlag, page.request && requestFlag, upload !== undefined && uploadFlag];
+  const flags = [
+    page.clearsGroup && clearsGroupFlag,
+    page.request && requestFlag,
+    upload !== undefined && uploadFlag,
+    page.merged && mergedFlag,
+  ];
   writer.uint8(flags.reduce<number>((sum, flag) => sum | (flag || 0), 0));
   writer.bytes(page.commitId);
-  if (page.request) {
-    invariant(page.request.bodyHash.length === bodyHashBytes, "body hash length");
-    writer.text(page.request.key);
-    writer.bytes(page.request.bodyHash);
-  }
+  if (page.request) writeRequest(writer, page.request);
   if (upload !== undefined) writer.text(upload);
+  if (page.merged) writeMerged(writer, page.merged);
   writer.varint(page.blocks.length);
   for (const block of page.blocks) {
     writer.uint8(block.codec);
@@ -127,8 +142,13 @@ export function encodePage(page: Page): Uint8Array {
     writer.varint(entry.bytes);
     writer.hex(entry.etag);
     writer.varint(entry.contentType === undefined ? 0 : (types.get(entry.contentType) ?? 0));
-    writer.uint8(entry.attributes ? attributesFlag : 0);
-    if (entry.attributes) writeAttributes(writer, entry.attributes);
+    const { attributes, expiresMs, origin } = entry;
+    writer.uint8(
+      (attributes ? attributesFlag : 0) | (expiresMs === undefined ? 0 : expiresFlag) | (origin ? originFlag : 0),
+    );
+    if (attributes) writeAttributes(writer, attributes);
+    if (expiresMs !== undefined) writer.varint(expiresMs);
+    if (origin) for (const value of [origin.timeMs, origin.sequence, origin.position]) writer.varint(value);
   }
   if (writer.length > limits.pageBytesMax) {
     throw new PayloadStoreError(
@@ -181,7 +201,10 @@ export function findInPage(bytes: Uint8Array, id: string): Decoded<PageAnswer> {
     streamStart += reader.varint();
     reader.skip(etagBytes);
     reader.varint();
-    if (reader.uint8() & attributesFlag) reader.skip(reader.varint());
+    const flags = reader.uint8();
+    if (flags & attributesFlag) reader.skip(reader.varint());
+    if (flags & expiresFlag) reader.varint();
+    if (flags & originFlag) for (let values = 3; values > 0; values--) reader.varint();
   }
   if (reader.failed) return damaged("page is malformed");
   return decoded(prefix.clearsGroup || prefix.deleted.includes(id) ? { kind: "hidden" } : { kind: "silent" });
@@ -220,12 +243,15 @@ interface BlockCursor {
 
 /** An entry lies inside one block, or consists of whole blocks. */
 function placeEntry(
-  { blocks, upload }: Pick<Page, "blocks" | "upload">,
+  { blocks, upload, merged }: Pick<Page, "blocks" | "upload" | "merged">,
   entry: PageEntry,
   streamStart: number,
   cursor: BlockCursor = { block: 0, offset: 0, rawStart: 0 },
 ): EntryPlace | undefined {
-  if (entry.bytes === 0) return { entry, offset: 0, storedBytes: 0, codec: 0, start: 0, blocks: [], storedShare: 0 };
+  const tier = merged?.tier ?? 0;
+  if (entry.bytes === 0) {
+    return { entry, offset: 0, storedBytes: 0, codec: 0, start: 0, blocks: [], tier, storedShare: 0 };
+  }
   const headerBytes = upload === undefined ? blockHeaderBytes : 0;
   let block = blocks[cursor.block];
   while (block && streamStart >= cursor.rawStart + block.rawBytes) {
@@ -250,24 +276,23 @@ function placeEntry(
   if (!single && (start !== 0 || rawBytes !== entry.bytes)) return undefined;
   const storedShare = Math.ceil((storedBytes * entry.bytes) / rawBytes);
   const { codec } = block;
-  return { entry, offset: cursor.offset, storedBytes, codec, start, blocks: holding, upload, storedShare };
+  return { entry, offset: cursor.offset, storedBytes, codec, start, blocks: holding, upload, tier, storedShare };
 }
 
 /** A block holds a payload or more, or is a slice of one; the slices of all fit in what a commit or an upload may hold. */
 const blocksMax = limits.commitPayloadsMax + Math.ceil(limits.uploadBytesMax / limits.blockRawBytesMax);
-
-const uploadNameBytes = 26;
 
 const minEntryBytes = 1 + 1 + 1 + etagBytes + 1 + 1;
 
 function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly types: readonly string[] } {
   if (reader.uint8() !== pageVersion) reader.fail();
   const flags = reader.uint8();
-  if (flags & ~(clearsGroupFlag | requestFlag | uploadFlag)) reader.fail();
+  if (flags & ~(clearsGroupFlag | requestFlag | uploadFlag | mergedFlag)) reader.fail();
   const commitId = reader.bytes(commitIdBytes);
   const request = flags & requestFlag ? readRequest(reader) : undefined;
-  const upload = flags & uploadFlag ? reader.text(uploadNameBytes) : undefined;
+  const upload = flags & uploadFlag ? reader.text(segmentNameBytes) : undefined;
   if (upload !== undefined && !isSegmentName(upload)) reader.fail();
+  const merged = flags & mergedFlag ? readMerged(reader) : undefined;
   const blocks: PageBlock[] = [];
   for (let left = reader.count(blocksMax, 3); left > 0 && !reader.failed; left--) {
     const codec = reader.uint8();
@@ -288,7 +313,7 @@ function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly type
   for (let left = reader.count(limits.commitPayloadsMax); left > 0 && !reader.failed; left--) {
     deleted.push(reader.text(limits.nameBytesMax));
   }
-  return { commitId, request, clearsGroup: (flags & clearsGroupFlag) !== 0, deleted, upload, blocks, types };
+  return { commitId, request, clearsGroup: (flags & clearsGroupFlag) !== 0, merged, deleted, upload, blocks, types };
 }
 
 function uint32Bytes(value: number): Uint8Array {
@@ -302,19 +327,19 @@ function readUint32(reader: ByteReader): number {
   return bytes.length === 4 ? view(bytes).getUint32(0, true) : 0;
 }
 
-function readRequest(reader: ByteReader): PageRequest {
-  const key = reader.text(limits.idempotencyKeyBytesMax);
-  return { key, bodyHash: reader.bytes(bodyHashBytes) };
-}
-
 function readEntry(reader: ByteReader, id: string, types: readonly string[]): PageEntry {
   const bytes = reader.varint();
   const etag = hex(reader.bytes(etagBytes));
   const type = reader.varint();
   const flags = reader.uint8();
-  if (type > types.length || flags & ~attributesFlag) reader.fail();
+  if (type > types.length || flags & ~(attributesFlag | expiresFlag | originFlag)) reader.fail();
   const attributes = flags & attributesFlag ? readAttributes(reader) : undefined;
-  return { id, bytes, etag, contentType: types[type - 1], attributes };
+  const entry: PageEntry = { id, bytes, etag, contentType: types[type - 1], attributes };
+  if (!(flags & (expiresFlag | originFlag))) return entry;
+  const expiresMs = flags & expiresFlag ? reader.varint() : undefined;
+  const origin =
+    flags & originFlag ? { timeMs: reader.varint(), sequence: reader.varint(), position: reader.varint() } : undefined;
+  return { ...entry, expiresMs, origin };
 }
 
 function writeAttributes(writer: ByteWriter, attributes: Attributes): void {

@@ -109,7 +109,14 @@ export interface OffsetIndex {
   count(tenant: string, group: string): Promise<GroupCount>;
 
   /**
-   * Groups that have payloads. An index with one writer answers them in the order of their first commit, another one in
+   * Whether a group has had pages and certainly has no payloads, but for `dying` that are being deleted: the next page then
+   * hides them all, so that they need not be kept. Of an index with one writer.
+   */
+  isEmptied?(tenant: string, group: string, dying?: number): boolean;
+
+  /**
+   * Groups that have payloads. An index with one writer answers them in the order of the oldest commit that is kept of
+   * them: of their first, until compaction or a deletion of the whole group took its place; another one in
    * an order of its own. Not for request paths where groups are many.
    */
   groups(tenant: string): AsyncIterable<GroupSummary>;

@@ -74,3 +74,18 @@ export interface SegmentStore {
   /** Stops accepting frames, ends the pending ones, seals or flushes. Rejects if anything of it fails. */
   close(): Promise<void>;
 }
+
+/** Segments of one writer, that give back their room. */
+export interface ReclaimingSegments extends SegmentStore {
+  /** The tenant's growing segment, if it has one. */
+  growing(tenant: string): string | undefined;
+
+  /** Ends the growing segment, with what is on its way to it. */
+  seal(tenant: string): Promise<void>;
+
+  /** Removes a segment, for good and durably; one that is gone already is no fault. */
+  remove(tenant: string, segment: string): Promise<void>;
+
+  /** Room for more, in bytes. */
+  freeBytes(): number;
+}

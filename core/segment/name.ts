@@ -6,6 +6,9 @@ const digits = "0123456789abcdefghjkmnpqrstvwxyz";
 const timeDigits = 10;
 const countDigits = 6;
 const randomDigits = 10;
+/** Length of a segment name. */
+export const segmentNameBytes: number = timeDigits + countDigits + randomDigits;
+
 const pattern = /^[0-9a-hjkmnp-tv-z]{26}$/;
 
 /** Names within one millisecond; where a random start leaves too few, the next millisecond is used. */

@@ -16,6 +16,7 @@ export interface FrameHead {
 export interface HeadCache {
   get(name: string): FrameHead | undefined;
   set(name: string, head: FrameHead): unknown;
+  clear(): void;
 }
 
 /** Reads frames and blocks from a segment store and checks them: what comes back is what was stored, or `CORRUPT`. */

@@ -17,7 +17,8 @@ export const listGroups: Route = {
     summary: "List the groups of a tenant",
     answers: {
       200: {
-        description: "In the order of their first commit. An answer that breaks off is not the whole.",
+        description:
+          "Older ones first, by the oldest commit that is kept of each. An answer that breaks off is not the whole.",
         content: [{ kind: "ndjson", schema: groupSchema }],
       },
     },

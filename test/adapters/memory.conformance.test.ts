@@ -1,11 +1,8 @@
-import { MemoryOffsetIndex } from "../../core/adapters/memory/memory-offset-index.ts";
 import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { openMemory } from "../../core/entries/memory.ts";
-import { ArrayOffsetIndex } from "../../core/index/array-offset-index.ts";
-import { KeyHasher } from "../../core/index/key-hasher.ts";
-import { FrameReader } from "../../core/segment/read-frame.ts";
 import { offsetIndexSuite, payloadStoreSuite, segmentStoreSuite } from "../conformance/index.ts";
+import { arrayIndex } from "../support/array-index.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { seededRandom } from "../support/seeded-random.ts";
@@ -38,18 +35,6 @@ await offsetIndexSuite({
   digest: nodeDigest,
   open: async () => {
     const segments = newSegments();
-    return { segments, index: new MemoryOffsetIndex(), end: () => segments.close() };
-  },
-});
-
-await offsetIndexSuite({
-  name: "typed arrays",
-  digest: nodeDigest,
-  open: async () => {
-    const segments = newSegments();
-    const hasher = new KeyHasher(new Uint8Array(16).fill(7));
-    const reader = new FrameReader(segments, nodeDigest);
-    const index = new ArrayOffsetIndex(reader, hasher, (bytes) => nodeDigest.crc32(bytes));
-    return { segments, index, end: () => segments.close() };
+    return { segments, index: arrayIndex(segments), end: () => segments.close() };
   },
 });

@@ -6,7 +6,7 @@ import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
 import { SystemRandom } from "../../core/adapters/node/random.ts";
 import { systemClock } from "../../core/adapters/node/clock.ts";
-import { MemoryOffsetIndex } from "../../core/adapters/memory/memory-offset-index.ts";
+import { arrayIndex } from "../support/array-index.ts";
 import { nodeCodecs } from "../../core/entries/node-codecs.ts";
 import { PayloadStore } from "../../core/index.ts";
 import { sameBytes } from "../conformance/expectations.ts";
@@ -64,11 +64,12 @@ describe("ByteCache", () => {
 describe("a store that keeps what it read", () => {
   test("answers each payload as it is now: read again, overwritten, deleted, and more than it can keep", async () => {
     const ports = { clock: systemClock, random: new SystemRandom(), digest: nodeDigest };
+    const segments = new MemorySegmentStore(ports);
     const store = new PayloadStore({
       ...ports,
       codecs: nodeCodecs,
-      segments: new MemorySegmentStore(ports),
-      index: new MemoryOffsetIndex(),
+      segments,
+      index: arrayIndex(segments),
       heads: new Map(),
       blocks: new BlockCache(nodeCodecs, 0),
     });

@@ -29,6 +29,7 @@ export class IndexModel {
     const live = new Map<string, Live>();
     for (const [i, page] of (this.#groups.get(nameOf(tenant, group))?.pages ?? []).entries()) {
       if (page.clearsGroup) live.clear();
+      for (const [id, { sequence }] of live) if (sequence <= (page.merged?.through ?? 0)) live.delete(id);
       for (const id of page.deleted) live.delete(id);
       const places = placeEntries(page);
       if (!places.ok) throw new Error(places.damage);

@@ -43,7 +43,7 @@ export async function offsetIndexSuite(suite: OffsetIndexSuite): Promise<void> {
     test(sentence, async () => {
       const opened = await open();
       try {
-        await body(new IndexWork(opened.index, opened.segments, digest, writers === "one"));
+        await body(new IndexWork(opened.index, opened.segments, digest));
       } finally {
         await opened.index.close();
         await opened.end();
@@ -195,7 +195,8 @@ export async function offsetIndexSuite(suite: OffsetIndexSuite): Promise<void> {
         const kind = draws.below(10);
         if (kind < 7) for (let i = draws.below(5); i >= 0; i--) puts[draws.pick(ids)] = draws.logUniform(500);
         const deletes = kind >= 7 && kind < 9 ? [draws.pick(ids)] : [];
-        await work.commit(draws.pick(tenants), draws.pick(groups), { puts, deletes, clears: kind === 9 });
+        const merges = writers === "one" && draws.below(8) === 0 ? { mergesBut: draws.below(4) } : {};
+        await work.commit(draws.pick(tenants), draws.pick(groups), { puts, deletes, clears: kind === 9, ...merges });
         if (step % 20 === 0) await work.index.checkpoint();
         if (step % 10 === 9) await work.expectSame(tenants, groups, ids);
       }

@@ -116,6 +116,7 @@ function delegate(fs: FileSystem): FileSystem {
     open: (path, mode) => fs.open(path, mode),
     list: (path) => fs.list(path),
     stat: (path) => fs.stat(path),
+    freeBytes: (path) => fs.freeBytes(path),
     makeDirectory: (path) => fs.makeDirectory(path),
     rename: (from, to) => fs.rename(from, to),
     unlink: (path) => fs.unlink(path),

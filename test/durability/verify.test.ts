@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MemoryOffsetIndex } from "../../core/adapters/memory/memory-offset-index.ts";
+import { arrayIndex } from "../support/array-index.ts";
 import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
@@ -83,7 +83,7 @@ describe("verify", () => {
     const clock = { nowMs: () => 1 };
     const random = { bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)) };
     const segments = new MemorySegmentStore({ clock, random, digest: nodeDigest });
-    const index = new MemoryOffsetIndex();
+    const index = arrayIndex(segments);
     const store = new PayloadStore({ segments, index, codecs: nodeCodecs, clock, random, digest: nodeDigest });
     const location = await store.append({ tenant, group: "g", id: "a" }, text("a"));
     const scan = await segments.scan(tenant, location.segment);

@@ -1,13 +1,10 @@
 import * as fc from "fast-check";
 import { describe, test } from "vitest";
-import { MemoryOffsetIndex } from "../../core/adapters/memory/memory-offset-index.ts";
+import { arrayIndex } from "../support/array-index.ts";
 import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
-import { ArrayOffsetIndex } from "../../core/index/array-offset-index.ts";
 import { encodeCheckpoint, restoreCheckpoint } from "../../core/index/checkpoint.ts";
 import { KeyHasher, type Hash128 } from "../../core/index/key-hasher.ts";
-import type { OffsetIndex } from "../../core/ports/offset-index.ts";
-import { FrameReader } from "../../core/segment/read-frame.ts";
 import { IndexWork, type PageSketch } from "../conformance/index-work.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
@@ -38,6 +35,7 @@ const sketch: fc.Arbitrary<PageSketch> = fc.oneof(
     arbitrary: fc.record({ deletes: fc.uniqueArray(fc.constantFrom(...ids), { minLength: 1, maxLength: 2 }) }),
   },
   { weight: 1, arbitrary: fc.record({ clears: fc.constant(true) }) },
+  { weight: 2, arbitrary: fc.record({ mergesBut: fc.nat(3) }) },
 );
 const commits = fc.array(fc.tuple(fc.constantFrom(...tenants), fc.constantFrom(...groups), sketch), { maxLength: 25 });
 
@@ -55,7 +53,7 @@ describe("the index in typed arrays", () => {
         import.meta.filename,
         fc.asyncProperty(commits, async (work) => {
           const segments = newSegments();
-          await perform(new IndexWork(newIndex(segments, hasher), segments, nodeDigest), work);
+          await perform(new IndexWork(arrayIndex(segments, hasher), segments, nodeDigest), work);
         }),
         { runs: 100 },
       );
@@ -66,16 +64,16 @@ describe("the index in typed arrays", () => {
         import.meta.filename,
         fc.asyncProperty(commits, commits, async (before, after) => {
           const segments = newSegments();
-          const index = newIndex(segments, hasher);
+          const index = arrayIndex(segments, hasher);
           const work = new IndexWork(index, segments, nodeDigest);
           await perform(work, before, false);
 
-          const restored = newIndex(segments, hasher);
+          const restored = arrayIndex(segments, hasher);
           const bytes = encodeCheckpoint(index, secret, crc32);
           const loaded = bytes && restoreCheckpoint(restored, bytes, secret, crc32);
           if (!loaded?.ok) throw new Error(loaded?.damage ?? "no checkpoint");
 
-          const again = new IndexWork(restored, segments, nodeDigest, true, work.model);
+          const again = new IndexWork(restored, segments, nodeDigest, work.model);
           await again.expectSame(tenants, groups, ids);
           await perform(again, after, false);
         }),
@@ -83,17 +81,6 @@ describe("the index in typed arrays", () => {
       );
     });
   }
-
-  test("and the index as maps answer alike", async () => {
-    await holds(
-      import.meta.filename,
-      fc.asyncProperty(commits, async (work) => {
-        const segments = newSegments();
-        await perform(new IndexWork(new MemoryOffsetIndex(), segments, nodeDigest), work);
-      }),
-      { runs: 60 },
-    );
-  });
 });
 
 async function perform(
@@ -106,10 +93,6 @@ async function perform(
     if (afterEach) await work.expectSame(tenants, groups, ids);
   }
   await work.expectSame(tenants, groups, ids);
-}
-
-function newIndex(segments: MemorySegmentStore, hasher: KeyHasher): ArrayOffsetIndex & OffsetIndex {
-  return new ArrayOffsetIndex(new FrameReader(segments, nodeDigest), hasher, (bytes) => nodeDigest.crc32(bytes));
 }
 
 function newSegments(): MemorySegmentStore {

@@ -209,6 +209,7 @@ describe("the growth of the index", () => {
             },
             list: (path) => disk.list(path),
             stat: (path) => disk.stat(path),
+            freeBytes: () => disk.freeBytes(),
             makeDirectory: (path) => disk.makeDirectory(path),
             rename: (from, to) => disk.rename(from, to),
             unlink: (path) => disk.unlink(path),

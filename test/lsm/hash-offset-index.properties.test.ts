@@ -40,6 +40,7 @@ const sketch: fc.Arbitrary<PageSketch> = fc.oneof(
     arbitrary: fc.record({ deletes: fc.uniqueArray(fc.constantFrom(...ids), { minLength: 1, maxLength: 2 }) }),
   },
   { weight: 1, arbitrary: fc.record({ clears: fc.constant(true) }) },
+  { weight: 2, arbitrary: fc.record({ mergesBut: fc.nat(3) }) },
 );
 const commit = fc.tuple(fc.constantFrom(...tenants), fc.constantFrom(...groups), sketch);
 const merge = fc.record({ lane: fc.nat(2), level: fc.nat(2) });

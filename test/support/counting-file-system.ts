@@ -32,6 +32,10 @@ export class CountingFileSystem implements FileSystem {
     return this.#inner.stat(path);
   }
 
+  freeBytes(path: string): number {
+    return this.#inner.freeBytes(path);
+  }
+
   makeDirectory(path: string): void {
     this.#inner.makeDirectory(path);
   }

@@ -89,6 +89,7 @@ export function faultyFileSystem(inner: FileSystem, plan: FaultPlan): FaultyFile
       return step(next("scandir", path), () => inner.list(path));
     },
     stat: (path) => inner.stat(path),
+    freeBytes: (path) => inner.freeBytes(path),
     makeDirectory(path) {
       step(next("mkdir", path, true), () => inner.makeDirectory(path));
     },

@@ -132,6 +132,10 @@ export class PowerLossFileSystem implements FileSystem {
     return { bytes: isDirectory ? 0 : node.length, isDirectory, changedMs: node.changedMs };
   }
 
+  freeBytes(): number {
+    return 2 ** 40;
+  }
+
   makeDirectory(file: string): void {
     this.#begin(() => `mkdir ${file}`);
     const { directory, name } = this.#parent("mkdir", file);

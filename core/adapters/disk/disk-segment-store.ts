@@ -2,7 +2,7 @@ import { PayloadStoreError } from "../../errors.ts";
 import type { Coverage } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
 import type { Digest } from "../../ports/digest.ts";
-import type { FramePlace, SegmentStore, SegmentSummary } from "../../ports/segment-store.ts";
+import type { FramePlace, ReclaimingSegments, SegmentSummary } from "../../ports/segment-store.ts";
 import type { FrameDraft } from "../../segment/frame.ts";
 import { isSegmentName } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
@@ -18,7 +18,7 @@ export type DiskSegmentStoreOptions = Omit<WriterContext, "fail" | "failure" | "
 const trustedReadBytes = 1_048_576;
 
 /** Segments as files, `segments/<tenant>/<name>.seg`, one growing file for each tenant that writes. */
-export class DiskSegmentStore implements SegmentStore {
+export class DiskSegmentStore implements ReclaimingSegments {
   readonly #fs: FileSystem;
   readonly #layout: Layout;
   readonly #digest: Digest;
@@ -140,6 +140,33 @@ export class DiskSegmentStore implements SegmentStore {
   /** Goes on writing where an earlier process ended in good order. */
   resume(tenant: string, growing: GrowingSegment): void {
     this.#writers.set(tenant, new SegmentWriter(this.#context, tenant, growing));
+  }
+
+  growing(tenant: string): string | undefined {
+    return this.#writers.get(tenant)?.growing?.segment;
+  }
+
+  async seal(tenant: string): Promise<void> {
+    await this.#writers.get(tenant)?.seal();
+  }
+
+  async remove(tenant: string, segment: string): Promise<void> {
+    this.forget(tenant, segment);
+    try {
+      this.#fs.unlink(this.#layout.segment(tenant, segment));
+      await this.#fs.syncDirectory(this.#layout.tenant(tenant), "removed segment");
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw diskError(error, `removing segment ${tenant}/${segment} failed`);
+    }
+    this.#sealed.delete(`${tenant}/${segment}`);
+  }
+
+  freeBytes(): number {
+    try {
+      return this.#fs.freeBytes(this.#layout.root);
+    } catch (error) {
+      throw diskError(error, "asking for the room on the disk failed");
+    }
   }
 
   /** Forgets an open file, before it is moved or replaced. */

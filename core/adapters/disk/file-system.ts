@@ -27,6 +27,9 @@ export interface FileSystem {
   /** Not durable until the folder is synced. */
   unlink(path: string): void;
 
+  /** Room that is left where a folder lies, in bytes. */
+  freeBytes(path: string): number;
+
   /** Makes the folder's entries durable: fsync of the directory. */
   syncDirectory(path: string, reason: DirectorySync): Promise<void>;
 
@@ -92,6 +95,7 @@ export const directorySyncs = [
   "new store folder",
   "new tenant",
   "new segment",
+  "removed segment",
   "new checkpoint",
   "new store.json",
   "new keys.json",

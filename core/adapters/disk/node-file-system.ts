@@ -17,6 +17,11 @@ export class NodeFileSystem implements FileSystem {
     return fs.readdirSync(directory);
   }
 
+  freeBytes(folder: string): number {
+    const { bavail, bsize } = fs.statfsSync(folder);
+    return bavail * bsize;
+  }
+
   stat(file: string): FileStat | undefined {
     const stats = fs.statSync(file, { throwIfNoEntry: false });
     if (stats === undefined) return undefined;

@@ -52,6 +52,7 @@ interface Parts {
 export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]): Promise<Recovery> {
   const { segments, index } = parts;
   const found = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] as string[] };
+  await removeAgain(parts);
   for (const [tenant, summaries] of byTenant(await segments.segments())) {
     const tails: string[] = [];
     let last: { readonly segment: string; readonly growing: GrowingSegment | undefined } | undefined;
@@ -233,6 +234,13 @@ function growingAtMark(
   if (!header.ok || mark?.durableBytes !== bytes - markBytes) return undefined;
   const { frames, groupCrcBefore } = mark;
   return { segment, marker: header.value.marker, bytes, frames, groupCrcBefore, durableBytes: bytes };
+}
+
+/** Segments that compaction was about to remove when the process ended. */
+async function removeAgain({ segments, index }: Parts): Promise<void> {
+  for (const { tenant, segment } of await segments.segments()) {
+    if (index.segments.find(tenant, segment)?.removed) await segments.remove(tenant, segment);
+  }
 }
 
 async function quarantine({ fs, layout, segments }: Parts, { tenant, segment }: SegmentSummary): Promise<void> {

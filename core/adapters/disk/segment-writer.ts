@@ -75,6 +75,7 @@ export class SegmentWriter {
   #file: OpenFile | undefined;
   #running: Promise<void> | undefined;
   #syncDue = false;
+  #sealDue = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(context: WriterContext, tenant: string, resume?: GrowingSegment) {
@@ -101,6 +102,15 @@ export class SegmentWriter {
   async settled(): Promise<void> {
     if (this.#timer) this.#sync();
     await this.#running;
+  }
+
+  /** Ends the growing segment, behind what is queued. */
+  async seal(): Promise<void> {
+    this.#sealDue = true;
+    this.#running ??= this.#drain();
+    await this.#running;
+    const failure = this.#context.failure();
+    if (failure) throw failure;
   }
 
   /** Lets go of the file of an idle writer; its next frame opens it again. */
@@ -133,16 +143,17 @@ export class SegmentWriter {
   async #drain(): Promise<void> {
     // Callers of the same turn come along.
     await Promise.resolve();
-    while (this.#queue.length > 0 || this.#syncDue) {
+    while (this.#queue.length > 0 || this.#syncDue || this.#sealDue) {
       const batch = this.#takeBatch();
       try {
         const failure = this.#context.failure();
         if (failure) throw failure;
         if (this.#syncDue) await this.#catchUp();
-        if (batch.length === 0) continue;
-        const places = await this.#commit(batch.map(({ frame }) => frame));
-        for (const [i, { resolve }] of batch.entries()) resolve(places[i]!);
-        if (this.#isFull()) await this.#seal();
+        if (batch.length > 0) {
+          const places = await this.#commit(batch.map(({ frame }) => frame));
+          for (const [i, { resolve }] of batch.entries()) resolve(places[i]!);
+        }
+        if (this.#isFull() || (this.#sealDue && this.#queue.length === 0)) await this.#seal();
       } catch (error) {
         const failure = diskError(
           error,
@@ -150,6 +161,7 @@ export class SegmentWriter {
         );
         this.#context.fail(failure);
         this.#syncDue = false;
+        this.#sealDue = false;
         for (const { reject } of batch) reject(failure);
       }
     }
@@ -238,6 +250,8 @@ export class SegmentWriter {
    * the newest segment has a tail.
    */
   async #seal(): Promise<void> {
+    this.#sealDue = false;
+    if (this.#growing) this.#file ??= this.#context.fs.open(this.#path(this.#growing.segment), "update");
     if (this.#context.syncWithinMs > 0) await this.#catchUp();
     const growing = this.#growing;
     const file = this.#file;

@@ -108,6 +108,32 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
     return this.#answer(() => this.#inner.count(tenant, group));
   }
 
+  isEmptied(tenant: string, group: string, dying?: number): boolean {
+    try {
+      return this.#inner.isEmptied(tenant, group, dying);
+    } catch (error) {
+      if (!isIndexDamage(error)) throw error;
+      // It is made anew when the page is committed. That a group is empty need not be said.
+      return false;
+    }
+  }
+
+  hiddenThrough(tenant: string, group: string): number {
+    return this.#inner.hiddenThrough(tenant, group);
+  }
+
+  history(tenant: string, group: string): Iterable<PageRecord> {
+    return this.#inner.history(tenant, group);
+  }
+
+  supersede(tenant: string, segment: string, nowMs: number): void {
+    this.#inner.supersede(tenant, segment, nowMs);
+  }
+
+  markRemoved(tenant: string, segment: string): void {
+    this.#inner.markRemoved(tenant, segment);
+  }
+
   groups(tenant: string): AsyncIterable<GroupSummary> {
     return this.#walk((index) => index.groups(tenant));
   }

@@ -3,7 +3,7 @@ import { PayloadStoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { Random } from "../../ports/random.ts";
-import type { FramePlace, SegmentStore, SegmentSummary } from "../../ports/segment-store.ts";
+import type { FramePlace, ReclaimingSegments, SegmentSummary } from "../../ports/segment-store.ts";
 import type { FrameDraft } from "../../segment/frame.ts";
 import { SegmentBinding } from "../../segment/binding.ts";
 import { encodeFooter, type FrameEntry } from "../../segment/footer.ts";
@@ -13,7 +13,7 @@ import { SegmentNames } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
 
 /** Segments in memory. Every append is a sealed segment of one frame, byte for byte as other adapters write it. */
-export class MemorySegmentStore implements SegmentStore {
+export class MemorySegmentStore implements ReclaimingSegments {
   readonly failure = undefined;
   readonly #random: Random;
   readonly #clock: Clock;
@@ -77,6 +77,21 @@ export class MemorySegmentStore implements SegmentStore {
     const whole = this.#whole(tenant, segment);
     const read = (offset: number, bytes: number) => whole.subarray(offset, offset + bytes);
     return scanSegment({ tenant, segment, size: whole.length, read }, this.#digest, start);
+  }
+
+  /** None grows: every append is a segment of its own. */
+  growing(): undefined {
+    return undefined;
+  }
+
+  async seal(): Promise<void> {}
+
+  async remove(tenant: string, segment: string): Promise<void> {
+    this.#segments.delete(`${tenant}/${segment}`);
+  }
+
+  freeBytes(): number {
+    return Infinity;
   }
 
   async flush(): Promise<void> {}

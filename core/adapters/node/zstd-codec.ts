@@ -59,6 +59,17 @@ export class ZstdCodec implements Codec {
   }
 }
 
+/** The same frames, made in the thread pool at a level of its own: for who is in no hurry. */
+export function compactionCodec(level: number): Codec {
+  const codec = new ZstdCodec();
+  return {
+    name: codec.name,
+    code: codec.code,
+    encode: (raw) => compressInPool(raw, encodeOptions(raw, level)),
+    decode: (stored, rawBytes, into) => codec.decode(stored, rawBytes, into),
+  };
+}
+
 function lazily<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;

@@ -1,0 +1,64 @@
+import type { CallOptions } from "../payload.ts";
+import type { CompactionPlan, PlanRules, SegmentUsage } from "./plan.ts";
+
+export interface CompactOptions extends CallOptions {
+  /** Only this tenant's segments. */
+  readonly tenant?: string | undefined;
+  /** How long a segment that is not needed any more is kept for those who still read it, in milliseconds; 5 minutes by default. */
+  readonly graceMs?: number | undefined;
+  /** Stops after so many milliseconds; what was done stays done, and the next run goes on. */
+  readonly timeMsMax?: number | undefined;
+  /** Writes at most so many bytes of payloads again. */
+  readonly bytesMax?: number | undefined;
+  /** Plans, and does nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Segments that hold something that has to be gone, and are compacted first. */
+  readonly mustGo?: ((usage: SegmentUsage) => boolean) | undefined;
+  readonly rules?: Partial<PlanRules> | undefined;
+  readonly onProgress?: ((done: CompactionProgress) => void) | undefined;
+}
+
+export interface CompactionProgress {
+  readonly segments: number;
+  readonly ofSegments: number;
+  /** Bytes of payloads written again so far, as they are stored. */
+  readonly bytes: number;
+}
+
+/** A segment whose payloads lie elsewhere now, or are dead. */
+export interface RewrittenSegment {
+  readonly tenant: string;
+  readonly segment: string;
+  readonly bytes: number;
+}
+
+/** A segment or group that was left as it is, and why. */
+export interface SkippedCompaction {
+  readonly tenant: string;
+  readonly segment: string;
+  readonly group?: string | undefined;
+  readonly reason: string;
+}
+
+export interface CompactionReport {
+  readonly plan: CompactionPlan;
+  /** Segments that were read, bytes of them, and what was written again: frames, payloads, bytes as they are stored. */
+  readonly segments: readonly RewrittenSegment[];
+  readonly bytesIn: number;
+  readonly pages: number;
+  readonly payloads: number;
+  readonly bytesOut: number;
+  /** Segments that are gone now, and what they took. */
+  readonly freed: readonly RewrittenSegment[];
+  readonly freedBytes: number;
+  /** Segments that go once the grace is over. */
+  readonly waiting: number;
+  readonly skipped: readonly SkippedCompaction[];
+  /** Whether all that was planned was done; otherwise time or room ran out. */
+  readonly complete: boolean;
+}
+
+/** Gives back the room of what is dead, and lays together what belongs together. */
+export interface Compaction {
+  run(options: CompactOptions): Promise<CompactionReport>;
+}

@@ -1,0 +1,258 @@
+import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import type { RecoverableIndex } from "../index/recoverable-index.ts";
+import type { IndexedSegment } from "../index/segment-table.ts";
+import { decodePlacedPage, type MergedRequest } from "../page/page.ts";
+import { locationOf } from "../payload-head.ts";
+import type { ReclaimingSegments } from "../ports/segment-store.ts";
+import { segmentTimeMs } from "../segment/name.ts";
+import type { SegmentScan } from "../segment/scan.ts";
+import type {
+  CompactionReport,
+  Compaction,
+  CompactOptions,
+  RewrittenSegment,
+  SkippedCompaction,
+} from "./compaction.ts";
+import { mergeGroup, type MergeTools } from "./merge-group.ts";
+import {
+  deadShare,
+  planCompaction,
+  type PlannedSegment,
+  type PlanRules,
+  planRules,
+  type SegmentUsage,
+} from "./plan.ts";
+
+export interface LocalCompactionTools extends MergeTools {
+  readonly segments: ReclaimingSegments;
+  readonly index: RecoverableIndex;
+  readonly rules: Partial<PlanRules>;
+  /** Forgets what was kept of segments in memory. */
+  readonly forget: () => void;
+}
+
+/** How long idempotent requests are honoured after their page was merged away, in milliseconds. */
+const requestsKeptMs = 86_400_000;
+
+const graceMsDefault = 300_000;
+
+/** Groups that are merged at the same time share their syncs. */
+const groupsAtOnce = 32;
+
+/** Room that compaction leaves for others, in bytes. */
+const roomLeftBytes = 67_108_864;
+
+/**
+ * Compaction where one process writes. Live payloads of a segment are committed once more, as pages that hide the older ones;
+ * once nothing in it is needed it is superseded, and removed after a grace. Each step leaves a store that is whole, so it may
+ * end anywhere and be run again. docs/decisions/0024.
+ */
+export class LocalCompaction implements Compaction {
+  readonly #tools: LocalCompactionTools;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(tools: LocalCompactionTools) {
+    this.#tools = tools;
+  }
+
+  /** One run at a time; a second one waits. */
+  run(options: CompactOptions): Promise<CompactionReport> {
+    const run = this.#running.then(() => this.#run(options));
+    this.#running = run.catch(() => {});
+    return run;
+  }
+
+  async #run(options: CompactOptions): Promise<CompactionReport> {
+    const { segments, index, nowMs } = this.#tools;
+    const endMs = nowMs() + (options.timeMsMax ?? Infinity);
+    if (options.dryRun !== true) await this.#sealWhatPays(options);
+    const usages = await this.#usages(options);
+    const rules = { ...this.#tools.rules, ...options.rules };
+    const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
+    const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0 };
+    const skipped: SkippedCompaction[] = [];
+    let complete = true;
+    for (const planned of options.dryRun === true ? [] : plan.segments) {
+      throwIfAborted(options.signal);
+      const { tenant, segment, bytes } = planned.usage;
+      const late = nowMs() >= endMs;
+      const full = segments.freeBytes() < planned.usage.bytes + roomLeftBytes;
+      if (late || full) {
+        complete = false;
+        if (full) skipped.push({ tenant, segment, reason: "the disk has no room to write its payloads again" });
+        break;
+      }
+      const left = await this.#empty(planned, done, options);
+      skipped.push(...left);
+      done.bytesIn += bytes;
+      if (left.length === 0) {
+        index.supersede(tenant, segment, nowMs());
+        done.segments.push({ tenant, segment, bytes });
+      }
+      options.onProgress?.({
+        segments: done.segments.length,
+        ofSegments: plan.segments.length,
+        bytes: done.bytesOut,
+      });
+    }
+    const freed = options.dryRun === true ? [] : await this.#free(options);
+    const waiting = index.segments.all().filter((segment) => isSuperseded(segment)).length;
+    const freedBytes = freed.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { plan, ...done, freed, freedBytes, waiting, skipped, complete };
+  }
+
+  /** A growing segment is compacted like the others where that pays: a small store has no other. */
+  async #sealWhatPays({ tenant: only, mustGo, rules }: CompactOptions): Promise<void> {
+    const { segments, index } = this.#tools;
+    const { deadShareMin } = { ...planRules, ...this.#tools.rules, ...rules };
+    const tenants = new Set(index.segments.all().map(({ tenant }) => tenant));
+    for (const tenant of tenants) {
+      const segment = segments.growing(tenant);
+      const known = segment === undefined ? undefined : index.segments.find(tenant, segment);
+      if (!known || (only !== undefined && tenant !== only)) continue;
+      const usage = usageOf(known);
+      if (mustGo?.(usage) || (usage.stored > 0 && deadShare(usage) >= deadShareMin)) await segments.seal(tenant);
+    }
+  }
+
+  async #usages({ tenant: only }: CompactOptions): Promise<SegmentUsage[]> {
+    const { segments, index } = this.#tools;
+    const damaged = new Set(index.damage().map(({ tenant, segment }) => `${tenant}/${segment}`));
+    const usages: SegmentUsage[] = [];
+    for (const { tenant, segment, bytes } of await segments.segments()) {
+      const known = index.segments.find(tenant, segment);
+      const isOther = only !== undefined && tenant !== only;
+      const isWhole = known && known.supersededMs === undefined && segments.growing(tenant) !== segment;
+      if (isWhole && !isOther && !damaged.has(`${tenant}/${segment}`)) usages.push({ ...usageOf(known), bytes });
+    }
+    return usages;
+  }
+
+  /** Writes again what is alive in a segment. @returns what could not be, for which it is kept */
+  async #empty(
+    { usage, tier, reason }: PlannedSegment,
+    done: { pages: number; payloads: number; bytesOut: number },
+    { signal }: CompactOptions,
+  ): Promise<readonly SkippedCompaction[]> {
+    const { tenant, segment } = usage;
+    const skipped: SkippedCompaction[] = [];
+    const scan = await this.#tools.segments.scan(tenant, segment);
+    const [damage] = scan.damage;
+    if (damage) return [{ tenant, segment, reason: `it is damaged: ${damage.reason}` }];
+    const groups = [...this.#groupsOf(scan)];
+    const waiting = groups.filter(({ group, through }) => this.#waits(tenant, segment, group, through)).length;
+    // Its deletes would only be written again, and again, until what they hide is gone.
+    if (waiting * 2 > groups.length && reason !== "erasure") {
+      return [{ tenant, segment, reason: "its deletes are needed until older segments are gone" }];
+    }
+    const growing = () => this.#tools.segments.growing(tenant);
+    const work = async ({ group, through, requests }: HeldGroup) => {
+      try {
+        if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
+        if (this.#goesWith(tenant, segment, group) && requests.length === 0) return;
+        const mayMerge = (held: string) => held !== growing();
+        const merged = await mergeGroup(this.#tools, { tenant, group }, { through, requests, tier, mayMerge, signal });
+        done.pages += merged.pages;
+        done.payloads += merged.payloads;
+        done.bytesOut += merged.bytes;
+      } catch (error) {
+        if (!isPayloadStoreError(error) || error.code === "ABORTED" || error.code === "UNAVAILABLE") throw error;
+        skipped.push({ tenant, segment, group, reason: error.message });
+      }
+    };
+    await inParallel(groups, groupsAtOnce, work);
+    for (const { group, through } of groups) {
+      if (skipped.some((left) => left.group === group)) continue;
+      if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group)) continue;
+      skipped.push({ tenant, segment, group, reason: "its pages changed while they were merged" });
+    }
+    return skipped;
+  }
+
+  /** What a segment holds of each group, and the requests that may be sent again. */
+  *#groupsOf(scan: SegmentScan): Generator<HeldGroup> {
+    const { tenant, segment } = scan;
+    const since = this.#tools.nowMs() - requestsKeptMs;
+    const held = new Map<string, { through: number; requests: MergedRequest[] }>();
+    for (const { group, sequence, timeMs, offset, headBytes, page: bytes } of scan.frames) {
+      const known = held.get(group) ?? { through: 0, requests: [] };
+      held.set(group, known);
+      known.through = Math.max(known.through, sequence);
+      const read = decodePlacedPage(bytes);
+      if (!read.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${segment}: ${read.damage}`);
+      const { page, places } = read.value;
+      if (page.request && timeMs > since) {
+        const placed = { group, sequence, timeMs, place: { segment, offset, headBytes } };
+        known.requests.push({ ...page.request, timeMs, answer: places.map((found) => locationOf(placed, found)) });
+      }
+      known.requests.push(...(page.merged?.requests.filter((request) => request.timeMs > since) ?? []));
+    }
+    for (const [group, { through, requests }] of held) yield { group, through, requests };
+  }
+
+  #isHidden(tenant: string, group: string, through: number): boolean {
+    return this.#tools.index.hiddenThrough(tenant, group) >= through;
+  }
+
+  /** Whether a group has nothing but what goes with this segment: no payload, and no page elsewhere that would come back. */
+  #goesWith(tenant: string, segment: string, group: string): boolean {
+    const { index } = this.#tools;
+    if (!index.isEmptied(tenant, group)) return false;
+    for (const { place } of index.history(tenant, group)) if (place.segment !== segment) return false;
+    return true;
+  }
+
+  /** Whether a group has nothing but pages that hide others, in segments that are still there. */
+  #waits(tenant: string, segment: string, group: string, through: number): boolean {
+    if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group)) return false;
+    return this.#tools.index.isEmptied(tenant, group);
+  }
+
+  /** Removes what was superseded long enough ago. */
+  async #free({ graceMs = graceMsDefault, tenant: only }: CompactOptions): Promise<RewrittenSegment[]> {
+    const { segments, index, nowMs, forget } = this.#tools;
+    const due = index.segments.all().filter((segment) => {
+      const isAsked = only === undefined || segment.tenant === only;
+      return isAsked && isSuperseded(segment) && segment.supersededMs! + graceMs <= nowMs();
+    });
+    if (due.length === 0) {
+      await index.checkpoint();
+      return [];
+    }
+    for (const { tenant, name } of due) index.markRemoved(tenant, name);
+    // What takes their place is durable first; and that they go, so that a start does not look for them.
+    await segments.flush();
+    await index.checkpoint();
+    for (const { tenant, name } of due) {
+      await segments.remove(tenant, name);
+      // Said again, for an index that was made anew meanwhile.
+      index.markRemoved(tenant, name);
+    }
+    forget();
+    return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
+  }
+}
+
+interface HeldGroup {
+  readonly group: string;
+  /** The newest of its pages in the segment. */
+  readonly through: number;
+  readonly requests: readonly MergedRequest[];
+}
+
+function isSuperseded({ supersededMs, removed }: IndexedSegment): boolean {
+  return supersededMs !== undefined && removed === undefined;
+}
+
+function usageOf({ tenant, name, covered, stored, live }: IndexedSegment): SegmentUsage {
+  return { tenant, segment: name, bytes: covered.bytes, stored, live, createdMs: segmentTimeMs(name) };
+}
+
+async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (const item of rest) await work(item);
+    }),
+  );
+}

@@ -1,0 +1,137 @@
+import type { BlockEncoder } from "../blocks.ts";
+import { Coalescing } from "../coalesce.ts";
+import { PayloadStoreError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { PlacedPayload } from "../group-view.ts";
+import { etagBytes, type EntryPlace, type PageEntry, type Tier } from "../page/page.ts";
+import { locationOf } from "../payload-head.ts";
+import { PayloadReader } from "../payload-reader.ts";
+import type { Codecs } from "../ports/codec.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { FramePlace, SegmentStore } from "../ports/segment-store.ts";
+import { blockHeaderBytes, type EncodedBlock } from "../segment/block.ts";
+import type { FrameReader } from "../segment/read-frame.ts";
+
+export interface BlockTools {
+  readonly segments: SegmentStore;
+  readonly frames: FrameReader;
+  readonly codecs: Codecs;
+  readonly digest: Digest;
+  /** Encodes blocks as the tier has them, off the event loop. */
+  readonly encoderOf: (tier: Tier) => BlockEncoder;
+  /** Lets others run. */
+  readonly pause: () => Promise<void>;
+}
+
+/** Payloads are read so far, in bytes, before others run: some 2 ms. */
+const bytesBetweenPauses = 262_144;
+
+/**
+ * The blocks of a page that brings payloads again, in their order. Short ones share blocks; one that shares none, and is compressed
+ * as the tier asks or stronger, keeps its blocks as they are.
+ *
+ * @throws {PayloadStoreError} `CORRUPT` when a payload differs from its SHA-256: damage is not written again under a new checksum
+ */
+export async function mergedBlocks(
+  tools: BlockTools,
+  tenant: string,
+  payloads: readonly PlacedPayload[],
+  tier: Tier,
+): Promise<EncodedBlock[]> {
+  const read = await readAll(tools, tenant, payloads, tier);
+  const encoder = tools.encoderOf(tier);
+  const blocks: EncodedBlock[] = [];
+  let raw: { readonly bytes: Uint8Array }[] = [];
+  for (const { found } of payloads) {
+    const known = read.get(found.entry)!;
+    if (known instanceof Uint8Array) raw.push({ bytes: known });
+    else {
+      blocks.push(...(await encoder.encode(raw)), ...known);
+      raw = [];
+    }
+  }
+  blocks.push(...(await encoder.encode(raw)));
+  return blocks;
+}
+
+/** Reads payloads in the order in which they lie: their bytes, or their blocks where these are kept. */
+async function readAll(
+  tools: BlockTools,
+  tenant: string,
+  payloads: readonly PlacedPayload[],
+  tier: Tier,
+): Promise<Map<PageEntry, Uint8Array | readonly EncodedBlock[]>> {
+  const { segments, frames, codecs, digest, pause } = tools;
+  const wanted = payloads.map(({ page, found }) => ({ location: locationOf(page, found), place: page.place, found }));
+  const inPlace = wanted.toSorted(({ location: a }, { location: b }) =>
+    a.segment === b.segment ? a.offset - b.offset : a.segment < b.segment ? -1 : 1,
+  );
+  const reader = new PayloadReader(tenant, { frames, codecs });
+  const coalescing = new Coalescing(segments, tenant, inPlace);
+  const read = new Map<PageEntry, Uint8Array | readonly EncodedBlock[]>();
+  let since = 0;
+  for (const [i, { location, found, place }] of inPlace.entries()) {
+    const { entry } = found;
+    if (isAlone(found) && (entry.bytes >= limits.mergedBlockBytes || payloads.length === 1)) {
+      read.set(
+        entry,
+        await ownBlocks(tools, tenant, { segment: location.segment, at: location.offset, place, found }, tier),
+      );
+    } else {
+      const held = await coalescing.place(i);
+      const bytes = await reader.read(location, undefined, { place: held, found });
+      if (digest.sha256(bytes).slice(0, 2 * etagBytes) !== entry.etag) throw differs(entry);
+      read.set(entry, bytes);
+    }
+    since += entry.bytes;
+    if (since >= bytesBetweenPauses) {
+      since = 0;
+      await pause();
+    }
+  }
+  return read;
+}
+
+/** Whether no other payload has a part in its blocks. */
+function isAlone({ entry, blocks }: EntryPlace): boolean {
+  const rawBytes = blocks.reduce((sum, block) => sum + block.rawBytes, 0);
+  return blocks.length > 0 && rawBytes === entry.bytes;
+}
+
+interface Lies {
+  readonly segment: string;
+  readonly at: number;
+  readonly place: FramePlace;
+  readonly found: EntryPlace;
+}
+
+/** The blocks of a payload that has them to itself, read one after the other. */
+async function ownBlocks(
+  { frames, codecs, digest, encoderOf, pause }: BlockTools,
+  tenant: string,
+  { segment, place, found: { entry, blocks, tier }, ...lies }: Lies,
+  wanted: Tier,
+): Promise<readonly EncodedBlock[]> {
+  const found: EncodedBlock[] = [];
+  const hash = digest.sha256Parts();
+  let { at } = lies;
+  for (const { bodyBytes } of blocks) {
+    const [block] = await frames.blocks(tenant, segment, at, blockHeaderBytes + bodyBytes, place);
+    if (!block) throw differs(entry);
+    const bytes = await codecs[block.codec].decode(block.body, block.rawBytes);
+    hash.update(bytes);
+    // What segments answer may change with their next read.
+    if (tier >= wanted) found.push({ ...block, body: block.body.slice() });
+    else found.push(...(await encoderOf(wanted).encode([{ bytes }])));
+    at += blockHeaderBytes + bodyBytes;
+    if (blocks.length > 1) await pause();
+  }
+  if (hash.end().slice(0, 2 * etagBytes) !== entry.etag) throw differs(entry);
+  return found;
+}
+
+function differs({ id }: PageEntry): PayloadStoreError {
+  return new PayloadStoreError("CORRUPT", `payload ${JSON.stringify(id)} differs from its SHA-256`, {
+    details: { id },
+  });
+}
