@@ -476,6 +476,7 @@ export class PayloadStore {
   /** Ends what was begun, saves the index, lets go of the store. Rejects if anything could not be saved. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      await this.#compaction?.stop();
       await this.#lanes.idle();
       try {
         await this.#ports.segments.close();

@@ -36,6 +36,9 @@ const requestsKeptMs = 86_400_000;
 
 const graceMsDefault = 300_000;
 
+/** Errors that are not of one group alone. */
+const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
+
 /** Groups that are merged at the same time share their syncs. */
 const groupsAtOnce = 32;
 
@@ -50,6 +53,7 @@ const roomLeftBytes = 67_108_864;
 export class LocalCompaction implements Compaction {
   readonly #tools: LocalCompactionTools;
   #running: Promise<unknown> = Promise.resolve();
+  #stopped = false;
 
   constructor(tools: LocalCompactionTools) {
     this.#tools = tools;
@@ -62,7 +66,18 @@ export class LocalCompaction implements Compaction {
     return run;
   }
 
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  #goOn({ signal }: CompactOptions): void {
+    if (this.#stopped) throw new PayloadStoreError("CLOSED", "the store is closed");
+    throwIfAborted(signal);
+  }
+
   async #run(options: CompactOptions): Promise<CompactionReport> {
+    this.#goOn(options);
     const { segments, index, nowMs } = this.#tools;
     const endMs = nowMs() + (options.timeMsMax ?? Infinity);
     if (options.dryRun !== true) await this.#sealWhatPays(options);
@@ -73,7 +88,7 @@ export class LocalCompaction implements Compaction {
     const skipped: SkippedCompaction[] = [];
     let complete = true;
     for (const planned of options.dryRun === true ? [] : plan.segments) {
-      throwIfAborted(options.signal);
+      this.#goOn(options);
       const { tenant, segment, bytes } = planned.usage;
       const late = nowMs() >= endMs;
       const full = segments.freeBytes() < planned.usage.bytes + roomLeftBytes;
@@ -132,7 +147,7 @@ export class LocalCompaction implements Compaction {
   async #empty(
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number },
-    { signal }: CompactOptions,
+    options: CompactOptions,
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
     const skipped: SkippedCompaction[] = [];
@@ -151,12 +166,16 @@ export class LocalCompaction implements Compaction {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
         if (this.#goesWith(tenant, segment, group) && requests.length === 0) return;
         const mayMerge = (held: string) => held !== growing();
-        const merged = await mergeGroup(this.#tools, { tenant, group }, { through, requests, tier, mayMerge, signal });
+        const merged = await mergeGroup(
+          this.#tools,
+          { tenant, group },
+          { through, requests, tier, mayMerge, goOn: () => this.#goOn(options) },
+        );
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
       } catch (error) {
-        if (!isPayloadStoreError(error) || error.code === "ABORTED" || error.code === "UNAVAILABLE") throw error;
+        if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
         skipped.push({ tenant, segment, group, reason: error.message });
       }
     };

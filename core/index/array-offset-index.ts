@@ -146,7 +146,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (id === undefined) {
       const records: PageRecord[] = [];
       for (let page = newest; page >= 0 && this.pages.sequence(page) > cleared; page = this.pages.previous(page)) {
-        records.push(this.#record(tenant, group, page));
+        if (!this.segments.isRemoved(this.pages.segment(page))) records.push(this.#record(tenant, group, page));
       }
       return {
         records,
@@ -178,8 +178,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (at < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
     this.#hasher.request(this.#group, key, this.#id);
     const slot = this.idTable.find(this.#id);
-    if (slot < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
-    return { records: [this.#record(tenant, group, this.idTable.value(slot, decidingPage) - 1)], basis };
+    const page = slot < 0 ? -1 : this.idTable.value(slot, decidingPage) - 1;
+    if (page < 0 || this.segments.isRemoved(this.pages.segment(page)))
+      return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    return { records: [this.#record(tenant, group, page)], basis };
   }
 
   async count(tenant: string, group: string): Promise<GroupCount> {

@@ -155,16 +155,19 @@ export class HashOffsetIndex implements RecoverableIndex {
     if (id !== undefined) return this.#recordsOfId(tenant, group, id);
     const newest = this.#newest(tenant, group);
     const basis = this.#basisOf(tenant, group, newest);
-    const records = [...this.#visible(newest)].map(({ page }) => this.#record(tenant, group, page));
+    const records: PageRecord[] = [];
+    for (const { page } of this.#visible(newest)) {
+      if (!this.segments.isRemoved(page.segment)) records.push(this.#record(tenant, group, page));
+    }
     return { records, basis, incomplete: this.#lostSince(tenant, group, newest) };
   }
 
   async requests(tenant: string, group: string, key: string): Promise<Records> {
     this.#hasher.group(tenant, group, this.#group);
     this.#hasher.request(this.#group, key, this.#id);
-    const records = this.#decisive(tenant, this.#id[0]!, key1In(this.#id[1]!, ofRequest)).map(({ page }) =>
-      this.#record(tenant, group, page),
-    );
+    const records = this.#decisive(tenant, this.#id[0]!, key1In(this.#id[1]!, ofRequest))
+      .filter(({ page }) => !this.segments.isRemoved(page.segment))
+      .map(({ page }) => this.#record(tenant, group, page));
     const incomplete = records.length > 0 ? undefined : this.#lostSinceTheFirst(tenant, group);
     return { records, basis: this.#lazyBasis(tenant, group), incomplete };
   }

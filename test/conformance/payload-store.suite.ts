@@ -39,6 +39,8 @@ export interface PayloadStoreSupport {
   readonly readers: boolean;
   /** {@link StoreUnderTest.syncs} counts. */
   readonly syncs: boolean;
+  /** Payloads are compacted between any two calls, so they lie elsewhere the next time, and take less. */
+  readonly moves?: boolean | undefined;
 }
 
 export interface PayloadStoreSuite {
@@ -94,17 +96,18 @@ export async function payloadStoreSuite({
     cases.given("supports what it says, and no more", async ({ reopen, openReader, syncs }) => {
       const found = { reopen: Boolean(reopen), readers: Boolean(openReader), syncs: Boolean(syncs) };
 
-      assert.deepEqual(found, supports);
+      const { moves: _, ...asserted } = supports;
+      assert.deepEqual(found, asserted);
     });
     roundTripCases(cases);
-    locationCases(cases);
+    if (!supports.moves) locationCases(cases);
     nameCases(cases);
     overwriteCases(cases);
     deleteCases(cases);
     batchCases(cases);
     idempotencyCases(cases);
     listCases(cases);
-    statsCases(cases);
+    if (!supports.moves) statsCases(cases);
     refusalCases(cases);
     isolationCases(cases);
     concurrencyCases(cases);
