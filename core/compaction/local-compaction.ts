@@ -76,7 +76,31 @@ export class LocalCompaction implements Compaction {
     throwIfAborted(signal);
   }
 
+  /** Where there is no grace, what had to wait for older segments is done at once. */
   async #run(options: CompactOptions): Promise<CompactionReport> {
+    let report = await this.#pass(options);
+    while (options.graceMs === 0 && report.complete && report.freed.length > 0 && report.skipped.some(isWaiting)) {
+      const next = await this.#pass(options);
+      const { segments, freed, ...before } = report;
+      report = {
+        plan: before.plan,
+        segments: [...segments, ...next.segments],
+        bytesIn: before.bytesIn + next.bytesIn,
+        pages: before.pages + next.pages,
+        payloads: before.payloads + next.payloads,
+        bytesOut: before.bytesOut + next.bytesOut,
+        freed: [...freed, ...next.freed],
+        freedBytes: before.freedBytes + next.freedBytes,
+        waiting: next.waiting,
+        skipped: next.skipped,
+        complete: next.complete,
+      };
+      if (next.freed.length === 0) break;
+    }
+    return report;
+  }
+
+  async #pass(options: CompactOptions): Promise<CompactionReport> {
     this.#goOn(options);
     const { segments, index, nowMs } = this.#tools;
     const endMs = nowMs() + (options.timeMsMax ?? Infinity);
@@ -158,7 +182,7 @@ export class LocalCompaction implements Compaction {
     const waiting = groups.filter(({ group, through }) => this.#waits(tenant, segment, group, through)).length;
     // Its deletes would only be written again, and again, until what they hide is gone.
     if (waiting * 2 > groups.length && reason !== "erasure") {
-      return [{ tenant, segment, reason: "its deletes are needed until older segments are gone" }];
+      return [{ tenant, segment, reason: waitsForOlder }];
     }
     const growing = () => this.#tools.segments.growing(tenant);
     const work = async ({ group, through, requests }: HeldGroup) => {
@@ -250,6 +274,12 @@ export class LocalCompaction implements Compaction {
     forget();
     return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
   }
+}
+
+const waitsForOlder = "its deletes are needed until older segments are gone";
+
+function isWaiting({ reason }: SkippedCompaction): boolean {
+  return reason === waitsForOlder;
 }
 
 interface HeldGroup {
