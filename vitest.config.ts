@@ -23,6 +23,7 @@ export default defineConfig({
           // Real processes, kills, and counts too large for every save.
           name: "ci",
           include: ["test/**/*.ci.test.ts"],
+          env: { PAYLODE_TEST_TIER: "long" },
           testTimeout: 600 * second,
           hookTimeout: 600 * second,
         },

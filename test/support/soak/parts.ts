@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { openDisk, type Durability } from "../../../core/entries/disk.ts";
 import { Draws, noise, prose } from "../../conformance/sample-bytes.ts";
+import { flipBit, flippables } from "../bit-flips.ts";
 import { fuzzDecoders } from "../fuzz/decoder-fuzz.ts";
 import { runKillTrials, runServerKillTrials, type KillReport } from "../kill-trials.ts";
 import { runPowerLossSchedule } from "../power-loss-schedules.ts";
@@ -61,6 +62,13 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     firstSeed: 7_000_000,
     run: fuzzed,
   },
+  flips: {
+    what: "every bit of every file of a store of ten records, in each state of its segment, flipped",
+    runs: 80_000,
+    chunk: 2000,
+    firstSeed: 9_000_000,
+    run: flipped,
+  },
   sizes: {
     what: "payloads of 0 B–8 MiB stored, read, and read again after a restart",
     runs: 10_000,
@@ -108,6 +116,23 @@ async function fuzzed(firstSeed: number, count: number): Promise<ChunkResult> {
     figures: { decoded: sum(decoded), refused: sum(refused) },
     violations: violations.map(({ seed, target, what }) => ({ what: `${target}: ${what}`, firstSeed: seed, count: 1 })),
   };
+}
+
+/** A seed is the number of a bit, counted through all files. */
+async function flipped(firstSeed: number, count: number): Promise<ChunkResult> {
+  const files = await Promise.all(Object.values(flippables).map((flippable) => flippable()));
+  const sizes = files.map(({ fs, file }) => 8 * fs.readFile(file).length);
+  const bits = sizes.reduce((sum, size) => sum + size, 0);
+  const violations: Violation[] = [];
+  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+    let bit = seed % bits;
+    let which = 0;
+    for (; bit >= sizes[which]!; which++) bit -= sizes[which]!;
+    const { wrong } = await flipBit(files[which]!, bit >> 3, bit & 7);
+    const what = `${Object.keys(flippables)[which]}, byte ${bit >> 3}, bit ${bit & 7}: ${wrong.join("; ")}`;
+    if (wrong.length > 0) violations.push({ what, firstSeed: seed, count: 1 });
+  }
+  return { runs: count, figures: {}, violations };
 }
 
 const tenant = "soak";
