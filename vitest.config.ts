@@ -1,3 +1,4 @@
+import path from "node:path";
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.ts";
 
@@ -31,6 +32,8 @@ export default defineConfig({
     ],
     // A process per file: tests kill children, fill file descriptor tables and change signal handlers.
     pool: "forks",
+    // A process that a test starts takes a quarter of the time when another has compiled the same files before.
+    env: { NODE_COMPILE_CACHE: path.join(import.meta.dirname, "node_modules/.cache/compiled") },
     // By default one core is left to Vitest itself, which has next to nothing to do: on two cores half the speed.
     maxWorkers: "100%",
     sequence: { sequencer: LongestFirst },
