@@ -6,12 +6,13 @@ import { text } from "../conformance/sample-bytes.ts";
 import { CrashWorkload, findViolations, storeFolder } from "../support/crash-workload.ts";
 import { faultyFileSystem, type FaultPlan } from "../support/faulty-file-system.ts";
 import { simulatedMachine } from "../support/machine.ts";
+import { perTier } from "../support/per-tier.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { runPowerLossSchedule } from "../support/power-loss-schedules.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { smallIndex } from "../support/small-index.ts";
 
-const schedules = Number(process.env["COMPACTION_SCHEDULES"] ?? 40);
+const schedules = Number(process.env["COMPACTION_SCHEDULES"] ?? perTier(40, 200));
 const firstSeed = Number(process.env["COMPACTION_SEED"] ?? 1);
 
 /** A segment that is removed before what takes its place is durable, a deleted payload that comes back with a file, a gap taken for damage. */
@@ -60,8 +61,7 @@ describe("a failing disk under compaction", () => {
     async (how) => {
       const { steps } = await liveWithFault({ failAt: Infinity, how });
       expect(steps).toBeGreaterThan(100);
-      const every = Math.max(1, Math.floor(steps / (3 * schedules)));
-      for (let failAt = 1; failAt <= steps; failAt += every) await liveWithFault({ failAt, how });
+      for (let failAt = 1; failAt <= steps; failAt += perTier(7, 1)) await liveWithFault({ failAt, how });
     },
   );
 });

@@ -35,6 +35,8 @@ const mishaps = {
   "has its answer come slowly": { s3: { kind: "slow-download", operation: "GetObject", delayMs: 5 } },
 } as const satisfies Record<string, Mishap>;
 
+export type MishapName = keyof typeof mishaps;
+
 const lateWrites: Mishap = {
   s3: { kind: "hold", when: "before", operation: "PutObject" },
   dynamo: { kind: "hold", when: "before", operation: "PutItem" },
@@ -50,11 +52,13 @@ export interface FaultSuite {
   readonly servers: FaultyServers;
   readonly workload: readonly Step[];
   /** All of them unless given. */
-  readonly only?: readonly (keyof typeof mishaps)[];
+  readonly only?: readonly MishapName[];
+  /** Whether writes also arrive late, and handlers end; unless `false`. */
+  readonly late?: boolean;
 }
 
 /** Strikes each request of a workload in each way, one at a time, and looks at what others then see. */
-export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Promise<void> {
+export async function awsFaultSuite({ servers, workload, only, late = true }: FaultSuite): Promise<void> {
   /** What the workload asks for when nothing happens: as many cases as there are requests. */
   const asked = await requestsOfWorkload();
 
@@ -100,7 +104,7 @@ export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Pr
     const waiting = strikes(mishap);
     let cases = 0;
     await Promise.all(
-      Array.from({ length: 6 }, async () => {
+      Array.from({ length: mishap.patienceMs === undefined ? 6 : 12 }, async () => {
         for (const strike of waiting) {
           await run(strike);
           cases += 1;
@@ -143,6 +147,8 @@ export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Pr
       });
     },
   );
+
+  if (!late) return;
 
   describe("a write that arrives late", () => {
     test("after its caller gave up and went on, undoes nothing that was acknowledged since", async () => {
