@@ -5,7 +5,7 @@ import type { SegmentDamage } from "../segment/scan.ts";
 import type { SegmentTable } from "./segment-table.ts";
 
 /** An index that can be made anew, and brought up to date, from what the segments say. */
-export interface RecoverableIndex extends OffsetIndex {
+export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Required<Pick<OffsetIndex, "candidates">> {
   /** The segments that it took pages from, and how far. */
   readonly segments: SegmentTable;
 

@@ -1,5 +1,7 @@
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
+import type { Term } from "../../page/terms.ts";
 import type {
+  Candidate,
   CommitOutcome,
   GroupCount,
   GroupSummary,
@@ -79,6 +81,11 @@ export class FollowingOffsetIndex implements OffsetIndex {
   async *groups(tenant: string): AsyncGenerator<GroupSummary> {
     await this.#follow(tenant);
     yield* this.#inner.groups(tenant);
+  }
+
+  async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
+    await this.#follow(tenant);
+    yield* this.#inner.candidates(tenant, terms, from);
   }
 
   async *all(): AsyncGenerator<PageRecord> {
