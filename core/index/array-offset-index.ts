@@ -267,6 +267,18 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     this.changes += 1;
   }
 
+  isNeeded(tenant: string, segment: string): boolean {
+    for (const at of this.groupTable.slots()) {
+      const cleared = this.groupTable.value(at, clearedThrough);
+      let page = this.groupTable.value(at, newestPage) - 1;
+      for (; page >= 0 && this.pages.sequence(page) > cleared; page = this.pages.previous(page)) {
+        const ordinal = this.pages.segment(page);
+        if (this.segments.name(ordinal) === segment && this.segments.tenant(ordinal) === tenant) return true;
+      }
+    }
+    return false;
+  }
+
   damage(): readonly SegmentDamage[] {
     return this.damageNotes.all();
   }

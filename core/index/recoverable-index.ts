@@ -21,6 +21,9 @@ export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Requi
   /** Says that a page it has lies elsewhere now: its frame was appended again. */
   relocate(record: PageRecord): void;
 
+  /** Whether a page of a segment is not hidden. Cost: a look at every page. */
+  isNeeded(tenant: string, segment: string): boolean;
+
   noteDamage(damage: SegmentDamage): void;
 
   isEmptied(tenant: string, group: string, dying?: number): boolean;

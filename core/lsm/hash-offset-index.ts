@@ -258,6 +258,21 @@ export class HashOffsetIndex implements RecoverableIndex {
     this.changes += 1;
   }
 
+  isNeeded(tenant: string, segment: string): boolean {
+    // Of each group that has pages there that are not hidden: its newest page so far, and the newest sequence of these.
+    const newest = new Map<number, number>();
+    let number = 0;
+    for (const page of this.log.pages(0, this.log.count)) {
+      const before = newest.get(page.previous - 1) ?? 0;
+      const isThere = this.segments.name(page.segment) === segment && this.segments.tenant(page.segment) === tenant;
+      const sequence = isThere ? page.sequence : before;
+      newest.delete(page.previous - 1);
+      if (sequence > page.cleared) newest.set(number, sequence);
+      number += 1;
+    }
+    return newest.size > 0;
+  }
+
   damage(): readonly SegmentDamage[] {
     return this.damageNotes.all();
   }

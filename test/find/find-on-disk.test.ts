@@ -138,6 +138,52 @@ describe.each(kinds)("find, with an index %s,", (_name, bounds) => {
     }
   });
 
+  test("finds the same after compaction, also beside the process that did it, and in the middle of it", async () => {
+    const fs = newDisk();
+    const store = await open(fs, bounds);
+    await filled(store);
+    for (let i = 0; i < 9; i++) await store.delete({ tenant, group: `g${i}`, id: `${i}` });
+    const before = (await found(store, { user: "u1" })).toSorted();
+    expect(before).toHaveLength(7);
+    const reader = await open(fs, bounds, { readOnly: true });
+    const [first = expect.unreachable()] = await collect(store.find({ tenant, where: { user: "u1" } }, { limit: 1 }));
+    const [readFirst = expect.unreachable()] = await collect(
+      reader.find({ tenant, where: { user: "u1" } }, { limit: 1 }),
+    );
+
+    const walks = [store, reader].map((walked) => walked.find({ tenant, where: { user: "u1" } }));
+    for (const walk of walks) await walk.next();
+    const { freed } = await store.compact({ graceMs: 0, mustGo: () => true });
+    expect(freed.length).toBeGreaterThan(5);
+
+    for (const walked of [store, reader]) {
+      expect((await found(walked, { user: "u1" })).toSorted()).toEqual(before);
+      expect(await found(walked, { user: "nobody" })).toEqual([]);
+    }
+    for (const [i, walk] of walks.entries()) {
+      const rest = new Set([nameOf(i === 0 ? first : readFirst), ...(await collect(walk)).map(nameOf)]);
+      expect([...rest].toSorted()).toEqual(before);
+    }
+    const behind = await collect(store.find({ tenant, where: { user: "u1" } }, { after: first.cursor }));
+    expect(new Set([first, ...behind].map(nameOf))).toEqual(new Set(before));
+    await store.close();
+    expect((await found(await open(fs, bounds), { user: "u1" })).toSorted()).toEqual(before);
+  });
+
+  test("beside a writer, ends with CORRUPT where a segment is lost that was not compacted", async () => {
+    const fs = newDisk();
+    const store = await open(fs, bounds);
+    await filled(store);
+    await store.flush();
+    const reader = await open(fs, bounds, { readOnly: true });
+    fs.unlink(fs.files().filter((file) => file.endsWith(".seg"))[1] ?? "");
+
+    await expect(found(reader, { user: "u1" })).rejects.toMatchObject({
+      code: "CORRUPT",
+      message: expect.stringContaining("the index names a segment that is gone"),
+    });
+  });
+
   test("that is under way while the index is made anew says so, or is right", async () => {
     const store = await open(newDisk(), bounds);
     await filled(store);

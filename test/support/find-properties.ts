@@ -29,7 +29,7 @@ type Step =
   | { readonly kind: "put"; readonly at: Place; readonly puts: Readonly<Record<string, Attributes>> }
   | { readonly kind: "delete"; readonly at: Place; readonly id: string }
   | { readonly kind: "deleteGroup"; readonly at: Place }
-  | { readonly kind: "flush" | "reopen" | "rebuild" | "rebuildIndex" | "kill" | "powerLoss" | "reader" };
+  | { readonly kind: "flush" | "reopen" | "rebuild" | "rebuildIndex" | "kill" | "powerLoss" | "reader" | "compact" };
 
 interface Place {
   readonly tenant: string;
@@ -65,6 +65,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         "kill" as const,
         "powerLoss" as const,
         "reader" as const,
+        "compact" as const,
+        "compact" as const,
       ),
     }),
   },
@@ -76,7 +78,7 @@ interface Running {
 }
 
 /**
- * A find answers what maps do, over restarts, rebuilds, kills and power losses between any two steps, also page by page with
+ * A find answers what maps do, over restarts, compaction, rebuilds, kills and power losses between any two steps, also page by page with
  * a step between the pages.
  *
  * Suspected: a payload that is found no more after a merge of the index or a restart, one that is found after it was replaced
@@ -88,11 +90,15 @@ export function findsAsMapsDo(bounds: Partial<IndexBounds>): fc.IRawProperty<unk
     const fs = new PowerLossFileSystem({ random: seededRandom(seed) });
     const running: Running = { fs, store: await open(fs, bounds) };
     const model = new Map<string, Attributes>();
+    let reader = await open(fs, bounds, { readOnly: true });
     for (const each of work) {
       const page = await paged(running.store, wheres[0]!, limit);
       const before = new Map(model);
       await perform(running, model, each, bounds);
       await expectSame(running.store, model);
+      if (each.kind === "kill" || each.kind === "powerLoss")
+        reader = await open(running.fs, bounds, { readOnly: true });
+      await expectSame(reader, model);
       await expectNothingMissed(running.store, page, before, model);
     }
     await running.store.close();
@@ -118,6 +124,9 @@ async function perform(running: Running, model: Map<string, Attributes>, work: S
       return;
     case "flush":
       return store.flush();
+    case "compact":
+      await store.compact({ graceMs: 0, mustGo: () => true });
+      return;
     case "rebuildIndex":
       await store.rebuildIndex();
       return;

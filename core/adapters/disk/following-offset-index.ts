@@ -85,7 +85,13 @@ export class FollowingOffsetIndex implements OffsetIndex {
 
   async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
     await this.#follow(tenant);
-    yield* this.#inner.candidates(tenant, terms, from);
+    const there = new Set<string>();
+    for await (const candidate of this.#inner.candidates(tenant, terms, from)) {
+      const segment = candidate.kind === "page" ? candidate.record.place.segment : "";
+      if (!there.has(segment) && this.#isCompacted(tenant, segment)) continue;
+      there.add(segment);
+      yield candidate;
+    }
   }
 
   async *all(): AsyncGenerator<PageRecord> {
@@ -106,6 +112,13 @@ export class FollowingOffsetIndex implements OffsetIndex {
   async checkpoint(): Promise<void> {}
 
   async close(): Promise<void> {}
+
+  /** Whether the writer has removed a segment, since nothing of it is needed. One that is lost is needed. */
+  #isCompacted(tenant: string, segment: string): boolean {
+    if (this.#fs.stat(this.#layout.segment(tenant, segment)) || this.#inner.isNeeded(tenant, segment)) return false;
+    this.#inner.markRemoved(tenant, segment);
+    return true;
+  }
 
   /** One at a time: two would take in the same frames. */
   #follow(tenant: string): Promise<void> {

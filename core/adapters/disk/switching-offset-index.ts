@@ -87,6 +87,10 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
     this.#inner.relocate(record);
   }
 
+  isNeeded(tenant: string, segment: string): boolean {
+    return this.#inner.isNeeded(tenant, segment);
+  }
+
   noteDamage(damage: SegmentDamage): void {
     this.#inner.noteDamage(damage);
   }
