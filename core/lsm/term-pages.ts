@@ -2,6 +2,7 @@ import type { Hash128 } from "../index/key-hasher.ts";
 import { adds } from "./change.ts";
 import { key1In, ofTerm } from "./index-key.ts";
 import type { LaneMap } from "./lane-map.ts";
+import { mix } from "./perfect-hash.ts";
 
 /**
  * Pages whose numbers differ below these bits share a set. A set is copied when a page joins it and read whole, so it must
@@ -62,19 +63,14 @@ function partsKey1(term: Hash128): number {
   return key1In(term[1]!, ofTerm);
 }
 
-/** The other half of the hash is as good as a new one for each part, once it is mixed with the part's number. */
+/**
+ * The other half of the hash, changed by the part's number: as good as a hash of both. That changes one to one, so the parts
+ * of a term never share a key.
+ */
 function pagesKey0(term: Hash128, part: number): number {
-  return term[2]! ^ scattered(part);
+  return term[2]! ^ mix(part);
 }
 
 function pagesKey1(term: Hash128, part: number): number {
-  return key1In(term[3]! ^ scattered(~part), ofTerm);
-}
-
-/** One to one: the parts of a term never share their first word. https://github.com/skeeto/hash-prospector */
-function scattered(word: number): number {
-  let x = word;
-  x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
-  x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
-  return x ^ (x >>> 15);
+  return key1In(term[3]! ^ mix(~part), ofTerm);
 }

@@ -48,7 +48,8 @@ export async function openStoreRow(parts: StoreParts): Promise<StoreRow> {
   const wanted = parts.indexedAttributes && checkedNames(parts.indexedAttributes);
   const [row] = await Promise.all([readOrMake(parts, wanted ?? []), headBucket(parts)]);
   if (!wanted || JSON.stringify(wanted) === JSON.stringify(row.indexed)) return row;
-  const message = `table ${parts.table} indexes the attributes ${JSON.stringify(row.indexed)}, not ${JSON.stringify(wanted)}: that was chosen when it was new, so leave indexedAttributes out, or use another table`;
+  const [found, asked] = [JSON.stringify(row.indexed), JSON.stringify(wanted)];
+  const message = `table ${parts.table} indexes the attributes ${found}, not ${asked}, since it was new: leave indexedAttributes out, or use another table`;
   throw new PayloadStoreError("INVALID", message, { details: { field: "indexedAttributes", table: parts.table } });
 }
 
