@@ -354,7 +354,7 @@ export class PayloadStore {
 
   /**
    * The payloads of a tenant that have all these attributes, in whatever groups they are. None that was there all the time
-   * is left out; what is written meanwhile may be among them or not.
+   * is left out. What is written meanwhile may be among them or not; what is overwritten, or moved by compaction, may be so twice.
    *
    * In a folder they come in the order of their last commit, on DynamoDB group by group.
    *

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { PayloadStore } from "../../../core/payload-store.ts";
-import type { Attributes } from "../../../core/payload.ts";
+import type { Attributes, PayloadHead } from "../../../core/payload.ts";
 import { collect, rejectsWith } from "../expectations.ts";
 import type { PayloadStoreCases } from "../payload-store.suite.ts";
 import { Draws, prose, text } from "../sample-bytes.ts";
@@ -33,10 +33,11 @@ export function findCases({ describe, given, scaled, supports, finds }: PayloadS
 
       const found = await collect(store.find({ tenant, where: user("u1") }));
 
-      assert.deepEqual(found.map(nameOf).toSorted(), ["g/a", "h/a", "i/b"]);
+      assert.deepEqual(namesOf(found), ["g/a", "h/a", "i/b"]);
       for (const { cursor, ...head } of found) {
         assert.equal(typeof cursor, "string");
-        assert.deepEqual(head, await store.head({ tenant, group: head.group, id: head.id }));
+        const { location, ...known } = (await store.head({ tenant, group: head.group, id: head.id })) ?? assert.fail();
+        assert.deepEqual(supports.moves ? { ...head, location } : head, { ...known, location });
       }
       assert.deepEqual(await names(store, { user: "u3" }), []);
       assert.deepEqual(await names(store, { user: "u" }), []);
@@ -146,7 +147,7 @@ export function findCases({ describe, given, scaled, supports, finds }: PayloadS
       }
       const question = { tenant, where: user("u1") };
       const whole = await collect(store.find(question));
-      assert.equal(whole.length, 18);
+      assert.equal(namesOf(whole).length, 18);
 
       for (const limit of [1, 4, 18, 100]) {
         const found = [];
@@ -157,10 +158,12 @@ export function findCases({ describe, given, scaled, supports, finds }: PayloadS
           found.push(...piece);
           after = piece.at(-1)?.cursor;
         }
-        assert.deepEqual(found, whole, `pieces of ${limit}`);
+        assert.deepEqual(namesOf(found), namesOf(whole), `pieces of ${limit}`);
+        if (!supports.moves) assert.deepEqual(found, whole, `pieces of ${limit}`);
       }
       for (const [i, { cursor }] of whole.entries()) {
-        assert.deepEqual(await collect(store.find(question, { after: cursor })), whole.slice(i + 1));
+        const behind = await collect(store.find(question, { after: cursor }));
+        if (!supports.moves) assert.deepEqual(behind, whole.slice(i + 1));
       }
       assert.deepEqual(await collect(store.find(question, { limit: 0 })), []);
     });
@@ -174,9 +177,13 @@ export function findCases({ describe, given, scaled, supports, finds }: PayloadS
         }
         const whole = await collect(store.find({ tenant, where: user("u1") }));
         const fourth = whole[3] ?? assert.fail();
-        const behind = async () =>
-          (await collect(store.find({ tenant, where: user("u1") }, { after: fourth.cursor }))).map(nameOf);
         const rest = whole.slice(4).map(nameOf);
+        const behind = async () => {
+          const found = await collect(store.find({ tenant, where: user("u1") }, { after: fourth.cursor }));
+          const there = supports.moves ? namesOf(found) : found.map(nameOf);
+          // What was moved behind the cursor comes again.
+          return supports.moves ? rest.filter((name) => there.includes(name)) : there;
+        };
 
         assert.deepEqual(await behind(), rest);
         await store.append({ tenant, group: fourth.group, id: "a" }, text("y"), { attributes: user("u2") });
@@ -322,9 +329,13 @@ async function expectSame(store: PayloadStore, model: ReadonlyMap<string, Attrib
   }
 }
 
-/** What is found, each once, as `group/id`, in the order of the names. */
+/** What is found, as `group/id`, in the order of the names; once, for what is moved meanwhile may come twice. */
 async function names(store: PayloadStore, where: Attributes, owner = tenant): Promise<string[]> {
-  return (await collect(store.find({ tenant: owner, where }))).map(nameOf).toSorted();
+  return namesOf(await collect(store.find({ tenant: owner, where })));
+}
+
+function namesOf(found: readonly PayloadHead[]): string[] {
+  return [...new Set(found.map(nameOf))].toSorted();
 }
 
 function nameOf({ group, id }: { readonly group: string; readonly id: string }): string {
