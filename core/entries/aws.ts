@@ -37,6 +37,11 @@ export interface AwsOptions extends PayloadStoreOptions {
   readonly placement?: "priced" | "segments" | undefined;
   /** Longest time for one request to AWS, its retries included, in milliseconds; 20,000 by default. */
   readonly requestMsMax?: number | undefined;
+  /**
+   * The attributes that `find` finds payloads by: each commit writes a row for each value that is new in its group. Chosen when
+   * the table is new, and kept in it; later it may be left out, and must not differ. None by default.
+   */
+  readonly indexedAttributes?: readonly string[] | undefined;
   /** What is left to the caller, in milliseconds: no request takes longer. On Lambda, the context's remaining time. */
   readonly remainingMs?: (() => number) | undefined;
   /** Bytes of segments kept in memory, 32 MiB by default. They never change, so nothing kept is ever stale. */
@@ -77,7 +82,8 @@ export class AwsStore extends PayloadStore {
 /**
  * Opens the store in a bucket and a table, which exist. The table's own row is made when it is new.
  *
- * @throws {PayloadStoreError} `UNAVAILABLE` naming the bucket or table that is missing or forbidden; `UNSUPPORTED_VERSION`
+ * @throws {PayloadStoreError} `UNAVAILABLE` naming the bucket or table that is missing or forbidden; `UNSUPPORTED_VERSION`;
+ *   `INVALID` where the table indexes other attributes
  * Cost: two requests, at the same time.
  */
 export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> = {}): Promise<AwsStore> {
@@ -88,12 +94,13 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const random = machine.random ?? new SystemRandom();
   const digest = nodeDigest;
   const deadline = new Deadline(options.requestMsMax ?? 20_000, options.remainingMs);
-  const secret = await openStoreRow({ s3, dynamo, bucket, table, random, deadline });
-  const { prices, placement, cacheBytesMax } = options;
+  const { prices, placement, cacheBytesMax, indexedAttributes } = options;
+  const parts = { s3, dynamo, bucket, table, random, deadline, indexedAttributes };
+  const { secret, indexed } = await openStoreRow(parts);
   const shared = { clock, random, digest, deadline };
   const segments = new S3SegmentStore({ ...shared, client: s3, bucket, prices, placement, cacheBytesMax });
   const frames = new FrameReader(segments, digest);
-  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames });
+  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames, indexed });
   const uploads = new S3UploadStore({ client: s3, bucket, deadline });
   const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
   return new AwsStore(ports, { codecPolicy: "auto", ...options }, (rebuilding) =>

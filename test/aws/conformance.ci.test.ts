@@ -23,7 +23,8 @@ awsMovesSuite(name, servers);
 
 httpApiSuite(`createApp over ${name}`, async () => {
   const payloadBytesMax = 256 * 1024;
-  const store = await openAt(servers, await freshPlace(servers), { payloadBytesMax });
+  const options = { payloadBytesMax, indexedAttributes: ["user", "model"] };
+  const store = await openAt(servers, await freshPlace(servers), options);
   const app = createApp(store);
   return {
     origin: "http://paylode.test",

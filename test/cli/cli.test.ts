@@ -44,6 +44,36 @@ describe.each([perTier({ where: "on a folder", served: false }, { where: "beside
     });
     afterEach(() => server?.close());
 
+    test("ls --where lists what has these attributes", async () => {
+      const line = (group: string, id: string, attributes: object) =>
+        JSON.stringify({ group, id, text: "x", attributes });
+      const lines = [
+        line("run-1", "a", { user: "u1", model: "m=1" }),
+        line("run-1", "b", { user: "u1" }),
+        line("run-2", "a", { user: "u2", model: "m=1" }),
+      ];
+      expect(await paylode(["import", "-"], lines.join("\n"))).toMatchObject({ code: 0 });
+      const found = async (...args: readonly string[]) => {
+        const { code, stdout } = await paylode(["ls", "--json", ...args]);
+        expect(code).toBe(0);
+        const rows = String(stdout).trimEnd().split("\n").filter(Boolean);
+        return rows
+          .map((row) => JSON.parse(row) as { group?: string; id: string })
+          .map(({ group, id }) => `${group} ${id}`);
+      };
+
+      expect(await found("--where", "user=u1")).toEqual(["run-1 a", "run-1 b"]);
+      expect(await found("--where", "user=u1", "--where", "model=m=1")).toEqual(["run-1 a"]);
+      expect((await found("--where", "model=m=1")).toSorted()).toEqual(["run-1 a", "run-2 a"]);
+      expect(await found("run-1", "--where", "model=m=1")).toEqual(["undefined a"]);
+      expect(await found("--where", "user=u3")).toEqual([]);
+      const table = await paylode(["ls", "--where", "user=u2"]);
+      expect(String(table.stdout)).toMatch(/^group +id +bytes +type +time\nrun-2 +a +1 +text\/plain/);
+      for (const wrong of [["user"], ["=u1"], ["user=u1", "--where", "user=u2"]]) {
+        expect((await paylode(["ls", "--where", ...wrong])).code).not.toBe(0);
+      }
+    });
+
     test("put, get, ls, stats and rm are the life of a payload", async () => {
       const bytes = new Uint8Array(3000).map((_, i) => (i * 31) % 256);
       const file = path.join(directory, "output");

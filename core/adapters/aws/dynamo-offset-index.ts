@@ -12,10 +12,12 @@ import { LRUCache } from "lru-cache";
 import { PayloadStoreError } from "../../errors.ts";
 import { GroupView } from "../../group-view.ts";
 import type { Page } from "../../page/page.ts";
+import type { Term } from "../../page/terms.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type {
   Basis,
+  Candidate,
   CommitOutcome,
   GroupCount,
   GroupSummary,
@@ -29,6 +31,7 @@ import { damaged } from "../../segment/decoded.ts";
 import type { FrameReader } from "../../segment/read-frame.ts";
 import type { Random } from "../../ports/random.ts";
 import type { SegmentDamage } from "../../segment/scan.ts";
+import { AttributeRows } from "./attribute-rows.ts";
 import { awsError } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
 import { fence, knowledgeMsMax, signatureOf } from "./fence.ts";
@@ -47,6 +50,8 @@ export interface DynamoOffsetIndexOptions {
   /** Reads the pages that rows do not keep, for totals. */
   readonly frames: FrameReader;
   readonly deadline: Deadline;
+  /** The attributes that payloads are found by, of the table's own row. None by default: each takes writes. */
+  readonly indexed?: readonly string[] | undefined;
 }
 
 /** DynamoDB's own bound for an item is 400 KB. */
@@ -79,7 +84,7 @@ type Item = Record<string, AttributeValue>;
  * Pages as rows of a DynamoDB table: partition key `<tenant>/<group>`, sort key the page's sequence. A page is committed by
  * putting its row on the condition that the sequence is free. docs/aws.md.
  *
- * Cost: a commit is one write; two more requests where another process wrote the group meanwhile and its newest sequence
+ * Cost: a commit is one write, and one for each indexed attribute that is new in its group; two more requests where another process wrote the group meanwhile and its newest sequence
  * is not known. A question about a group is one consistent query of all its rows, in pages of 1 MB.
  */
 export class DynamoOffsetIndex implements OffsetIndex {
@@ -87,6 +92,9 @@ export class DynamoOffsetIndex implements OffsetIndex {
   readonly #options: DynamoOffsetIndexOptions;
   readonly #tools: GroupPagesTools;
   readonly #crcOf: RowCrc;
+  readonly #attributes: AttributeRows;
+  /** The rows that pages on their way need of their attributes. */
+  readonly #prepared = new WeakMap<Page, Promise<void>>();
   readonly #known = new LRUCache<string, Known>({ max: knownGroupsMax });
   #damage: readonly SegmentDamage[] = [];
 
@@ -95,6 +103,7 @@ export class DynamoOffsetIndex implements OffsetIndex {
     this.#options = options;
     this.#tools = { hasher: new IdHasher(secret), digest };
     this.#crcOf = rowCrcOf(secret, digest);
+    this.#attributes = new AttributeRows({ ...options, indexed: options.indexed ?? [] });
   }
 
   async commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome> {
@@ -107,6 +116,8 @@ export class DynamoOffsetIndex implements OffsetIndex {
       if (await this.#isThere(record)) return { kind: "committed" };
       return { kind: "taken", last: this.#known.get(pk)?.basis.sequence ?? 0 };
     }
+    // A page that is committed is found; one that is not leaves rows that nobody minds.
+    await (this.#prepared.get(page) ?? this.#attributes.put(tenant, group, page));
     const command = new PutItemCommand({
       TableName: table,
       Item: { pk: { S: pk }, sk: { N: String(sequence) }, r: { B: this.#encode(record, page) } },
@@ -131,6 +142,17 @@ export class DynamoOffsetIndex implements OffsetIndex {
     }
     this.#know(pk, { basis: { sequence, knownMs: put.signedMs }, askedMs, losses: 0 });
     return { kind: "committed" };
+  }
+
+  /** Puts the rows of its attributes while its segment is put. */
+  prepare(tenant: string, group: string, page: Page): void {
+    const putting = this.#attributes.put(tenant, group, page);
+    putting.catch(() => {});
+    this.#prepared.set(page, putting);
+  }
+
+  candidates(tenant: string, terms: readonly Term[], from?: string): AsyncIterable<Candidate> {
+    return this.#attributes.candidates(tenant, terms, from);
   }
 
   async lastSequence(tenant: string, group: string): Promise<number> {

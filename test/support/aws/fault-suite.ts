@@ -3,7 +3,16 @@ import { describe, expect, test } from "vitest";
 import { prose } from "../../conformance/sample-bytes.ts";
 import type { AwsPlace } from "./aws-under-test.ts";
 import type { DynamoFaultPlan } from "./dynamo-server.ts";
-import { doStep, expectPossible, newPossible, type Step, textOf, workGroups } from "./fault-workload.ts";
+import {
+  doStep,
+  expectPossible,
+  findable,
+  newPossible,
+  type Step,
+  textOf,
+  workAttributes,
+  workGroups,
+} from "./fault-workload.ts";
 import type { Fault } from "./faults.ts";
 import { type FaultyServers, freshPlaceOf, type HandlerOptions, openHandler } from "./handlers.ts";
 import type { S3FaultPlan } from "./s3-double.ts";
@@ -78,7 +87,7 @@ export async function awsFaultSuite({ servers, workload, only, late = true }: Fa
     const place = await freshPlaceOf(servers);
     const requestHandler = patienceMs === undefined ? {} : { requestHandler: { socketTimeout: patienceMs } };
     const config = { ...(maxAttempts === Infinity ? {} : { maxAttempts }), ...requestHandler };
-    const options: HandlerOptions = { s3Config: config, dynamoConfig: config };
+    const options: HandlerOptions = { s3Config: config, dynamoConfig: config, indexedAttributes: workAttributes };
     const { store, clients } = await openHandler(servers, place, options);
     return { place, store, clients, possible: newPossible() };
   }
@@ -202,7 +211,7 @@ export async function awsFaultSuite({ servers, workload, only, late = true }: Fa
           await expectPossible(next.store, possible);
           const newest = prose(200, 77);
           for (const group of workGroups) {
-            await next.store.append({ ...group, id: "e" }, newest);
+            await next.store.append({ ...group, id: "e" }, newest, findable);
             possible.get(group.group)!.acknowledged((state) => new Map([...state, ["e", textOf(newest)]]));
           }
 
