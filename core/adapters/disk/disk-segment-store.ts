@@ -8,7 +8,7 @@ import { isSegmentName } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
 import { diskError, errorCode } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { readUpTo } from "./files.ts";
+import { readUpTo, yielding } from "./files.ts";
 import { segmentOfFile, type Layout } from "./layout.ts";
 import { SegmentWriter, type GrowingSegment, type WriterContext } from "./segment-writer.ts";
 
@@ -108,7 +108,7 @@ export class DiskSegmentStore implements ReclaimingSegments {
         tenant,
         segment,
         size: file.size(),
-        read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+        read: yielding((at: number, bytes: number) => readUpTo(file, at, bytes)),
       };
       return await scanSegment(source, this.#digest, start);
     } catch (error) {
