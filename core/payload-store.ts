@@ -42,6 +42,7 @@ import type {
   StoredPayload,
   StreamedPayload,
 } from "./payload.ts";
+import type { Prices } from "./placement.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
@@ -56,6 +57,7 @@ import { storageOf, type StorageStats, withRatios } from "./storage.ts";
 import { UploadBlocks } from "./upload-blocks.ts";
 import { type BegunUpload, type PutUpload, type UploadInput, Uploads } from "./uploads.ts";
 import type { VerifyOptions, VerifyReport } from "./verify/report.ts";
+import { estimateVerify, type VerifyEstimate } from "./verify/estimate.ts";
 import { verifyStore } from "./verify/verify-store.ts";
 
 /** What a store is made of. Entries (`core/entries/`) put these together. */
@@ -514,6 +516,12 @@ export class PayloadStore {
     this.#enter({});
     await this.#ports.segments.flush();
     await this.#ports.index.checkpoint();
+  }
+
+  /** What {@link verify} will ask for, at most, and what that costs by a price list. Cost: a LIST for 1,000 segments. */
+  async estimateVerify(prices?: Prices): Promise<VerifyEstimate> {
+    this.#enter({});
+    return estimateVerify(this.#ports, prices);
   }
 
   /** Reads and checks everything there is. Never on a request path. */

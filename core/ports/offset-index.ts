@@ -174,6 +174,9 @@ export interface OffsetIndex {
   /** What is known of one segment now; a reader beside the writer may have to ask what that has saved. */
   segmentState?(tenant: string, segment: string): SegmentState | undefined;
 
+  /** Its rows and their bytes, about, where scanning them has a price. */
+  size?(): Promise<{ readonly rows: number; readonly bytes: number }>;
+
   /** Damage that {@link Records.incomplete} rests on; of a shared index, what {@link all} met last. */
   damage(): readonly SegmentDamage[];
 

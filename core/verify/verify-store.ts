@@ -11,8 +11,9 @@ import { decodePage } from "../page/page.ts";
 import { lossAt, type LossList } from "../repair/loss.ts";
 import { segmentTimeMs } from "../segment/name.ts";
 import { FrameReader } from "../segment/read-frame.ts";
-import type { ScannedFrame, SegmentScan } from "../segment/scan.ts";
+import { type ScannedFrame, scanSegment, type SegmentScan, type SegmentSource } from "../segment/scan.ts";
 import { UploadBlocks } from "../upload-blocks.ts";
+import { chunkedReads } from "./chunked.ts";
 import { checkFrame } from "./check-frame.ts";
 import { checkGroup } from "./check-group.ts";
 import { compareFooter } from "./compare-footer.ts";
@@ -48,7 +49,7 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #frames: FrameReader;
   readonly #lookup: Lookup;
-  readonly #readerOf: (tenant: string) => PayloadReader;
+  readonly #readerOf: (tenant: string, frames?: FrameReader) => PayloadReader;
   readonly #faults: Fault[] = [];
   readonly #total = { segments: 0, frames: 0, payloads: 0, bytes: 0, ids: 0, unreferenced: 0, accepted: 0 };
   readonly #young = { segments: 0, bytes: 0 };
@@ -65,7 +66,7 @@ class Verification {
     this.#frames = new FrameReader(segments, digest);
     this.#lookup = new Lookup(index, this.#frames);
     const uploads = ports.uploads && new UploadBlocks(ports.uploads, digest);
-    this.#readerOf = (tenant) => new PayloadReader(tenant, { frames: this.#frames, codecs, uploads });
+    this.#readerOf = (tenant, frames = this.#frames) => new PayloadReader(tenant, { frames, codecs, uploads });
   }
 
   async run(): Promise<VerifyReport> {
@@ -122,7 +123,9 @@ class Verification {
     this.#total.bytes += place.held?.length ?? 0;
     try {
       const { header, page } = await this.#frames.head(tenant, place);
-      await this.#frame(tenant, { ...place, group: header.group, sequence: header.sequence, page });
+      const frame = { ...place, group: header.group, sequence: header.sequence, page };
+      const damage = await this.#frame(tenant, frame, this.#readerOf(tenant));
+      if (damage !== undefined) this.#fault("damaged", { tenant, segment: place.segment, start: 0 }, damage);
     } catch (error) {
       if (!isPayloadStoreError(error, "CORRUPT")) throw error;
       this.#fault("damaged", { tenant, segment: place.segment, start: 0 }, error.message);
@@ -131,7 +134,7 @@ class Verification {
 
   async #segment(summary: SegmentSummary): Promise<void> {
     const { tenant, segment, bytes } = summary;
-    const { segments, index } = this.#ports;
+    const { segments, index, digest } = this.#ports;
     const path = pathOf(summary);
     const known = this.#indexed.get(path) ?? new Map<number, PageRecord | undefined>();
     this.#indexed.delete(path);
@@ -145,9 +148,15 @@ class Verification {
       this.#young.bytes += bytes;
     }
     try {
-      const scan = await segments.scan(tenant, segment);
-      if (scan.sealed) await this.#footer(scan);
-      await this.#scanned(scan, known);
+      // Where a read is a request, all of it is read in long pieces.
+      const chunked = index.shared && chunkedReads(segments, summary);
+      const read = chunked || this.#reads(summary);
+      const source = { tenant, segment, size: bytes, read };
+      const scan = chunked ? await scanSegment(source, digest) : await segments.scan(tenant, segment);
+      if (scan.sealed) await this.#footer({ ...source, size: scan.size }, scan);
+      const frames =
+        chunked && new FrameReader({ read: (_tenant, _segment, at, length) => chunked(at, length) }, digest);
+      await this.#scanned(scan, known, this.#readerOf(tenant, frames || undefined));
     } catch (error) {
       if (!isPayloadStoreError(error, "GONE")) throw error;
       // Compacted meanwhile, if the index agrees.
@@ -158,16 +167,17 @@ class Verification {
     this.#total.bytes += bytes;
   }
 
-  async #footer(scan: SegmentScan): Promise<void> {
-    const { segments, digest } = this.#ports;
-    const { tenant, segment, size } = scan;
-    const read = async (offset: number, bytes: number) =>
-      segments.read(tenant, segment, offset, Math.min(bytes, size - offset));
-    for (const { start, reason } of await compareFooter({ tenant, segment, size, read }, digest, scan))
+  #reads({ tenant, segment, bytes: size }: SegmentSummary): SegmentSource["read"] {
+    return (offset, bytes) => this.#ports.segments.read(tenant, segment, offset, Math.min(bytes, size - offset));
+  }
+
+  async #footer(source: SegmentSource, scan: SegmentScan): Promise<void> {
+    const { tenant, segment } = scan;
+    for (const { start, reason } of await compareFooter(source, this.#ports.digest, scan))
       this.#fault("footer", { tenant, segment, start }, reason);
   }
 
-  async #scanned(scan: SegmentScan, known: Indexed): Promise<void> {
+  async #scanned(scan: SegmentScan, known: Indexed, reader: PayloadReader): Promise<void> {
     const { index } = this.#ports;
     const { tenant, segment } = scan;
     for (const damage of scan.damage) this.#fault("damaged", damage, damage.reason);
@@ -186,7 +196,7 @@ class Verification {
       this.#total.frames += 1;
       const isNamed = known.delete(frame.offset);
       if (!index.shared) await this.#named(scan, frame, isNamed);
-      const damage = await this.#frame(tenant, { ...frame, segment });
+      const damage = await this.#frame(tenant, { ...frame, segment }, reader);
       if (damage !== undefined) this.#fault("damaged", { tenant, segment, start: frame.offset }, damage);
     }
     for (const offset of known.keys()) {
@@ -232,10 +242,11 @@ class Verification {
   async #frame(
     tenant: string,
     frame: FramePlace & Pick<ScannedFrame, "group" | "page" | "sequence">,
+    reader: PayloadReader,
   ): Promise<string | undefined> {
     const page = decodePage(frame.page);
     if (page.ok && page.value.upload !== undefined) this.#uploads.add(`${tenant}/${page.value.upload}`);
-    const checked = await checkFrame(frame, this.#readerOf(tenant), this.#ports.digest);
+    const checked = await checkFrame(frame, reader, this.#ports.digest);
     this.#total.payloads += checked.payloads;
     if (checked.page !== undefined) return checked.page;
     const [first] = checked.damaged;

@@ -57,6 +57,7 @@ const ofEveryEntry = {
     "StreamedPayload",
     "TenantKey",
     "UploadInput",
+    "VerifyEstimate",
     "VerifyOptions",
     "VerifyReport",
   ],
