@@ -137,6 +137,10 @@ export class DiskSegmentStore implements ReclaimingSegments {
     return { bytes: growing.bytes, frames: growing.frames, sealed: false };
   }
 
+  writtenBytes(tenant: string, segment: string): number | undefined {
+    return this.durable(tenant, segment)?.bytes;
+  }
+
   /** Goes on writing where an earlier process ended in good order. */
   resume(tenant: string, growing: GrowingSegment): void {
     this.#writers.set(tenant, new SegmentWriter(this.#context, tenant, growing));
@@ -174,6 +178,7 @@ export class DiskSegmentStore implements ReclaimingSegments {
     const name = `${tenant}/${segment}`;
     this.#files.get(name)?.close();
     this.#files.delete(name);
+    this.#sealed.delete(name);
     this.#last = undefined;
   }
 
