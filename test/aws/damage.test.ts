@@ -2,7 +2,7 @@ import { DeleteItemCommand, GetItemCommand, PutItemCommand } from "@aws-sdk/clie
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import type { AwsStore } from "../../core/entries/aws.ts";
-import { rowCrcOf } from "../../core/adapters/aws/row.ts";
+import { rowCrcOf } from "../../core/rows/row.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { view } from "../../core/bytes.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Deadline } from "../../core/adapters/aws/deadline.ts";
 import { DynamoOffsetIndex } from "../../core/adapters/aws/dynamo-offset-index.ts";
-import { knowledgeMsMax } from "../../core/adapters/aws/fence.ts";
+import { knowledgeMsMax } from "../../core/rows/knowledge.ts";
 import { S3SegmentStore } from "../../core/adapters/aws/s3-segment-store.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { SystemRandom } from "../../core/adapters/node/random.ts";

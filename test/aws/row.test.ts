@@ -8,7 +8,7 @@ import {
   keyBytes,
   type Row,
   rowCrcOf,
-} from "../../core/adapters/aws/row.ts";
+} from "../../core/rows/row.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { utf8, view } from "../../core/bytes.ts";
 import { limits } from "../../core/limits.ts";

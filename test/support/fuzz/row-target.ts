@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
-import { GroupPages } from "../../../core/adapters/aws/group-pages.ts";
-import { IdHasher } from "../../../core/adapters/aws/id-hasher.ts";
-import { decodeRow, encodeRow, type Row, rowCrcOf } from "../../../core/adapters/aws/row.ts";
+import { GroupPages } from "../../../core/rows/group-pages.ts";
+import { IdHasher } from "../../../core/rows/id-hasher.ts";
+import { decodeRow, encodeRow, type Row, rowCrcOf } from "../../../core/rows/row.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { view } from "../../../core/bytes.ts";
 import { decodePage } from "../../../core/page/page.ts";

@@ -1,12 +1,12 @@
-import { ByteReader, ByteWriter } from "../../byte-stream.ts";
-import { setUint64, utf8, view } from "../../bytes.ts";
-import { PayloadStoreError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import type { Digest } from "../../ports/digest.ts";
-import type { FramePlace } from "../../ports/segment-store.ts";
-import { damaged, decoded, type Decoded } from "../../segment/decoded.ts";
-import { crcText } from "../../segment/header.ts";
-import { isSegmentName } from "../../segment/name.ts";
+import { ByteReader, ByteWriter } from "../byte-stream.ts";
+import { setUint64, utf8, view } from "../bytes.ts";
+import { PayloadStoreError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { FramePlace } from "../ports/segment-store.ts";
+import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
+import { crcText } from "../segment/header.ts";
+import { isSegmentName } from "../segment/name.ts";
 
 /**
  * The record of one page, as attribute `r` of its row. docs/format.md §11.

@@ -1,10 +1,10 @@
-import type { PageRecord } from "../../ports/offset-index.ts";
-import { decodePage, type Page } from "../../page/page.ts";
-import type { Digest } from "../../ports/digest.ts";
-import { SegmentBinding } from "../../segment/binding.ts";
-import type { Decoded } from "../../segment/decoded.ts";
-import { decodeFrameHeader, decodeFramePage } from "../../segment/frame.ts";
-import type { SegmentDamage } from "../../segment/scan.ts";
+import type { PageRecord } from "../ports/offset-index.ts";
+import { decodePage, type Page } from "../page/page.ts";
+import type { Digest } from "../ports/digest.ts";
+import { SegmentBinding } from "../segment/binding.ts";
+import type { Decoded } from "../segment/decoded.ts";
+import { decodeFrameHeader, decodeFramePage } from "../segment/frame.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
 import type { IdHasher } from "./id-hasher.ts";
 import type { IdHash, PageHashes, Row } from "./row.ts";
 

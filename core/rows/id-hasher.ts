@@ -1,6 +1,6 @@
-import { view } from "../../bytes.ts";
-import { KeyHasher } from "../../index/key-hasher.ts";
-import type { Page } from "../../page/page.ts";
+import { view } from "../bytes.ts";
+import { KeyHasher } from "../index/key-hasher.ts";
+import type { Page } from "../page/page.ts";
 import type { IdHash, PageHashes } from "./row.ts";
 
 /** Names of one store → the 64 bits that rows keep of them. */

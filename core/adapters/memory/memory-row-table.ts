@@ -1,0 +1,91 @@
+import { bytesEqual } from "../../bytes.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type {
+  RowCondition,
+  RowKey,
+  RowOutcome,
+  RowPage,
+  RowTable,
+  ScannedRow,
+  SignedAnswer,
+  StoredRow,
+} from "../../ports/row-table.ts";
+import { refuseHeldUp } from "../../rows/knowledge.ts";
+
+export interface MemoryRowTableOptions {
+  readonly clock: Clock;
+  /** Rows of one page of a query; all of them by default. */
+  readonly pageRowsMax?: number | undefined;
+}
+
+/** Rows in memory. What a call does is done when it returns its promise: one call is one step. */
+export class MemoryRowTable implements RowTable {
+  readonly name = "memory";
+  readonly #clock: Clock;
+  readonly pageRowsMax: number;
+  readonly #partitions = new Map<string, Map<number, Uint8Array>>();
+
+  constructor({ clock, pageRowsMax = Infinity }: MemoryRowTableOptions) {
+    this.#clock = clock;
+    this.pageRowsMax = pageRowsMax;
+  }
+
+  async put(key: RowKey, record: Uint8Array, condition: RowCondition, restsOnMs: number): Promise<RowOutcome> {
+    const signedMs = this.#clock.nowMs();
+    refuseHeldUp(restsOnMs, signedMs);
+    const there = this.#row(key);
+    const holds = condition === "free" ? !there : there && bytesEqual(there.record, condition.holds);
+    if (!holds) return { kind: "refused", signedMs, there };
+    const rows = this.#partitions.get(key.partition) ?? new Map<number, Uint8Array>();
+    rows.set(key.number, record.slice());
+    this.#partitions.set(key.partition, rows);
+    return { kind: "done", signedMs };
+  }
+
+  async remove(key: RowKey, record: Uint8Array, restsOnMs: number): Promise<RowOutcome> {
+    const signedMs = this.#clock.nowMs();
+    refuseHeldUp(restsOnMs, signedMs);
+    const there = this.#row(key);
+    if (!there || !bytesEqual(there.record, record)) return { kind: "refused", signedMs, there };
+    const rows = this.#partitions.get(key.partition);
+    rows?.delete(key.number);
+    if (rows?.size === 0) this.#partitions.delete(key.partition);
+    return { kind: "done", signedMs };
+  }
+
+  async get(key: RowKey): Promise<SignedAnswer & { readonly row: StoredRow | undefined }> {
+    return { row: this.#row(key), signedMs: this.#clock.nowMs() };
+  }
+
+  async lastNumber(partition: string): Promise<SignedAnswer & { readonly number: number | undefined }> {
+    return { number: this.#rows(partition).at(-1)?.number, signedMs: this.#clock.nowMs() };
+  }
+
+  async *query(partition: string, from: number = -Infinity): AsyncGenerator<RowPage> {
+    for (let start = from; ;) {
+      const left = this.#rows(partition).filter(({ number }) => number >= start);
+      const rows = left.slice(0, this.pageRowsMax);
+      yield { rows, signedMs: this.#clock.nowMs() };
+      if (rows.length === left.length) return;
+      start = rows.at(-1)!.number + 1;
+    }
+  }
+
+  async *scan(prefix: string = ""): AsyncGenerator<ScannedRow> {
+    for (const partition of this.#partitions.keys()) {
+      if (!partition.startsWith(prefix)) continue;
+      for (const row of this.#rows(partition)) yield { partition, ...row };
+    }
+  }
+
+  #row({ partition, number }: RowKey): (StoredRow & { readonly record: Uint8Array }) | undefined {
+    const record = this.#partitions.get(partition)?.get(number);
+    return record && { number, record };
+  }
+
+  #rows(partition: string): StoredRow[] {
+    return [...(this.#partitions.get(partition) ?? [])]
+      .map(([number, record]) => ({ number, record }))
+      .sort((a, b) => a.number - b.number);
+  }
+}
