@@ -23,6 +23,7 @@ export class MemoryRowTable implements RowTable {
   readonly name = "memory";
   readonly #clock: Clock;
   readonly pageRowsMax: number;
+  /** Rows in order of their numbers. */
   readonly #partitions = new Map<string, Map<number, Uint8Array>>();
 
   constructor({ clock, pageRowsMax = Infinity }: MemoryRowTableOptions) {
@@ -37,8 +38,10 @@ export class MemoryRowTable implements RowTable {
     const holds = condition === "free" ? !there : there && bytesEqual(there.record, condition.holds);
     if (!holds) return { kind: "refused", signedMs, there };
     const rows = this.#partitions.get(key.partition) ?? new Map<number, Uint8Array>();
+    const isLast = key.number > (this.#rows(key.partition).at(-1)?.number ?? -Infinity);
     rows.set(key.number, record.slice());
-    this.#partitions.set(key.partition, rows);
+    const ordered = isLast || there ? rows : new Map([...rows].sort(([a], [b]) => a - b));
+    this.#partitions.set(key.partition, ordered);
     return { kind: "done", signedMs };
   }
 
@@ -84,8 +87,6 @@ export class MemoryRowTable implements RowTable {
   }
 
   #rows(partition: string): StoredRow[] {
-    return [...(this.#partitions.get(partition) ?? [])]
-      .map(([number, record]) => ({ number, record }))
-      .sort((a, b) => a.number - b.number);
+    return Array.from(this.#partitions.get(partition) ?? [], ([number, record]) => ({ number, record }));
   }
 }

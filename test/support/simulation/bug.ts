@@ -1,0 +1,37 @@
+import type { OffsetIndex } from "../../../core/ports/offset-index.ts";
+import type { RowTable } from "../../../core/ports/row-table.ts";
+import type { CollectorRules } from "./collector.ts";
+import type { ObjectServer } from "./object-server.ts";
+import type { Process } from "./process.ts";
+import type { ProcessSegments, SegmentRules } from "./process-segments.ts";
+
+/** What a bug may use besides what it changes. */
+export interface BugTools {
+  readonly process: Process;
+  readonly objects: ObjectServer;
+}
+
+/**
+ * A mistake that somebody could make, as a change of what the real code works with. A schedule that runs with one must fail
+ * for some seed, or the schedules would not notice if the mistake were made.
+ */
+export interface Bug {
+  readonly rows?: (rows: RowTable, tools: BugTools) => RowTable;
+  readonly segmentRules?: SegmentRules;
+  readonly index?: (index: OffsetIndex, tools: BugTools & { readonly segments: ProcessSegments }) => OffsetIndex;
+  readonly collector?: Partial<CollectorRules>;
+}
+
+export const noBug: Bug = {};
+
+/** The target, but for some methods. */
+export function changed<Target extends object>(target: Target, changes: Partial<Target>): Target {
+  return new Proxy(target, {
+    get(of, name) {
+      const change: unknown = Reflect.get(changes, name);
+      if (change !== undefined) return change;
+      const value: unknown = Reflect.get(of, name);
+      return typeof value === "function" ? (value.bind(of) as unknown) : value;
+    },
+  });
+}

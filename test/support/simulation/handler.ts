@@ -1,0 +1,67 @@
+import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
+import { nodeDigest } from "../../../core/adapters/node/digest.ts";
+import { noneCodec } from "../../../core/none-codec.ts";
+import { PayloadStore } from "../../../core/payload-store.ts";
+import type { Clock, Sleep } from "../../../core/ports/clock.ts";
+import type { OffsetIndex } from "../../../core/ports/offset-index.ts";
+import type { Random } from "../../../core/ports/random.ts";
+import type { RowTable } from "../../../core/ports/row-table.ts";
+import { RowOffsetIndex } from "../../../core/rows/row-offset-index.ts";
+import { FrameReader } from "../../../core/segment/read-frame.ts";
+import type { Bug } from "./bug.ts";
+import type { ObjectServer } from "./object-server.ts";
+import { Process, type Weather } from "./process.ts";
+import { ProcessRows } from "./process-rows.ts";
+import { ProcessSegments } from "./process-segments.ts";
+import type { World } from "./world.ts";
+
+/** What all processes of a schedule share. */
+export interface Servers {
+  readonly world: World;
+  readonly rows: MemoryRowTable;
+  readonly objects: ObjectServer;
+}
+
+/** What a process works with, whatever it does: the store's ports, behind its network. */
+export interface ProcessPorts {
+  readonly process: Process;
+  readonly rows: RowTable;
+  readonly segments: ProcessSegments;
+  readonly index: OffsetIndex;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly sleep: Sleep;
+}
+
+/** A process that serves a store. */
+export interface Handler {
+  readonly process: Process;
+  readonly store: PayloadStore;
+}
+
+/** Ids are hashed with it. */
+const secret = new Uint8Array(16).fill(7);
+
+/** Nothing is compressed: a codec that works on a thread would end when it likes. */
+const codecs = { 0: noneCodec, 1: noneCodec, 2: noneCodec };
+
+/** Starts a process. It knows nothing yet. */
+export function startProcess({ world, rows: table, objects }: Servers, name: string, weather: Weather, bug: Bug) {
+  const process = new Process(world, name, weather);
+  const ownRows = new ProcessRows(process, table);
+  const segments = new ProcessSegments(world, process, objects, bug.segmentRules);
+  const tools = { process, objects };
+  const rows = bug.rows?.(ownRows, tools) ?? ownRows;
+  const { sleep } = process;
+  const shared = { clock: process, random: process, digest: nodeDigest };
+  const frames = new FrameReader(segments, nodeDigest);
+  const ownIndex = new RowOffsetIndex({ ...shared, rows, sleep, secret, frames });
+  const index = bug.index?.(ownIndex, { ...tools, segments }) ?? ownIndex;
+  return { process, rows, segments, index, clock: process, random: process, sleep } satisfies ProcessPorts;
+}
+
+export function openHandler(servers: Servers, name: string, weather: Weather, bug: Bug): Handler {
+  const { process, segments, index } = startProcess(servers, name, weather, bug);
+  const ports = { segments, index, codecs, clock: process, random: process, digest: nodeDigest };
+  return { process, store: new PayloadStore(ports) };
+}

@@ -1,0 +1,230 @@
+import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
+import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
+import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
+import { type Bug, noBug } from "./bug.ts";
+import { type Answer, type Call, drawCall, idsOf, makeCall } from "./calls.ts";
+import { collectOrphans, collectorRules } from "./collector.ts";
+import { type Handler, openHandler, type ProcessPorts, type Servers, startProcess } from "./handler.ts";
+import { History } from "./history.ts";
+import { ObjectServer } from "./object-server.ts";
+import type { Weather } from "./process.ts";
+import { World } from "./world.ts";
+
+/** What a schedule came to. */
+export interface ScheduleReport {
+  /** What must not be, for people. */
+  readonly violations: readonly string[];
+  readonly calls: number;
+  /** Calls whose outcome their client never knew. */
+  readonly unknown: number;
+  readonly events: number;
+  /** Segments that were removed. */
+  readonly removed: number;
+  /** What happened, where it was asked for. */
+  readonly story: readonly string[];
+}
+
+export interface ScheduleOptions {
+  readonly bug?: Bug;
+  /** Keeps what happened. */
+  readonly tells?: boolean;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+
+/** What a call may fail with when requests fail and others write the group. */
+const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT"];
+
+/** Runs of one worker in one schedule. */
+const runsMax = 12;
+
+const calm: Weather = { lost: 0, unanswered: 0, late: 0, freezes: 0, crashes: 0, skewMsMax: 0, triesMax: 3 };
+
+/**
+ * One schedule: handlers, and what works beside them, on one table and one bucket, with clients that call any of them. All of
+ * it, also what fails and when, is drawn from the seed.
+ */
+export async function runSchedule(seed: number, options: ScheduleOptions = {}): Promise<ScheduleReport> {
+  return new Schedule(seed, options).run();
+}
+
+/** What kind of schedule it is: each leaves something out, so that what is left comes often. */
+interface Kind {
+  readonly weather: Weather;
+  readonly handlers: number;
+  readonly clients: number;
+  readonly calls: number;
+  readonly groups: readonly string[];
+  /** Of each group. */
+  readonly ids: number;
+  /** Longest pause of a client. */
+  readonly pauseMsMax: number;
+  readonly collectors: number;
+  /** Longest pause between two runs of what works beside the handlers. */
+  readonly workPauseMsMax: number;
+  readonly pageRowsMax: number;
+}
+
+function drawKind(random: SeededRandom): Kind {
+  const sometimes = (...values: readonly number[]) => random.pick(values);
+  const triesMax = sometimes(1, 3, 3);
+  // Of calls that nobody answered little can be said: they may not be too many.
+  const often = triesMax === 1 ? 0.25 : 1;
+  const weather: Weather = {
+    lost: often * sometimes(0, 0.02, 0.08),
+    unanswered: often * sometimes(0, 0.05, 0.15),
+    late: often * sometimes(0, 0.03, 0.1),
+    freezes: sometimes(0, 0, 0.02, 0.1),
+    crashes: sometimes(0, 0, 0.01),
+    skewMsMax: sometimes(0, 4 * minute),
+    triesMax,
+  };
+  return {
+    weather,
+    handlers: random.between(2, 3),
+    clients: random.between(2, 5),
+    calls: random.between(4, 8),
+    groups: ["a", "b", "c"].slice(0, sometimes(1, 1, 2, 3)),
+    ids: random.between(1, 3),
+    pauseMsMax: sometimes(5, 40, 10 * second, 20 * minute),
+    collectors: sometimes(0, 1, 2),
+    workPauseMsMax: sometimes(50, 10 * second, 40 * minute),
+    pageRowsMax: sometimes(2, 5, 100),
+  };
+}
+
+class Schedule {
+  readonly #world: World;
+  readonly #bug: Bug;
+  readonly #kind: Kind;
+  readonly #servers: Servers;
+  readonly #history: History;
+  readonly #handlers: Handler[] = [];
+  readonly #violations = new Set<string>();
+  #calls = 0;
+  #unknown = 0;
+  #removed = 0;
+  #started = 0;
+  #working = 0;
+
+  constructor(seed: number, { bug = noBug, tells = false }: ScheduleOptions) {
+    this.#world = new World(seed, { tells });
+    this.#bug = bug;
+    this.#kind = drawKind(this.#world.random);
+    const { pageRowsMax, ids } = this.#kind;
+    const rows = new MemoryRowTable({ clock: this.#world, pageRowsMax });
+    this.#servers = { world: this.#world, rows, objects: new ObjectServer(this.#world) };
+    this.#history = new History(ids);
+  }
+
+  async run(): Promise<ScheduleReport> {
+    const { handlers, clients, collectors } = this.#kind;
+    this.#world.tell(JSON.stringify(this.#kind));
+    for (let i = 0; i < handlers; i++) this.#handlers.push(this.#openHandler());
+    this.#working = clients;
+    for (let i = 0; i < clients; i++) void this.#client(`client ${i}`).finally(() => (this.#working -= 1));
+    for (let i = 0; i < collectors; i++) void this.#repeatedly((ports) => this.#collect(ports));
+    await this.#world.run();
+    await this.#lookAtTheEnd();
+    for (const broken of this.#history.broken()) this.#violations.add(broken);
+    return {
+      violations: [...this.#violations],
+      calls: this.#calls,
+      unknown: this.#unknown,
+      events: this.#world.events,
+      removed: this.#removed,
+      story: this.#world.story ?? [],
+    };
+  }
+
+  #openHandler(): Handler {
+    return openHandler(this.#servers, `handler ${++this.#started}`, this.#kind.weather, this.#bug);
+  }
+
+  /** Makes one call after the other, of any handler. */
+  async #client(name: string): Promise<void> {
+    const { random } = this.#world;
+    const { calls, groups, ids } = this.#kind;
+    for (let i = 0; i < calls; i++) {
+      await this.#world.sleep(this.#drawPauseMs());
+      const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`);
+      let answer = await this.#makeCall(name, call);
+      // A request with a key may be made again: because nobody answered, or by mistake.
+      for (let again = 0; again < 3 && call.key !== undefined && random.chance(answer ? 0.15 : 0.8); again++) {
+        await this.#world.sleep(this.#drawPauseMs());
+        answer = await this.#makeCall(name, call);
+      }
+    }
+  }
+
+  /** @returns `undefined` where its client gave up, or was told that the outcome is unknown */
+  async #makeCall(name: string, call: Call, handler: Handler = this.#anyHandler()): Promise<Answer | undefined> {
+    const { random } = this.#world;
+    const startedMs = this.#world.stamp();
+    this.#calls += 1;
+    this.#history.began(call, startedMs);
+    const what = `${name}: ${call.kind} ${call.group}/${call.ids.join()} ${call.value}${call.key ? " by key" : ""}`;
+    this.#world.tell(`${what}, of ${handler.process.name}`);
+    const answering = makeCall(handler.store, call).catch((error: unknown) => this.#unknownOutcome(what, error));
+    const givingUp = this.#world.sleep(random.pick([30 * second, 30 * second, 5 * minute, 60 * minute]));
+    const answer = await Promise.race([
+      answering,
+      handler.process.died.then(() => undefined),
+      givingUp.then(() => undefined),
+    ]);
+    const endedMs = this.#world.stamp();
+    this.#world.tell(`${what} → ${JSON.stringify(answer) ?? "?"}`);
+    if (!answer) this.#unknown += 1;
+    this.#history.ended(call, startedMs, endedMs, answer);
+    return answer;
+  }
+
+  #unknownOutcome(what: string, error: unknown): undefined {
+    if (isPayloadStoreError(error) && mayFailWith.includes(error.code)) return;
+    this.#violations.add(`${what} failed with ${error instanceof Error ? error.stack : String(error)}`);
+  }
+
+  /** One that lives; another process takes the place of one that died. */
+  #anyHandler(): Handler {
+    const at = this.#world.random.between(0, this.#handlers.length - 1);
+    if (this.#handlers[at]!.process.isDead) this.#handlers[at] = this.#openHandler();
+    return this.#handlers[at]!;
+  }
+
+  #drawPauseMs(): number {
+    const { random } = this.#world;
+    return random.chance(0.7) ? random.between(0, 10) : random.between(0, this.#kind.pauseMsMax);
+  }
+
+  /** Has processes of their own do some work, one after the other, as long as there are clients, and once more much later. */
+  async #repeatedly(work: (ports: ProcessPorts) => Promise<void>): Promise<void> {
+    const { random } = this.#world;
+    for (let runs = 1, isLast = false; !isLast; runs++) {
+      isLast = runs === runsMax || this.#working === 0;
+      await this.#world.sleep(isLast ? random.between(0, 60 * minute) : random.between(0, this.#kind.workPauseMsMax));
+      const ports = startProcess(this.#servers, `worker ${++this.#started}`, this.#kind.weather, this.#bug);
+      const working = work(ports).catch((error: unknown) => this.#unknownOutcome(ports.process.name, error));
+      await Promise.race([working, ports.process.died]);
+    }
+  }
+
+  async #collect(ports: ProcessPorts): Promise<void> {
+    this.#removed += await collectOrphans(ports, { ...collectorRules, ...this.#bug.collector });
+  }
+
+  /** When everything that was on its way has arrived, a new handler reads all there is. */
+  async #lookAtTheEnd(): Promise<void> {
+    const { groups, ids } = this.#kind;
+    const last = openHandler(this.#servers, "the last handler", calm, this.#bug);
+    const looking = (async () => {
+      for (const group of groups) {
+        for (const kind of ["get many", "list"] as const)
+          await this.#makeCall("at the end", { kind, group, ids: idsOf(ids), value: "" }, last);
+      }
+      const { faults } = await last.store.verify();
+      for (const fault of faults) this.#violations.add(`verify: ${JSON.stringify(fault)}`);
+    })();
+    await Promise.all([looking, this.#world.run()]);
+  }
+}
