@@ -1,4 +1,4 @@
-import type { ProcessPorts } from "./handler.ts";
+import type { Handler } from "./handler.ts";
 
 export interface CollectorRules {
   /**
@@ -16,7 +16,7 @@ export const collectorRules: CollectorRules = { orphanMsMin: 40 * 60_000, looksA
  * Removes the segments that no page names and none will: those of appends that failed. What is named is asked after the
  * objects were listed, so that a page that came since then is either seen or too late to come.
  */
-export async function collectOrphans({ index, segments }: ProcessPorts, rules: CollectorRules): Promise<number> {
+export async function collectOrphans({ index, segments }: Handler, rules: CollectorRules): Promise<number> {
   const namedBefore = rules.looksAfterwards ? undefined : await namedSegments(index);
   const { objects, askedMs } = await segments.list();
   const old = objects.filter(({ putMs }) => askedMs - putMs >= rules.orphanMsMin);
@@ -31,7 +31,7 @@ export async function collectOrphans({ index, segments }: ProcessPorts, rules: C
   return removed;
 }
 
-async function namedSegments(index: ProcessPorts["index"]): Promise<ReadonlySet<string>> {
+async function namedSegments(index: Handler["index"]): Promise<ReadonlySet<string>> {
   const named = new Set<string>();
   for await (const { tenant, place } of index.all()) named.add(`segments/${tenant}/${place.segment}.seg`);
   return named;

@@ -2,9 +2,7 @@ import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-ta
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { noneCodec } from "../../../core/none-codec.ts";
 import { PayloadStore } from "../../../core/payload-store.ts";
-import type { Clock, Sleep } from "../../../core/ports/clock.ts";
 import type { OffsetIndex } from "../../../core/ports/offset-index.ts";
-import type { Random } from "../../../core/ports/random.ts";
 import type { RowTable } from "../../../core/ports/row-table.ts";
 import { RowOffsetIndex } from "../../../core/rows/row-offset-index.ts";
 import { FrameReader } from "../../../core/segment/read-frame.ts";
@@ -22,21 +20,13 @@ export interface Servers {
   readonly objects: ObjectServer;
 }
 
-/** What a process works with, whatever it does: the store's ports, behind its network. */
-export interface ProcessPorts {
-  readonly process: Process;
-  readonly rows: RowTable;
-  readonly segments: ProcessSegments;
-  readonly index: OffsetIndex;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly sleep: Sleep;
-}
-
-/** A process that serves a store. */
+/** A process that serves a store, or works beside those that do: the store, and the ports behind its network. */
 export interface Handler {
   readonly process: Process;
   readonly store: PayloadStore;
+  readonly rows: RowTable;
+  readonly segments: ProcessSegments;
+  readonly index: OffsetIndex;
 }
 
 /** Ids are hashed with it. */
@@ -46,22 +36,17 @@ const secret = new Uint8Array(16).fill(7);
 const codecs = { 0: noneCodec, 1: noneCodec, 2: noneCodec };
 
 /** Starts a process. It knows nothing yet. */
-export function startProcess({ world, rows: table, objects }: Servers, name: string, weather: Weather, bug: Bug) {
+export function openHandler(servers: Servers, name: string, weather: Weather, bug: Bug): Handler {
+  const { world, rows: table, objects } = servers;
   const process = new Process(world, name, weather);
-  const ownRows = new ProcessRows(process, table);
-  const segments = new ProcessSegments(world, process, objects, bug.segmentRules);
   const tools = { process, objects };
+  const segments = new ProcessSegments(world, process, objects, bug.segmentRules);
+  const ownRows = new ProcessRows(process, table);
   const rows = bug.rows?.(ownRows, tools) ?? ownRows;
   const { sleep } = process;
   const shared = { clock: process, random: process, digest: nodeDigest };
   const frames = new FrameReader(segments, nodeDigest);
   const ownIndex = new RowOffsetIndex({ ...shared, rows, sleep, secret, frames });
   const index = bug.index?.(ownIndex, { ...tools, segments }) ?? ownIndex;
-  return { process, rows, segments, index, clock: process, random: process, sleep } satisfies ProcessPorts;
-}
-
-export function openHandler(servers: Servers, name: string, weather: Weather, bug: Bug): Handler {
-  const { process, segments, index } = startProcess(servers, name, weather, bug);
-  const ports = { segments, index, codecs, clock: process, random: process, digest: nodeDigest };
-  return { process, store: new PayloadStore(ports) };
+  return { process, store: new PayloadStore({ ...shared, segments, index, codecs }), rows, segments, index };
 }

@@ -2,9 +2,9 @@ import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
 import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
 import { type Bug, noBug } from "./bug.ts";
-import { type Answer, type Call, drawCall, idsOf, makeCall } from "./calls.ts";
+import { type Answer, type Call, drawCall, idsOf, makeCall, tenant } from "./calls.ts";
 import { collectOrphans, collectorRules } from "./collector.ts";
-import { type Handler, openHandler, type ProcessPorts, type Servers, startProcess } from "./handler.ts";
+import { type Handler, openHandler, type Servers } from "./handler.ts";
 import { History } from "./history.ts";
 import { ObjectServer } from "./object-server.ts";
 import type { Weather } from "./process.ts";
@@ -124,7 +124,7 @@ class Schedule {
     for (let i = 0; i < handlers; i++) this.#handlers.push(this.#openHandler());
     this.#working = clients;
     for (let i = 0; i < clients; i++) void this.#client(`client ${i}`).finally(() => (this.#working -= 1));
-    for (let i = 0; i < collectors; i++) void this.#repeatedly((ports) => this.#collect(ports));
+    for (let i = 0; i < collectors; i++) void this.#repeatedly("collector", (worker) => this.#collect(worker));
     await this.#world.run();
     await this.#lookAtTheEnd();
     for (const broken of this.#history.broken()) this.#violations.add(broken);
@@ -138,8 +138,8 @@ class Schedule {
     };
   }
 
-  #openHandler(): Handler {
-    return openHandler(this.#servers, `handler ${++this.#started}`, this.#kind.weather, this.#bug);
+  #openHandler(name = "handler"): Handler {
+    return openHandler(this.#servers, `${name} ${++this.#started}`, this.#kind.weather, this.#bug);
   }
 
   /** Makes one call after the other, of any handler. */
@@ -150,6 +150,7 @@ class Schedule {
       await this.#world.sleep(this.#drawPauseMs());
       const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`);
       let answer = await this.#makeCall(name, call);
+      if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
       // A request with a key may be made again: because nobody answered, or by mistake.
       for (let again = 0; again < 3 && call.key !== undefined && random.chance(answer ? 0.15 : 0.8); again++) {
         await this.#world.sleep(this.#drawPauseMs());
@@ -180,6 +181,20 @@ class Schedule {
     return answer;
   }
 
+  /** Reads what a call stored by its locations, some time later: it is there, or its segment is gone. */
+  async #readAt(name: string, call: Call, { locations = [] }: Extract<Answer, { kind: "done" }>): Promise<void> {
+    await this.#world.sleep(this.#world.random.pick([5, minute, 60 * minute]));
+    const { store } = this.#anyHandler();
+    for (const location of locations) {
+      const what = `${name}: read at ${location.segment} what ${call.value} stored`;
+      const bytes = await store.getAt({ tenant }, location).catch((error: unknown) => {
+        if (!isPayloadStoreError(error, "GONE")) this.#unknownOutcome(what, error);
+      });
+      const found = bytes && new TextDecoder().decode(bytes);
+      if (found !== undefined && found !== call.value) this.#violations.add(`${what}: it is ${found}`);
+    }
+  }
+
   #unknownOutcome(what: string, error: unknown): undefined {
     if (isPayloadStoreError(error) && mayFailWith.includes(error.code)) return;
     this.#violations.add(`${what} failed with ${error instanceof Error ? error.stack : String(error)}`);
@@ -198,19 +213,19 @@ class Schedule {
   }
 
   /** Has processes of their own do some work, one after the other, as long as there are clients, and once more much later. */
-  async #repeatedly(work: (ports: ProcessPorts) => Promise<void>): Promise<void> {
+  async #repeatedly(name: string, work: (worker: Handler) => Promise<void>): Promise<void> {
     const { random } = this.#world;
     for (let runs = 1, isLast = false; !isLast; runs++) {
       isLast = runs === runsMax || this.#working === 0;
       await this.#world.sleep(isLast ? random.between(0, 60 * minute) : random.between(0, this.#kind.workPauseMsMax));
-      const ports = startProcess(this.#servers, `worker ${++this.#started}`, this.#kind.weather, this.#bug);
-      const working = work(ports).catch((error: unknown) => this.#unknownOutcome(ports.process.name, error));
-      await Promise.race([working, ports.process.died]);
+      const worker = this.#openHandler(name);
+      const working = work(worker).catch((error: unknown) => this.#unknownOutcome(worker.process.name, error));
+      await Promise.race([working, worker.process.died]);
     }
   }
 
-  async #collect(ports: ProcessPorts): Promise<void> {
-    this.#removed += await collectOrphans(ports, { ...collectorRules, ...this.#bug.collector });
+  async #collect(worker: Handler): Promise<void> {
+    this.#removed += await collectOrphans(worker, { ...collectorRules, ...this.#bug.collector });
   }
 
   /** When everything that was on its way has arrived, a new handler reads all there is. */
