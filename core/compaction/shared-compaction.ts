@@ -140,6 +140,8 @@ class Run {
     const marks = before?.marks ?? [];
     await this.#readMarks(marks);
     let after = before?.after;
+    // Up to where everything is noted that groups refer to.
+    let notedAfter = after;
     let pending: Pending[] = [];
     let complete = true;
     let plan = planCompaction([], { nowMs: sinceMs });
@@ -161,9 +163,11 @@ class Run {
         if (pending.length >= batchGroups) {
           await this.#work(pending);
           pending = [];
+          notedAfter = after;
         }
       }
       await this.#work(pending);
+      notedAfter = after;
       if (complete) {
         const objects: StoredObject[] = [];
         for await (const object of this.#tools.objects.list(only)) {
@@ -186,10 +190,10 @@ class Run {
         // One tenant's groups name none but its own segments, so a pass over them may judge these.
         if (dryRun !== true) await this.#tools.objects.remove(freed);
         await this.#forgetMarks(marks);
-        after = undefined;
+        notedAfter = undefined;
       }
     } finally {
-      await this.#leave(after, sinceMs, marks);
+      await this.#leave(notedAfter, sinceMs, marks);
     }
     const freedSegments = freed.filter(({ kind }) => kind === "segments");
     this.#count.uploadsFreed = freed.length - freedSegments.length;
