@@ -341,7 +341,7 @@ describe("compaction", () => {
     const bucket = "arn:aws:s3:::BucketBucket";
     for (const evaluation of [production, stage]) {
       const role = all(evaluation, "iam/role").find(({ name }) => name === "CompactRole");
-      const { inlinePolicies, managedPolicyArns } = role?.inputs as unknown as {
+      const { inlinePolicies, managedPolicyArns } = role!.inputs as unknown as {
         inlinePolicies: readonly { policy: string }[];
         managedPolicyArns: readonly string[];
       };
