@@ -1,7 +1,8 @@
 import { isPayloadStoreError } from "../../../core/errors.ts";
 import type { PageRecord } from "../../../core/ports/offset-index.ts";
 import type { RowPage } from "../../../core/ports/row-table.ts";
-import { type Bug, changed } from "./bug.ts";
+import { changed } from "../changed.ts";
+import type { Bug } from "./bug.ts";
 
 /** Mistakes that schedules must find, by names that say what is wrong. */
 export const bugs = {
