@@ -60,6 +60,9 @@ interface Kind {
   readonly ids: number;
   /** Longest pause of a client. */
   readonly pauseMsMax: number;
+  /** Clients call in so many stretches, which begin so long after one another: long enough for what waits to be due. */
+  readonly stretches: number;
+  readonly stretchMs: number;
   readonly collectors: number;
   /** Longest pause between two runs of what works beside the handlers. */
   readonly workPauseMsMax: number;
@@ -88,8 +91,10 @@ function drawKind(random: SeededRandom): Kind {
     groups: ["a", "b", "c"].slice(0, sometimes(1, 1, 2, 3)),
     ids: random.between(1, 3),
     pauseMsMax: sometimes(5, 40, 10 * second, 20 * minute),
+    stretches: sometimes(1, 2, 3),
+    stretchMs: sometimes(30, 60, 180) * minute,
     collectors: sometimes(0, 1, 2),
-    workPauseMsMax: sometimes(50, 10 * second, 40 * minute),
+    workPauseMsMax: sometimes(50, 20 * minute, 60 * minute),
     pageRowsMax: sometimes(2, 5, 100),
   };
 }
@@ -145,9 +150,11 @@ class Schedule {
   /** Makes one call after the other, of any handler. */
   async #client(name: string): Promise<void> {
     const { random } = this.#world;
-    const { calls, groups, ids } = this.#kind;
+    const { calls, groups, ids, stretches, stretchMs } = this.#kind;
+    const beganMs = this.#world.nowMs();
     for (let i = 0; i < calls; i++) {
-      await this.#world.sleep(this.#drawPauseMs());
+      const stretchAtMs = beganMs + Math.floor((i * stretches) / calls) * stretchMs;
+      await this.#world.sleep(Math.max(0, stretchAtMs - this.#world.nowMs()) + this.#drawPauseMs());
       const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`);
       let answer = await this.#makeCall(name, call);
       if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
