@@ -653,7 +653,8 @@ function refuseLonger(head: PayloadHead, { range, bytesMax = limits.readBytesMax
 }
 
 function olderOf(a: Basis, b: Basis): Basis {
-  return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs) };
+  const closed = a.closed ?? b.closed;
+  return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs), closed };
 }
 
 interface Named {

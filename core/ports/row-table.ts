@@ -62,8 +62,8 @@ export interface RowTable {
   /** Cost: one read. */
   get(key: RowKey): Promise<SignedAnswer & { readonly row: StoredRow | undefined }>;
 
-  /** The number of a partition's last row, `undefined` if it has none. Cost: one read. */
-  lastNumber(partition: string): Promise<SignedAnswer & { readonly number: number | undefined }>;
+  /** A partition's row with the greatest number. Cost: one read. */
+  last(partition: string): Promise<SignedAnswer & { readonly row: StoredRow | undefined }>;
 
   /**
    * The rows of a partition, page by page; at least one page, which may be empty.
@@ -75,6 +75,8 @@ export interface RowTable {
   /**
    * Every row whose partition begins with `prefix`. Rows of one partition come together, in order of their numbers. Cost:
    * reads the whole table.
+   *
+   * @param after  goes on behind this row of an earlier scan, which need not be there any more
    */
-  scan(prefix?: string): AsyncIterable<ScannedRow>;
+  scan(prefix?: string, after?: RowKey): AsyncIterable<ScannedRow>;
 }

@@ -12,6 +12,28 @@ import type { IdHash, PageHashes, Row } from "./row.ts";
 export interface ReadRow {
   readonly sequence: number;
   readonly row: Decoded<Row>;
+  /** As it is stored. */
+  readonly record: Uint8Array;
+}
+
+/** The newest sequence that a row stands for. */
+export function endOf({ sequence, row }: ReadRow): number {
+  return row.ok ? (row.value.covers?.upTo ?? sequence) : sequence;
+}
+
+/** Divides a group's rows into those that count, and those that one before them stands for. Both oldest first. */
+export function dividedRows(rows: readonly ReadRow[]): { counting: readonly ReadRow[]; covered: readonly ReadRow[] } {
+  const counting: ReadRow[] = [];
+  const covered: ReadRow[] = [];
+  let upTo = 0;
+  for (const row of rows) {
+    if (row.sequence <= upTo) covered.push(row);
+    else {
+      counting.push(row);
+      upTo = endOf(row);
+    }
+  }
+  return { counting, covered };
 }
 
 export interface Answer {
@@ -30,7 +52,7 @@ export interface GroupPagesTools {
 export class GroupPages {
   readonly #tenant: string;
   readonly #group: string;
-  /** Oldest first. */
+  /** Those that count, oldest first. */
   readonly #rows: readonly ReadRow[];
   readonly #hasher: IdHasher;
   readonly #digest: Digest;
@@ -43,19 +65,31 @@ export class GroupPages {
   ) {
     this.#tenant = key.tenant;
     this.#group = key.group;
-    this.#rows = rows;
+    this.#rows = dividedRows(rows).counting;
     this.#hasher = tools.hasher;
     this.#digest = tools.digest;
   }
 
   /** The newest sequence there is, 0 for none. */
   get last(): number {
-    return this.#rows.at(-1)?.sequence ?? 0;
+    const newest = this.#rows.at(-1);
+    return newest ? endOf(newest) : 0;
+  }
+
+  /** The record of a closed row, which has to be opened before the group is written. */
+  get closed(): Uint8Array | undefined {
+    const newest = this.#rows.at(-1);
+    return newest?.row.ok && newest.row.value.covers?.closed ? newest.record : undefined;
   }
 
   /** Whether rows are missing between those that are there. */
   get hasGap(): boolean {
-    return this.#rows.length !== this.last;
+    let expected = 1;
+    for (const row of this.#rows) {
+      if (row.sequence !== expected) return true;
+      expected = endOf(row) + 1;
+    }
+    return false;
   }
 
   /** The pages that are not hidden, newest first. */
@@ -96,7 +130,7 @@ export class GroupPages {
     let incomplete: SegmentDamage | undefined;
     for (const { sequence, says, record } of this.#newestFirst()) {
       if (typeof says === "string") incomplete ??= this.#damage(sequence, says);
-      else if (says.request === hash) records.push(record!);
+      else if (says.requests.includes(hash)) records.push(record!);
     }
     return { records, incomplete: incomplete ?? this.#missing(0) };
   }
@@ -167,8 +201,8 @@ export class GroupPages {
   #missing(sequence: number): SegmentDamage | undefined {
     let expected = this.last;
     for (const row of this.#rows.toReversed()) {
-      if (row.sequence !== expected) break;
-      expected -= 1;
+      if (endOf(row) !== expected) break;
+      expected = row.sequence - 1;
     }
     return expected > sequence ? this.#damage(expected, `row ${expected} is missing`) : undefined;
   }

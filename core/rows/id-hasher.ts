@@ -26,9 +26,10 @@ export class IdHasher {
   }
 
   page(tenant: string, group: string, page: Page): PageHashes {
+    const requests = [...(page.request ? [page.request] : []), ...(page.merged?.requests ?? [])];
     return {
       clearsGroup: page.clearsGroup,
-      request: page.request && this.request(tenant, group, page.request.key),
+      requests: requests.map(({ key }) => this.request(tenant, group, key)),
       deleted: page.deleted.map((id) => this.id(tenant, group, id)),
       entries: page.entries.map(({ id }) => this.id(tenant, group, id)),
     };

@@ -1,3 +1,4 @@
+import { bytesEqual } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { GroupView } from "../group-view.ts";
 import type { Page } from "../page/page.ts";
@@ -16,10 +17,11 @@ import type {
 import type { Random } from "../ports/random.ts";
 import type { RowTable, StoredRow } from "../ports/row-table.ts";
 import { blockHeaderBytes } from "../segment/block.ts";
+import { segmentTimeMs } from "../segment/name.ts";
 import { damaged } from "../segment/decoded.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
-import { type Answer, GroupPages, type GroupPagesTools, type ReadRow } from "./group-pages.ts";
+import { type Answer, endOf, GroupPages, type GroupPagesTools, type ReadRow } from "./group-pages.ts";
 import { IdHasher } from "./id-hasher.ts";
 import { knowledgeMsMax } from "./knowledge.ts";
 import { type Known, KnownGroups } from "./known-groups.ts";
@@ -81,21 +83,30 @@ export class RowOffsetIndex implements OffsetIndex {
       if (this.#isOf(record, row)) return { kind: "committed" };
       return { kind: "taken", last: this.#known.get(partition)?.basis.sequence ?? 0 };
     }
-    // What the commit rests on, and the segment that it names, must not be older than any process may live.
-    const restsOnMs = Math.min(rests.knownMs, place.storedMs ?? Infinity);
+    // What the commit rests on, and the frame that it names, must not be older than any process may live. So a row whose
+    // frame is older than that, and than requests are on their way, is what it will be: compaction takes no other.
+    const isNew = place.inline || place.storedMs !== undefined;
+    const madeMs = isNew ? segmentTimeMs(place.segment) : Infinity;
+    const restsOnMs = Math.min(rests.knownMs, place.storedMs ?? Infinity, madeMs);
     const askedMs = clock.nowMs();
     const key = { partition, number: sequence };
     const bytes = this.#encode(record, page);
+    if (rests.closed && !(await this.#open(partition, rests.closed, restsOnMs))) {
+      return { kind: "taken", last: await this.#askLast(partition) };
+    }
     const put = await rows.put(key, bytes, "free", restsOnMs).catch((error: unknown) => {
       this.#known.forget(partition);
       throw error;
     });
-    const known = { basis: { sequence, knownMs: put.signedMs }, askedMs };
     // Where it is this page that is there, the answer to an earlier try was lost.
     if (put.kind === "refused" && !this.#isOf(record, put.there)) {
-      return { kind: "taken", last: await this.#afterLostRace(partition, known, basis !== undefined) };
+      const met = this.#met(partition, sequence, put.there);
+      // That a number is taken does not tell that the next one is not swept; but it was not there when this was known.
+      const knownMs = sequence === 1 ? put.signedMs : Math.min(rests.knownMs, put.signedMs);
+      const known = { basis: { ...met, knownMs }, askedMs };
+      return { kind: "taken", last: await this.#afterLostRace(partition, sequence, known, basis !== undefined) };
     }
-    this.#known.know(partition, { ...known, losses: 0 });
+    this.#known.know(partition, { basis: { sequence, knownMs: put.signedMs }, askedMs, losses: 0 });
     return { kind: "committed" };
   }
 
@@ -187,12 +198,38 @@ export class RowOffsetIndex implements OffsetIndex {
     const blocks = page.upload === undefined ? page.blocks : [];
     const bodyBytes = blocks.reduce((sum, block) => sum + blockHeaderBytes + block.bodyBytes, 0);
     const hashes = place.held ? undefined : this.#tools.hasher.page(tenant, group, page);
-    const bytes = encodeRow({ place, bodyBytes, hashes }, partition, sequence, this.#crcOf);
+    // One that was merged elsewhere may answer many requests.
+    const covers = page.merged && { upTo: sequence, replaces: place.segment, closed: false, tier: page.merged.tier };
+    const bytes = encodeRow({ place, bodyBytes, hashes, covers }, partition, sequence, this.#crcOf);
     if (bytes.length + keyBytes(partition) <= rowBytesMax) return bytes;
     throw new PayloadStoreError(
       "TOO_LARGE",
       `the commit's row has ${bytes.length} bytes; at most ${rowBytesMax}: commit fewer payloads at once`,
     );
+  }
+
+  /** Undoes that a group is closed. @returns whether it is not any more, and was not removed */
+  async #open(partition: string, closed: Uint8Array, restsOnMs: number): Promise<boolean> {
+    const { row } = this.#read(partition, { number: 1, record: closed });
+    if (!row.ok || !row.value.covers) return false;
+    const open = { ...row.value, covers: { ...row.value.covers, closed: false } };
+    const record = encodeRow(open, partition, 1, this.#crcOf);
+    const { rows } = this.#options;
+    const put = await rows.put({ partition, number: 1 }, record, { holds: closed }, restsOnMs).catch((error: unknown) => {
+      this.#known.forget(partition);
+      throw error;
+    });
+    const isOpen = put.kind === "done" || (put.there?.record && bytesEqual(put.there.record, record)) === true;
+    this.#known.forget(partition);
+    return isOpen;
+  }
+
+  /** What the row that a commit met says of the newest page. */
+  #met(partition: string, sequence: number, stored: StoredRow | undefined): Omit<Basis, "knownMs"> {
+    if (!stored) return { sequence };
+    const read = this.#read(partition, stored);
+    const isClosed = read.row.ok && read.row.value.covers?.closed === true;
+    return { sequence: Math.max(sequence, endOf(read)), closed: isClosed ? read.record : undefined };
   }
 
   /** What makes a sequence the next one, where the number came from here. */
@@ -214,10 +251,15 @@ export class RowOffsetIndex implements OffsetIndex {
    * What is known of a group's newest page after its sequence turned out to be taken.
    * @param decided  whoever decides asks for the whole group again
    */
-  async #afterLostRace(partition: string, taken: Omit<Known, "losses">, decided: boolean): Promise<number> {
+  async #afterLostRace(
+    partition: string,
+    sequence: number,
+    taken: Omit<Known, "losses">,
+    decided: boolean,
+  ): Promise<number> {
     const before = this.#known.fresh(partition);
     const losses = (before?.losses ?? 0) + 1;
-    const wasNewest = before?.basis.sequence === taken.basis.sequence - 1;
+    const wasNewest = before?.basis.sequence === sequence - 1;
     this.#known.know(partition, { ...taken, losses });
     if (losses > 1) await this.#wait(losses);
     // Somebody else wrote the group since: most likely once, so the next sequence is tried before anything is asked.
@@ -233,9 +275,10 @@ export class RowOffsetIndex implements OffsetIndex {
   async #askLast(partition: string): Promise<number> {
     const { rows, clock } = this.#options;
     const askedMs = clock.nowMs();
-    const { number: sequence = 0, signedMs } = await rows.lastNumber(partition);
-    this.#known.learn(partition, { basis: { sequence, knownMs: signedMs }, askedMs });
-    return sequence;
+    const { row, signedMs } = await rows.last(partition);
+    const met = this.#met(partition, row?.number ?? 0, row);
+    this.#known.learn(partition, { basis: { ...met, knownMs: signedMs }, askedMs });
+    return met.sequence;
   }
 
   /** All rows of a group, as they are now. */
@@ -247,7 +290,7 @@ export class RowOffsetIndex implements OffsetIndex {
       const pages = new GroupPages({ tenant, group }, rows, this.#tools);
       // Rows that are swept while a long query goes on look like a gap, or like an end if it is held up for long. Once.
       if ((pages.hasGap || tookMs > knowledgeMsMax) && !again) continue;
-      const basis = { sequence: pages.last, knownMs };
+      const basis = { sequence: pages.last, knownMs, closed: pages.closed };
       this.#known.learn(partition, { basis, askedMs });
       return { pages, basis };
     }
@@ -286,8 +329,8 @@ export class RowOffsetIndex implements OffsetIndex {
   }
 
   #read(partition: string, { number: sequence, record }: StoredRow): ReadRow {
-    if (!record) return { sequence, row: damaged("the row has no record") };
-    return { sequence, row: decodeRow(record, partition, sequence, this.#crcOf) };
+    if (!record) return { sequence, row: damaged("the row has no record"), record: new Uint8Array(0) };
+    return { sequence, row: decodeRow(record, partition, sequence, this.#crcOf), record };
   }
 }
 

@@ -79,17 +79,16 @@ export class DynamoRowTable implements RowTable {
     }
   }
 
-  async lastNumber(partition: string): Promise<SignedAnswer & { readonly number: number | undefined }> {
+  async last(partition: string): Promise<SignedAnswer & { readonly row: StoredRow | undefined }> {
     const command = new QueryCommand({
       TableName: this.name,
       ...ofPartition(partition),
       ConsistentRead: true,
       ScanIndexForward: false,
       Limit: 1,
-      ProjectionExpression: "sk",
     });
     const { rows, signedMs } = await this.#query(command, this.#options.deadline.options());
-    return { number: rows[0]?.number, signedMs };
+    return { row: rows[0], signedMs };
   }
 
   /** Pages of 1 MB, all within one deadline. */
@@ -109,13 +108,13 @@ export class DynamoRowTable implements RowTable {
     } while (start);
   }
 
-  async *scan(prefix?: string): AsyncGenerator<ScannedRow> {
+  async *scan(prefix?: string, after?: RowKey): AsyncGenerator<ScannedRow> {
     const { client, deadline } = this.#options;
     const filter =
       prefix === undefined
         ? {}
         : { FilterExpression: "begins_with(pk, :p)", ExpressionAttributeValues: { ":p": { S: prefix } } };
-    let start: Item | undefined;
+    let start = after && itemKey(after);
     do {
       const command = new ScanCommand({
         TableName: this.name,

@@ -60,8 +60,8 @@ export class MemoryRowTable implements RowTable {
     return { row: this.#row(key), signedMs: this.#clock.nowMs() };
   }
 
-  async lastNumber(partition: string): Promise<SignedAnswer & { readonly number: number | undefined }> {
-    return { number: this.#rows(partition).at(-1)?.number, signedMs: this.#clock.nowMs() };
+  async last(partition: string): Promise<SignedAnswer & { readonly row: StoredRow | undefined }> {
+    return { row: this.#rows(partition).at(-1), signedMs: this.#clock.nowMs() };
   }
 
   async *query(partition: string, from: number = -Infinity): AsyncGenerator<RowPage> {
@@ -74,10 +74,15 @@ export class MemoryRowTable implements RowTable {
     }
   }
 
-  async *scan(prefix: string = ""): AsyncGenerator<ScannedRow> {
-    for (const partition of this.#partitions.keys()) {
+  async *scan(prefix: string = "", after?: RowKey): AsyncGenerator<ScannedRow> {
+    const partitions = [...this.#partitions.keys()];
+    // Where the partition is gone, all are met again.
+    const from = after ? Math.max(0, partitions.indexOf(after.partition)) : 0;
+    for (const partition of partitions.slice(from)) {
       if (!partition.startsWith(prefix)) continue;
-      for (const row of this.#rows(partition)) yield { partition, ...row };
+      for (const row of this.#rows(partition)) {
+        if (after?.partition !== partition || row.number > after.number) yield { partition, ...row };
+      }
     }
   }
 

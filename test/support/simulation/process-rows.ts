@@ -41,8 +41,8 @@ export class ProcessRows implements RowTable {
     return { ...(await answer), signedMs };
   }
 
-  async lastNumber(partition: string): Promise<SignedAnswer & { readonly number: number | undefined }> {
-    const serve = () => this.#server.lastNumber(partition);
+  async last(partition: string): Promise<SignedAnswer & { readonly row: StoredRow | undefined }> {
+    const serve = () => this.#server.last(partition);
     const { answer, signedMs } = await this.#ask(`ask the last row of ${partition}`, serve);
     return { ...(await answer), signedMs };
   }
@@ -60,14 +60,17 @@ export class ProcessRows implements RowTable {
     }
   }
 
-  async *scan(prefix?: string): AsyncGenerator<ScannedRow> {
+  async *scan(prefix?: string, after?: RowKey): AsyncGenerator<ScannedRow> {
     const partitions = new Set<string>();
     const { answer } = await this.#ask("scan for partitions", () => collect(this.#server.scan(prefix)));
     for (const { partition } of await answer) partitions.add(partition);
     // Partitions are met one after the other, each as it is by then.
     for (const partition of partitions) {
+      if (after && partition < after.partition) continue;
       for await (const { rows } of this.query(partition)) {
-        for (const row of rows) yield { partition, ...row };
+        for (const row of rows) {
+          if (after?.partition !== partition || row.number > after.number) yield { partition, ...row };
+        }
       }
     }
   }
