@@ -25,7 +25,12 @@ const segment = "01jxwmee0c7j09hd3p9zkm1h38";
 const hashes: Row = {
   place: { segment, offset: 4096, headBytes: 700 },
   bodyBytes: 70_000,
-  hashes: { clearsGroup: true, requests: [0x0123_4567_89ab_cdefn], deleted: [1n], entries: [2n, 0xffff_ffff_ffff_ffffn] },
+  hashes: {
+    clearsGroup: true,
+    requests: [0x0123_4567_89ab_cdefn],
+    deleted: [1n],
+    entries: [2n, 0xffff_ffff_ffff_ffffn],
+  },
 };
 const head: Row = { place: { segment, offset: 64, headBytes: 3, held: Uint8Array.of(1, 2, 3) }, bodyBytes: 300 };
 const frame: Row = {

@@ -125,7 +125,7 @@ class Schedule {
 
   async run(): Promise<ScheduleReport> {
     const { handlers, clients, collectors } = this.#kind;
-    this.#world.tell(JSON.stringify(this.#kind));
+    this.#world.tell(() => JSON.stringify(this.#kind));
     for (let i = 0; i < handlers; i++) this.#handlers.push(this.#openHandler());
     this.#working = clients;
     for (let i = 0; i < clients; i++) void this.#client(`client ${i}`).finally(() => (this.#working -= 1));
@@ -173,7 +173,7 @@ class Schedule {
     this.#calls += 1;
     this.#history.began(call, startedMs);
     const what = `${name}: ${call.kind} ${call.group}/${call.ids.join()} ${call.value}${call.key ? " by key" : ""}`;
-    this.#world.tell(`${what}, of ${handler.process.name}`);
+    this.#world.tell(() => `${what}, of ${handler.process.name}`);
     const answering = makeCall(handler.store, call).catch((error: unknown) => this.#unknownOutcome(what, error));
     const givingUp = this.#world.sleep(random.pick([30 * second, 30 * second, 5 * minute, 60 * minute]));
     const answer = await Promise.race([
@@ -182,7 +182,7 @@ class Schedule {
       givingUp.then(() => undefined),
     ]);
     const endedMs = this.#world.stamp();
-    this.#world.tell(`${what} → ${JSON.stringify(answer) ?? "?"}`);
+    this.#world.tell(() => `${what} → ${JSON.stringify(answer) ?? "?"}`);
     if (!answer) this.#unknown += 1;
     this.#history.ended(call, startedMs, endedMs, answer);
     return answer;
