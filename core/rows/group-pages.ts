@@ -54,8 +54,7 @@ export class GroupPages {
   readonly #group: string;
   /** Those that count, oldest first. */
   readonly #rows: readonly ReadRow[];
-  readonly #hasher: IdHasher;
-  readonly #digest: Digest;
+  readonly #tools: GroupPagesTools;
   readonly #hashes = new Map<number, PageHashes | string>();
 
   constructor(
@@ -66,8 +65,7 @@ export class GroupPages {
     this.#tenant = key.tenant;
     this.#group = key.group;
     this.#rows = dividedRows(rows).counting;
-    this.#hasher = tools.hasher;
-    this.#digest = tools.digest;
+    this.#tools = tools;
   }
 
   /** The newest sequence there is, 0 for none. */
@@ -109,7 +107,7 @@ export class GroupPages {
 
   /** The page that decides about an id. */
   decide(id: string): Answer {
-    const hash = this.#hasher.id(this.#tenant, this.#group, id);
+    const hash = this.#tools.hasher.id(this.#tenant, this.#group, id);
     for (const { sequence, says, record } of this.#newestFirst()) {
       if (typeof says === "string") return { records: [], incomplete: this.#damage(sequence, says) };
       if (says.entries.includes(hash)) {
@@ -125,7 +123,7 @@ export class GroupPages {
 
   /** The pages that may answer a request, newest first. */
   answering(key: string): Answer {
-    const hash = this.#hasher.request(this.#tenant, this.#group, key);
+    const hash = this.#tools.hasher.request(this.#tenant, this.#group, key);
     const records: PageRecord[] = [];
     let incomplete: SegmentDamage | undefined;
     for (const { sequence, says, record } of this.#newestFirst()) {
@@ -182,19 +180,13 @@ export class GroupPages {
   }
 
   /** What a row's page says, or what is wrong with it. */
-  #says({ sequence, row }: ReadRow): PageHashes | string {
-    let says = this.#hashes.get(sequence);
+  #says(read: ReadRow): PageHashes | string {
+    let says = this.#hashes.get(read.sequence);
     if (says === undefined) {
-      says = row.ok ? this.#hashesOf(row.value) : row.damage;
-      this.#hashes.set(sequence, says);
+      says = hashesOf(this.#tenant, this.#group, read, this.#tools);
+      this.#hashes.set(read.sequence, says);
     }
     return says;
-  }
-
-  #hashesOf(row: Row): PageHashes | string {
-    if (row.hashes) return row.hashes;
-    const page = heldPage(row, this.#digest);
-    return page.ok ? this.#hasher.page(this.#tenant, this.#group, page.value) : page.damage;
   }
 
   /** The newest rows that are missing above `sequence`. */
@@ -212,6 +204,19 @@ export class GroupPages {
     const where = `row ${sequence} of ${JSON.stringify(`${tenant}/${group}`)}`;
     return { tenant, segment: where, start: 0, end: 0, reason, frames: 1, group, sequence };
   }
+}
+
+/** What a row's page says, or what is wrong with it. */
+export function hashesOf(
+  tenant: string,
+  group: string,
+  { row }: ReadRow,
+  { hasher, digest }: GroupPagesTools,
+): PageHashes | string {
+  if (!row.ok) return row.damage;
+  if (row.value.hashes) return row.value.hashes;
+  const page = heldPage(row.value, digest);
+  return page.ok ? hasher.page(tenant, group, page.value) : page.damage;
 }
 
 function heldPage({ place }: Row, digest: Digest): Decoded<Page> {

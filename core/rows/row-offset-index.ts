@@ -25,7 +25,7 @@ import { type Answer, endOf, GroupPages, type GroupPagesTools, type ReadRow } fr
 import { IdHasher } from "./id-hasher.ts";
 import { knowledgeMsMax } from "./knowledge.ts";
 import { type Known, KnownGroups } from "./known-groups.ts";
-import { decodeRow, encodeRow, keyBytes, type RowCrc, rowCrcOf, samePlace } from "./row.ts";
+import { decodeRow, encodeRow, keyBytes, type RowCrc, rowBytesMax, rowCrcOf, samePlace } from "./row.ts";
 
 export interface RowOffsetIndexOptions {
   readonly rows: RowTable;
@@ -38,9 +38,6 @@ export interface RowOffsetIndexOptions {
   /** Reads the pages that rows do not keep, for totals. */
   readonly frames: FrameReader;
 }
-
-/** DynamoDB's own bound for an item is 400 KB. */
-const rowBytesMax = 400 * 1024;
 
 /**
  * Who loses races one after the other waits, by chance, for up to twice as long each time; in milliseconds. So 50 processes
@@ -199,7 +196,9 @@ export class RowOffsetIndex implements OffsetIndex {
     const bodyBytes = blocks.reduce((sum, block) => sum + blockHeaderBytes + block.bodyBytes, 0);
     const hashes = place.held ? undefined : this.#tools.hasher.page(tenant, group, page);
     // One that was merged elsewhere may answer many requests.
-    const covers = page.merged && { upTo: sequence, replaces: place.segment, closed: false, tier: page.merged.tier };
+    const { merged } = page;
+    const rawBytes = page.entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    const covers = merged && { upTo: sequence, replaces: place.segment, closed: false, tier: merged.tier, rawBytes };
     const bytes = encodeRow({ place, bodyBytes, hashes, covers }, partition, sequence, this.#crcOf);
     if (bytes.length + keyBytes(partition) <= rowBytesMax) return bytes;
     throw new PayloadStoreError(
@@ -215,10 +214,12 @@ export class RowOffsetIndex implements OffsetIndex {
     const open = { ...row.value, covers: { ...row.value.covers, closed: false } };
     const record = encodeRow(open, partition, 1, this.#crcOf);
     const { rows } = this.#options;
-    const put = await rows.put({ partition, number: 1 }, record, { holds: closed }, restsOnMs).catch((error: unknown) => {
-      this.#known.forget(partition);
-      throw error;
-    });
+    const put = await rows
+      .put({ partition, number: 1 }, record, { holds: closed }, restsOnMs)
+      .catch((error: unknown) => {
+        this.#known.forget(partition);
+        throw error;
+      });
     const isOpen = put.kind === "done" || (put.there?.record && bytesEqual(put.there.record, record)) === true;
     this.#known.forget(partition);
     return isOpen;

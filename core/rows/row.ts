@@ -24,6 +24,7 @@ import { isSegmentName } from "../segment/name.ts";
  *        flags          1   1 closed; 2, 4 how its payloads are compressed: 0, 1 or 2
  *        up to     varint   rows behind this one, up to here, do not count
  *        replaces      26   name of the segment that the row referred to before
+ *        raw       varint   bytes of its payloads
  *      keeps 1, 2           the frame's first bytes
  *      keeps 0:
  *        flags          1   1 hides the group, 2 answers a request
@@ -50,6 +51,8 @@ export interface Covers {
   /** The group has no payloads, and the row is about to go: whoever writes opens it first. */
   readonly closed: boolean;
   readonly tier: Tier;
+  /** Lengths of its payloads, in bytes. */
+  readonly rawBytes: number;
 }
 
 /** What a page says, by the first 64 bits of keyed hashes. */
@@ -77,6 +80,9 @@ const tierShift = 1;
 const hashBytes = 8;
 const crcBytes = 4;
 const nameBytes = 26;
+
+/** Bytes of a row. DynamoDB's own bound for an item is 400 KB. */
+export const rowBytesMax: number = 400 * 1024;
 
 /** Bytes of a row besides its record: the names and values of its key, and the name of the record. */
 export function keyBytes(pk: string): number {
@@ -123,6 +129,7 @@ export function encodeRow(row: Row, pk: string, sequence: number, crcOf: RowCrc)
     writer.uint8((covers.closed ? closedFlag : 0) | (covers.tier << tierShift));
     writer.varint(covers.upTo);
     writer.bytes(utf8(covers.replaces));
+    writer.varint(covers.rawBytes);
   }
   if (hashes) {
     const { requests } = hashes;
@@ -191,8 +198,9 @@ function readCovers(reader: ByteReader, sequence: number): Covers {
   const tier = flags >> tierShift;
   const upTo = reader.varint();
   const replaces = new TextDecoder().decode(reader.bytes(nameBytes));
+  const rawBytes = reader.varint();
   if (tier > 2 || upTo < sequence || upTo > limits.sequenceMax || !isSegmentName(replaces)) reader.fail();
-  return { upTo, replaces, closed: (flags & closedFlag) !== 0, tier: tier === 2 ? 2 : tier === 1 ? 1 : 0 };
+  return { upTo, replaces, closed: (flags & closedFlag) !== 0, tier: tier === 2 ? 2 : tier === 1 ? 1 : 0, rawBytes };
 }
 
 /** @param several  whether there is a count of requests */

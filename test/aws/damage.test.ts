@@ -195,7 +195,7 @@ describe("a row that is damaged", () => {
       new GetItemCommand({ TableName: place.table, Key: { pk: { S: "~store" }, sk: { N: "0" } } }),
     );
     const record = (await rowOf(place, 1)).slice();
-    record[1] = 2;
+    record[1] = 3;
     const crc = rowCrcOf(Item!["s"]!.B!, nodeDigest)(record.subarray(0, -4), pk, 1);
     view(record).setUint32(record.length - 4, crc, true);
     await putRow(place, 1, record);
@@ -203,7 +203,7 @@ describe("a row that is damaged", () => {
     const other = await fresh();
     for (const call of [() => other.get(keyOf("a")), () => other.append(keyOf("a"), small(2), { ifAbsent: true })]) {
       const error = await rejectsWith("UNSUPPORTED_VERSION", call);
-      expect(error.message).toContain('row 1 of "acme/g" has version 0, kind 2');
+      expect(error.message).toContain('row 1 of "acme/g" has version 0, kind 3');
     }
   });
 

@@ -68,6 +68,7 @@ const covers = fc.record({
   replaces: name,
   closed: fc.boolean(),
   tier: fc.constantFrom(0, 1, 2),
+  rawBytes: number,
 });
 const keepingHashes = (requests: number) =>
   fc.record({

@@ -27,12 +27,8 @@ export function changedRow(pieces: GoldenPieces, others: readonly Uint8Array[], 
     { place: { ...keeping(headBytes + bodyBytes), inline: true }, bodyBytes },
   ]);
   const stands = page.merged !== undefined || random.chance(0.3);
-  const covers = {
-    upTo: sequence + random.between(0, 3),
-    replaces: segment,
-    closed: random.chance(0.5),
-    tier: 1,
-  } as const;
+  const upTo = sequence + random.between(0, 3);
+  const covers = { upTo, replaces: segment, closed: random.chance(0.5), tier: 1, rawBytes: bodyBytes } as const;
   const row: Row = { place: kept, ...says, ...(stands ? { covers } : {}) };
 
   const bytes = mutated(encodeRow(row, pk, sequence, crcOf), others, random);
