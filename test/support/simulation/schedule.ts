@@ -1,9 +1,9 @@
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
 import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
+import { rowTimes } from "../../../core/compaction/row-times.ts";
 import { type Bug, noBug } from "./bug.ts";
 import { type Answer, type Call, drawCall, idsOf, makeCall, tenant } from "./calls.ts";
-import { collectOrphans, collectorRules } from "./collector.ts";
 import { type Handler, openHandler, type Servers } from "./handler.ts";
 import { History } from "./history.ts";
 import { ObjectServer } from "./object-server.ts";
@@ -18,8 +18,11 @@ export interface ScheduleReport {
   /** Calls whose outcome their client never knew. */
   readonly unknown: number;
   readonly events: number;
-  /** Segments that were removed. */
+  /** Segments that were removed; rows that were written in the place of others; rows, and groups, that were removed. */
   readonly removed: number;
+  readonly written: number;
+  readonly swept: number;
+  readonly closed: number;
   /** What happened, where it was asked for. */
   readonly story: readonly string[];
 }
@@ -34,9 +37,9 @@ const second = 1_000;
 const minute = 60 * second;
 
 /** What a call may fail with when requests fail and others write the group. */
-const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT"];
+const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT", "LOCKED"];
 
-/** Runs of one worker in one schedule. */
+/** Runs of one compactor in one schedule. */
 const runsMax = 12;
 
 const calm: Weather = { lost: 0, unanswered: 0, late: 0, freezes: 0, crashes: 0, skewMsMax: 0, triesMax: 3 };
@@ -63,8 +66,8 @@ interface Kind {
   /** Clients call in so many stretches, which begin so long after one another: long enough for what waits to be due. */
   readonly stretches: number;
   readonly stretchMs: number;
-  readonly collectors: number;
-  /** Longest pause between two runs of what works beside the handlers. */
+  readonly compactors: number;
+  /** Longest pause between two runs of a compactor. */
   readonly workPauseMsMax: number;
   readonly pageRowsMax: number;
 }
@@ -92,9 +95,9 @@ function drawKind(random: SeededRandom): Kind {
     ids: random.between(1, 3),
     pauseMsMax: sometimes(5, 40, 10 * second, 20 * minute),
     stretches: sometimes(1, 2, 3),
-    stretchMs: sometimes(30, 60, 180) * minute,
-    collectors: sometimes(0, 1, 2),
-    workPauseMsMax: sometimes(50, 20 * minute, 60 * minute),
+    stretchMs: sometimes(50, 120, 26 * 60) * minute,
+    compactors: sometimes(0, 1, 1, 2),
+    workPauseMsMax: sometimes(50, 30 * minute, 9 * 60 * minute),
     pageRowsMax: sometimes(2, 5, 100),
   };
 }
@@ -110,6 +113,9 @@ class Schedule {
   #calls = 0;
   #unknown = 0;
   #removed = 0;
+  #written = 0;
+  #swept = 0;
+  #closed = 0;
   #started = 0;
   #working = 0;
 
@@ -124,12 +130,12 @@ class Schedule {
   }
 
   async run(): Promise<ScheduleReport> {
-    const { handlers, clients, collectors } = this.#kind;
+    const { handlers, clients, compactors } = this.#kind;
     this.#world.tell(() => JSON.stringify(this.#kind));
     for (let i = 0; i < handlers; i++) this.#handlers.push(this.#openHandler());
     this.#working = clients;
     for (let i = 0; i < clients; i++) void this.#client(`client ${i}`).finally(() => (this.#working -= 1));
-    for (let i = 0; i < collectors; i++) void this.#repeatedly("collector", (worker) => this.#collect(worker));
+    for (let i = 0; i < compactors; i++) void this.#compactAgainAndAgain();
     await this.#world.run();
     await this.#lookAtTheEnd();
     for (const broken of this.#history.broken()) this.#violations.add(broken);
@@ -139,6 +145,9 @@ class Schedule {
       unknown: this.#unknown,
       events: this.#world.events,
       removed: this.#removed,
+      written: this.#written,
+      swept: this.#swept,
+      closed: this.#closed,
       story: this.#world.story ?? [],
     };
   }
@@ -219,20 +228,26 @@ class Schedule {
     return random.chance(0.7) ? random.between(0, 10) : random.between(0, this.#kind.pauseMsMax);
   }
 
-  /** Has processes of their own do some work, one after the other, as long as there are clients, and once more much later. */
-  async #repeatedly(name: string, work: (worker: Handler) => Promise<void>): Promise<void> {
+  /** Compacts in processes of their own, one after the other, as long as there are clients, and once more much later. */
+  async #compactAgainAndAgain(): Promise<void> {
     const { random } = this.#world;
     for (let runs = 1, isLast = false; !isLast; runs++) {
       isLast = runs === runsMax || this.#working === 0;
-      await this.#world.sleep(isLast ? random.between(0, 60 * minute) : random.between(0, this.#kind.workPauseMsMax));
-      const worker = this.#openHandler(name);
-      const working = work(worker).catch((error: unknown) => this.#unknownOutcome(worker.process.name, error));
-      await Promise.race([working, worker.process.died]);
+      const pauseMs = random.between(0, this.#kind.workPauseMsMax);
+      await this.#world.sleep(isLast ? random.pick([1, 30, 26 * 60]) * minute : pauseMs);
+      const { process, store } = this.#openHandler("compactor");
+      const { graceMs, graceMsMin } = { ...rowTimes, ...this.#bug.times };
+      const compacting = store.compact({ graceMs: random.pick([graceMs, graceMsMin]) }).then(
+        ({ freed, rows }) => {
+          this.#removed += freed.length;
+          this.#written += rows?.rowsWritten ?? 0;
+          this.#swept += rows?.rowsRemoved ?? 0;
+          this.#closed += rows?.groupsRemoved ?? 0;
+        },
+        (error: unknown) => this.#unknownOutcome(process.name, error),
+      );
+      await Promise.race([compacting, process.died]);
     }
-  }
-
-  async #collect(worker: Handler): Promise<void> {
-    this.#removed += await collectOrphans(worker, { ...collectorRules, ...this.#bug.collector });
   }
 
   /** When everything that was on its way has arrived, a new handler reads all there is. */
