@@ -11,6 +11,8 @@ export interface Unfinished {
   readonly sinceMs: number;
   /** Numbers of the rows that name what was found to be needed. */
   readonly marks: readonly number[];
+  /** Tenants with rows that could not be read: what these refer to is not known. */
+  readonly untold: readonly string[];
 }
 
 interface LeaseRecord {

@@ -135,13 +135,14 @@ class Run {
 
   async run(): Promise<CompactionReport> {
     const { tenant: only, dryRun, times } = this.#options;
-    const before = only === undefined && dryRun !== true ? this.#lease.unfinished : undefined;
+    const left = only === undefined && dryRun !== true ? this.#lease.unfinished : undefined;
+    const marks = left?.marks ?? [];
+    // Who cannot read what was found begins anew: the next holder of the lease has ended that pass meanwhile.
+    const before = (await this.#readMarks(marks)) ? left : undefined;
+    for (const tenant of before?.untold ?? []) this.#untold.add(tenant);
     const sinceMs = before?.sinceMs ?? this.#lease.nowMs();
-    const marks = before?.marks ?? [];
-    await this.#readMarks(marks);
     let after = before?.after;
-    // Up to where everything is noted that groups refer to.
-    let notedAfter = after;
+    let seen = after;
     let pending: Pending[] = [];
     let complete = true;
     let plan = planCompaction([], { nowMs: sinceMs });
@@ -159,15 +160,16 @@ class Run {
         this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
         if (this.#isWorth(found)) pending.push({ tenant: found.tenant, group: found.group });
         else await this.#mark(found);
-        after = `${found.tenant}/${found.group}`;
+        seen = `${found.tenant}/${found.group}`;
         if (pending.length >= batchGroups) {
           await this.#work(pending);
           pending = [];
-          notedAfter = after;
         }
+        // What groups refer to that wait is not noted yet: who goes on begins with them.
+        if (pending.length === 0) after = seen;
       }
       await this.#work(pending);
-      notedAfter = after;
+      after = seen;
       if (complete) {
         const objects: StoredObject[] = [];
         for await (const object of this.#tools.objects.list(only)) {
@@ -189,11 +191,10 @@ class Run {
         freed = objects.filter(isFree);
         // One tenant's groups name none but its own segments, so a pass over them may judge these.
         if (dryRun !== true) await this.#tools.objects.remove(freed);
-        await this.#forgetMarks(marks);
-        notedAfter = undefined;
+        after = undefined;
       }
     } finally {
-      await this.#leave(notedAfter, sinceMs, marks);
+      await this.#leave(after, sinceMs, marks);
     }
     const freedSegments = freed.filter(({ kind }) => kind === "segments");
     this.#count.uploadsFreed = freed.length - freedSegments.length;
@@ -476,22 +477,21 @@ class Run {
       await this.#lease.release(this.#lease.unfinished);
       return;
     }
-    if (after === undefined) {
-      await this.#lease.release(undefined);
-      return;
-    }
-    const written = await this.#writeMarks();
-    if (await this.#lease.release({ after, sinceMs, marks: written })) await this.#forgetMarks(marks);
+    const untold = [...this.#untold];
+    const unfinished = after === undefined ? undefined : { after, sinceMs, marks: await this.#writeMarks(), untold };
+    // As long as the lease names them they are needed.
+    if (await this.#lease.release(unfinished)) await this.#forgetMarks(marks);
   }
 
-  async #readMarks(numbers: readonly number[]): Promise<void> {
+  /** @returns whether they are all there */
+  async #readMarks(numbers: readonly number[]): Promise<boolean> {
     for (const number of numbers) {
       const { row } = await this.#tools.rows.get({ partition: compactPartition, number });
       const names = row?.record && utf8Text(row.record);
-      if (names === undefined)
-        throw new PayloadStoreError("CORRUPT", `row ${number} of ${compactPartition} is missing`);
+      if (names === undefined) return false;
       for (const name of names.split("\n")) this.#marks.add(name);
     }
+    return true;
   }
 
   async #writeMarks(): Promise<readonly number[]> {

@@ -1,7 +1,9 @@
 import { isPayloadStoreError } from "../../../core/errors.ts";
 import type { PageRecord } from "../../../core/ports/offset-index.ts";
 import type { RowPage } from "../../../core/ports/row-table.ts";
-import { type Bug, changed } from "./bug.ts";
+import { changed } from "../changed.ts";
+import type { Bug } from "./bug.ts";
+import type { ProcessSegments } from "./process-segments.ts";
 
 /** Mistakes that schedules must find, by names that say what is wrong. */
 export const bugs = {
@@ -137,8 +139,7 @@ export const bugs = {
           try {
             return await index.commit(record, page, basis);
           } catch (error) {
-            const { tenant, place } = record;
-            if (!place.inline) await segments.remove(`segments/${tenant}/${place.segment}.seg`);
+            await removeSegmentOf(segments, record);
             throw error;
           }
         },
@@ -149,14 +150,14 @@ export const bugs = {
       changed(index, {
         commit: async (record, page, basis) => {
           const outcome = await index.commit(record, page, basis);
-          const { tenant, place } = record;
-          if (outcome.kind === "taken" && !place.inline)
-            await segments.remove(`segments/${tenant}/${place.segment}.seg`);
+          if (outcome.kind === "taken") await removeSegmentOf(segments, record);
           return outcome;
         },
       }),
   },
   "a page is committed before its segment is stored": { segmentRules: { waitsForPut: false } },
-  "orphans are removed at once": { collector: { orphanMsMin: 0 } },
-  "what is named is asked before the objects are listed": { collector: { looksAfterwards: false } },
 } as const satisfies Readonly<Record<string, Bug>>;
+
+async function removeSegmentOf(segments: ProcessSegments, { tenant, place }: PageRecord): Promise<void> {
+  if (!place.inline) await segments.remove([{ tenant, name: place.segment }]);
+}

@@ -18,14 +18,15 @@ const { values: options } = parseArgs({
 const [firstSeed, count] = [Number(options.seed), Number(options.count)];
 const bug = bugNamed(options.bug);
 const started = performance.now();
-const totals = { calls: 0, unknown: 0, events: 0, removed: 0 };
+const totals = { calls: 0, unknown: 0, events: 0, removed: 0, written: 0, swept: 0, closed: 0 };
 let broken = 0;
 for (let seed = firstSeed; seed < firstSeed + count; seed++) {
   const report = await runSchedule(seed, { tells: count === 1, ...(bug ? { bug } : {}) });
   for (const line of report.story) console.log(line);
   for (const violation of report.violations) console.log(`seed ${seed}: ${violation}`);
   if (report.violations.length > 0) broken += 1;
-  for (const name of ["calls", "unknown", "events", "removed"] as const) totals[name] += report[name];
+  for (const name of ["calls", "unknown", "events", "removed", "written", "swept", "closed"] as const)
+    totals[name] += report[name];
 }
 const ms = (performance.now() - started) / count;
 console.log(`${count} schedules, ${broken} broken, ${ms.toFixed(2)} ms each; ${JSON.stringify(totals)}`);

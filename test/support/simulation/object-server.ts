@@ -33,13 +33,12 @@ export class ObjectServer {
     this.#objects.delete(key);
   }
 
-  /** At most `count` keys that begin with `prefix` and come after `after`, in order, and the server's time. */
-  list(prefix: string, after: string, count: number): { readonly objects: readonly ListedObject[]; nowMs: number } {
-    const objects = [...this.#objects]
+  /** At most `count` objects whose keys begin with `prefix` and come after `after`, in order. */
+  list(prefix: string, after: string, count: number): readonly ListedObject[] {
+    return [...this.#objects]
       .map(([key, { bytes, putMs }]) => ({ key, bytes: bytes.length, putMs }))
       .filter(({ key }) => key.startsWith(prefix) && key > after)
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .slice(0, count);
-    return { objects, nowMs: this.#world.nowMs() };
   }
 }

@@ -2,13 +2,15 @@ import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { concat } from "../../../core/bytes.ts";
 import { PayloadStoreError } from "../../../core/errors.ts";
 import type { FramePlace, SegmentStore, SegmentSummary } from "../../../core/ports/segment-store.ts";
+import type { StoredObject, StoredObjects } from "../../../core/ports/stored-objects.ts";
 import { SegmentBinding } from "../../../core/segment/binding.ts";
 import { encodeFooter, type FrameEntry } from "../../../core/segment/footer.ts";
 import { encodeFrame, groupCrc, type FrameDraft } from "../../../core/segment/frame.ts";
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../../core/segment/header.ts";
 import { SegmentNames } from "../../../core/segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../../core/segment/scan.ts";
-import type { ListedObject, ObjectServer } from "./object-server.ts";
+import { collect } from "../../conformance/expectations.ts";
+import type { ObjectServer } from "./object-server.ts";
 import { type Process, s3SignatureMs } from "./process.ts";
 import type { World } from "./world.ts";
 
@@ -34,7 +36,7 @@ const listedMax = 5;
  * Segments as a process sees them: objects behind its network, put whole. Frames that are appended in one turn share a
  * segment. A PUT is fenced by the time in its name, as on S3.
  */
-export class ProcessSegments implements SegmentStore {
+export class ProcessSegments implements SegmentStore, StoredObjects {
   readonly failure = undefined;
   readonly #world: World;
   readonly #process: Process;
@@ -72,11 +74,8 @@ export class ProcessSegments implements SegmentStore {
   }
 
   async segments(): Promise<readonly SegmentSummary[]> {
-    const { objects } = await this.list();
-    return objects.flatMap(({ key, bytes }) => {
-      const [, tenant, segment] = /^segments\/([^/]+)\/([^/]+)\.seg$/.exec(key) ?? [];
-      return tenant === undefined || segment === undefined ? [] : [{ tenant, segment, bytes }];
-    });
+    const objects = await collect(this.list());
+    return objects.map(({ tenant, name, bytes }) => ({ tenant, segment: name, bytes }));
   }
 
   async scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan> {
@@ -85,23 +84,28 @@ export class ProcessSegments implements SegmentStore {
     return scanSegment({ tenant, segment, size: whole.length, read }, nodeDigest, start);
   }
 
-  /** Every object, and the server's time when the first were listed. */
-  async list(): Promise<{ readonly objects: readonly ListedObject[]; readonly askedMs: number }> {
-    const objects: ListedObject[] = [];
-    let askedMs: number | undefined;
+  /** A page of the listing is as the objects are when it is asked for. */
+  async *list(tenant?: string): AsyncGenerator<StoredObject> {
+    const prefix = tenant === undefined ? "segments/" : `segments/${tenant}/`;
     for (let after = ""; ;) {
       const from = after;
-      const serve = () => this.#server.list("segments/", from, listedMax);
+      const serve = () => this.#server.list(prefix, from, listedMax);
       const { answer } = await this.#ask(`list after ${from}`, serve);
-      askedMs ??= answer.nowMs;
-      objects.push(...answer.objects);
-      if (answer.objects.length < listedMax) return { objects, askedMs };
-      after = answer.objects.at(-1)!.key;
+      for (const { key, bytes, putMs } of answer) {
+        const [, owner, name] = /^segments\/([^/]+)\/([^/]+)\.seg$/.exec(key) ?? [];
+        if (owner !== undefined && name !== undefined)
+          yield { kind: "segments", tenant: owner, name, bytes, modifiedMs: putMs };
+      }
+      if (answer.length < listedMax) return;
+      after = answer.at(-1)!.key;
     }
   }
 
-  async remove(key: string): Promise<void> {
-    await this.#ask(`remove ${key}`, () => this.#server.remove(key));
+  async remove(objects: readonly Pick<StoredObject, "tenant" | "name">[]): Promise<void> {
+    for (const { tenant, name } of objects) {
+      const key = objectKey(tenant, name);
+      await this.#ask(`remove ${key}`, () => this.#server.remove(key));
+    }
   }
 
   async flush(): Promise<void> {}

@@ -100,7 +100,7 @@ export class Process implements Clock, Random {
   die(): void {
     if (this.#dead) return;
     this.#dead = true;
-    this.#world.tell(`${this.name} dies`);
+    this.#world.tell(() => `${this.name} dies`);
     this.#died.resolve("died");
   }
 
@@ -109,7 +109,7 @@ export class Process implements Clock, Random {
     if (this.#dead || this.#world.nowMs() < this.#frozenUntilMs) return;
     this.#frozenUntilMs = this.#world.nowMs() + ms;
     const stands = this.#world.random.chance(0.3);
-    this.#world.tell(`${this.name} is frozen for ${ms / second} s${stands ? ", its clock too" : ""}`);
+    this.#world.tell(() => `${this.name} is frozen for ${ms / second} s${stands ? ", its clock too" : ""}`);
     if (!stands) return;
     this.#skewMs -= ms;
     this.#signingSkewMs -= ms;
@@ -149,11 +149,13 @@ export class Process implements Clock, Random {
     const arrive = (): Tried<Answer> => {
       const offMs = this.#world.nowMs() - signedMs;
       if (Math.abs(offMs) > signatureMs) {
-        this.#world.tell(`${this.name}: ${what} is refused, its signature is ${Math.round(offMs / second)} s off`);
+        this.#world.tell(
+          () => `${this.name}: ${what} is refused, its signature is ${Math.round(offMs / second)} s off`,
+        );
         return { kind: "failed", why: "the signature was refused", correctsClock: true };
       }
       const answer = serve();
-      this.#world.tell(`${this.name}: ${what}`);
+      this.#world.tell(() => `${this.name}: ${what}`);
       return { kind: "answered", answer, signedMs };
     };
     const answer = (tried: Tried<Answer>, ms: number) =>
@@ -165,18 +167,18 @@ export class Process implements Clock, Random {
     const giveUp = (why: string) => answer({ kind: "failed", why }, answerMsMax);
 
     if (fate < lost) {
-      this.#world.tell(`${this.name}: ${what} is lost`);
+      this.#world.tell(() => `${this.name}: ${what} is lost`);
       giveUp("it was not answered");
     } else if (fate < lost + unanswered) {
       this.#world.after(arrivesMs, () => {
         arrive();
-        this.#world.tell(`${this.name}: … and its answer is lost`);
+        this.#world.tell(() => `${this.name}: … and its answer is lost`);
       });
       giveUp("it was not answered");
     } else if (fate < lost + unanswered + late) {
       this.#world.after(arrivesMs + random.pick(latenessesMs), () => {
         arrive();
-        this.#world.tell(`${this.name}: … late`);
+        this.#world.tell(() => `${this.name}: … late`);
       });
       giveUp("it was not answered");
     } else if (fate < lost + unanswered + late + crashes) {

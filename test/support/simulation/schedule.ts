@@ -1,9 +1,9 @@
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
 import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
+import { rowTimes } from "../../../core/compaction/row-times.ts";
 import { type Bug, noBug } from "./bug.ts";
 import { type Answer, type Call, drawCall, idsOf, makeCall, tenant } from "./calls.ts";
-import { collectOrphans, collectorRules } from "./collector.ts";
 import { type Handler, openHandler, type Servers } from "./handler.ts";
 import { History } from "./history.ts";
 import { ObjectServer } from "./object-server.ts";
@@ -18,8 +18,11 @@ export interface ScheduleReport {
   /** Calls whose outcome their client never knew. */
   readonly unknown: number;
   readonly events: number;
-  /** Segments that were removed. */
+  /** Segments that were removed; rows that were written in the place of others; rows, and groups, that were removed. */
   readonly removed: number;
+  readonly written: number;
+  readonly swept: number;
+  readonly closed: number;
   /** What happened, where it was asked for. */
   readonly story: readonly string[];
 }
@@ -34,9 +37,9 @@ const second = 1_000;
 const minute = 60 * second;
 
 /** What a call may fail with when requests fail and others write the group. */
-const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT"];
+const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT", "LOCKED"];
 
-/** Runs of one worker in one schedule. */
+/** Runs of one compactor in one schedule. */
 const runsMax = 12;
 
 const calm: Weather = { lost: 0, unanswered: 0, late: 0, freezes: 0, crashes: 0, skewMsMax: 0, triesMax: 3 };
@@ -60,8 +63,11 @@ interface Kind {
   readonly ids: number;
   /** Longest pause of a client. */
   readonly pauseMsMax: number;
-  readonly collectors: number;
-  /** Longest pause between two runs of what works beside the handlers. */
+  /** Clients call in so many stretches, which begin so long after one another: long enough for what waits to be due. */
+  readonly stretches: number;
+  readonly stretchMs: number;
+  readonly compactors: number;
+  /** Longest pause between two runs of a compactor. */
   readonly workPauseMsMax: number;
   readonly pageRowsMax: number;
 }
@@ -88,8 +94,10 @@ function drawKind(random: SeededRandom): Kind {
     groups: ["a", "b", "c"].slice(0, sometimes(1, 1, 2, 3)),
     ids: random.between(1, 3),
     pauseMsMax: sometimes(5, 40, 10 * second, 20 * minute),
-    collectors: sometimes(0, 1, 2),
-    workPauseMsMax: sometimes(50, 10 * second, 40 * minute),
+    stretches: sometimes(1, 2, 3),
+    stretchMs: sometimes(50, 120, 26 * 60) * minute,
+    compactors: sometimes(0, 1, 1, 2),
+    workPauseMsMax: sometimes(50, 30 * minute, 9 * 60 * minute),
     pageRowsMax: sometimes(2, 5, 100),
   };
 }
@@ -105,6 +113,9 @@ class Schedule {
   #calls = 0;
   #unknown = 0;
   #removed = 0;
+  #written = 0;
+  #swept = 0;
+  #closed = 0;
   #started = 0;
   #working = 0;
 
@@ -119,12 +130,12 @@ class Schedule {
   }
 
   async run(): Promise<ScheduleReport> {
-    const { handlers, clients, collectors } = this.#kind;
-    this.#world.tell(JSON.stringify(this.#kind));
+    const { handlers, clients, compactors } = this.#kind;
+    this.#world.tell(() => JSON.stringify(this.#kind));
     for (let i = 0; i < handlers; i++) this.#handlers.push(this.#openHandler());
     this.#working = clients;
     for (let i = 0; i < clients; i++) void this.#client(`client ${i}`).finally(() => (this.#working -= 1));
-    for (let i = 0; i < collectors; i++) void this.#repeatedly("collector", (worker) => this.#collect(worker));
+    for (let i = 0; i < compactors; i++) void this.#compactAgainAndAgain();
     await this.#world.run();
     await this.#lookAtTheEnd();
     for (const broken of this.#history.broken()) this.#violations.add(broken);
@@ -134,6 +145,9 @@ class Schedule {
       unknown: this.#unknown,
       events: this.#world.events,
       removed: this.#removed,
+      written: this.#written,
+      swept: this.#swept,
+      closed: this.#closed,
       story: this.#world.story ?? [],
     };
   }
@@ -145,9 +159,11 @@ class Schedule {
   /** Makes one call after the other, of any handler. */
   async #client(name: string): Promise<void> {
     const { random } = this.#world;
-    const { calls, groups, ids } = this.#kind;
+    const { calls, groups, ids, stretches, stretchMs } = this.#kind;
+    const beganMs = this.#world.nowMs();
     for (let i = 0; i < calls; i++) {
-      await this.#world.sleep(this.#drawPauseMs());
+      const stretchAtMs = beganMs + Math.floor((i * stretches) / calls) * stretchMs;
+      await this.#world.sleep(Math.max(0, stretchAtMs - this.#world.nowMs()) + this.#drawPauseMs());
       const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`);
       let answer = await this.#makeCall(name, call);
       if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
@@ -166,7 +182,7 @@ class Schedule {
     this.#calls += 1;
     this.#history.began(call, startedMs);
     const what = `${name}: ${call.kind} ${call.group}/${call.ids.join()} ${call.value}${call.key ? " by key" : ""}`;
-    this.#world.tell(`${what}, of ${handler.process.name}`);
+    this.#world.tell(() => `${what}, of ${handler.process.name}`);
     const answering = makeCall(handler.store, call).catch((error: unknown) => this.#unknownOutcome(what, error));
     const givingUp = this.#world.sleep(random.pick([30 * second, 30 * second, 5 * minute, 60 * minute]));
     const answer = await Promise.race([
@@ -175,7 +191,7 @@ class Schedule {
       givingUp.then(() => undefined),
     ]);
     const endedMs = this.#world.stamp();
-    this.#world.tell(`${what} → ${JSON.stringify(answer) ?? "?"}`);
+    this.#world.tell(() => `${what} → ${JSON.stringify(answer) ?? "?"}`);
     if (!answer) this.#unknown += 1;
     this.#history.ended(call, startedMs, endedMs, answer);
     return answer;
@@ -212,20 +228,26 @@ class Schedule {
     return random.chance(0.7) ? random.between(0, 10) : random.between(0, this.#kind.pauseMsMax);
   }
 
-  /** Has processes of their own do some work, one after the other, as long as there are clients, and once more much later. */
-  async #repeatedly(name: string, work: (worker: Handler) => Promise<void>): Promise<void> {
+  /** Compacts in processes of their own, one after the other, as long as there are clients, and once more much later. */
+  async #compactAgainAndAgain(): Promise<void> {
     const { random } = this.#world;
     for (let runs = 1, isLast = false; !isLast; runs++) {
       isLast = runs === runsMax || this.#working === 0;
-      await this.#world.sleep(isLast ? random.between(0, 60 * minute) : random.between(0, this.#kind.workPauseMsMax));
-      const worker = this.#openHandler(name);
-      const working = work(worker).catch((error: unknown) => this.#unknownOutcome(worker.process.name, error));
-      await Promise.race([working, worker.process.died]);
+      const pauseMs = random.between(0, this.#kind.workPauseMsMax);
+      await this.#world.sleep(isLast ? random.pick([1, 30, 26 * 60]) * minute : pauseMs);
+      const { process, store } = this.#openHandler("compactor");
+      const { graceMs, graceMsMin } = { ...rowTimes, ...this.#bug.times };
+      const compacting = store.compact({ graceMs: random.pick([graceMs, graceMsMin]) }).then(
+        ({ freed, rows }) => {
+          this.#removed += freed.length;
+          this.#written += rows?.rowsWritten ?? 0;
+          this.#swept += rows?.rowsRemoved ?? 0;
+          this.#closed += rows?.groupsRemoved ?? 0;
+        },
+        (error: unknown) => this.#unknownOutcome(process.name, error),
+      );
+      await Promise.race([compacting, process.died]);
     }
-  }
-
-  async #collect(worker: Handler): Promise<void> {
-    this.#removed += await collectOrphans(worker, { ...collectorRules, ...this.#bug.collector });
   }
 
   /** When everything that was on its way has arrived, a new handler reads all there is. */

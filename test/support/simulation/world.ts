@@ -50,8 +50,8 @@ export class World implements Clock {
     return ++this.#stamp;
   }
 
-  tell(what: string): void {
-    this.story?.push(`${((this.#nowMs - noonMs) / 1000).toFixed(3).padStart(10)} s  ${what}`);
+  tell(what: () => string): void {
+    this.story?.push(`${((this.#nowMs - noonMs) / 1000).toFixed(3).padStart(10)} s  ${what()}`);
   }
 
   after(ms: number, run: () => void): void {
