@@ -128,10 +128,6 @@ export const bugs = {
         },
       }),
   },
-  "a commit is not fenced": {
-    rows: (rows) =>
-      changed(rows, { put: (key, record, condition) => rows.put(key, record, condition, Number.POSITIVE_INFINITY) }),
-  },
   "a segment is removed after its commit was not answered": {
     index: (index, { segments }) =>
       changed(index, {
@@ -156,8 +152,52 @@ export const bugs = {
       }),
   },
   "a page is committed before its segment is stored": { segmentRules: { waitsForPut: false } },
+  "a merged segment is removed after its row was not answered": {
+    rows: (rows, { segments }) =>
+      changed(rows, {
+        put: async (key, record, condition, restsOnMs) => {
+          try {
+            return await rows.put(key, record, condition, restsOnMs);
+          } catch (error) {
+            if (condition !== "free" && isPayloadStoreError(error, "UNAVAILABLE")) {
+              const [tenant = ""] = key.partition.split("/");
+              await segments.remove([{ tenant, name: segmentOf(record) }]);
+            }
+            throw error;
+          }
+        },
+      }),
+  },
+  "what no row refers to is removed at once": { times: { orphanMs: 0 } },
+} as const satisfies Readonly<Record<string, Bug>>;
+
+/** Mistakes that take more schedules to show: most rules of compaction stand before one another. */
+export const rareBugs = {
+  "a commit is not fenced": {
+    rows: (rows) =>
+      changed(rows, { put: (key, record, condition) => rows.put(key, record, condition, Number.POSITIVE_INFINITY) }),
+  },
+  "a row is replaced whatever it holds, and however late": {
+    rows: (rows) =>
+      changed(rows, {
+        put: async (key, record, condition, restsOnMs) => {
+          if (condition === "free") return rows.put(key, record, condition, restsOnMs);
+          const put = await rows.put(key, record, condition, Infinity);
+          if (put.kind === "done" || !put.there?.record) return put;
+          return rows.put(key, record, { holds: put.there.record }, Infinity);
+        },
+      }),
+  },
+  "rows are taken and removed that may still be on their way": {
+    times: { restMs: 0, arrivalMs: 0, graceMs: 0, graceMsMin: 0 },
+  },
 } as const satisfies Readonly<Record<string, Bug>>;
 
 async function removeSegmentOf(segments: ProcessSegments, { tenant, place }: PageRecord): Promise<void> {
   if (!place.inline) await segments.remove([{ tenant, name: place.segment }]);
+}
+
+/** The segment that a row names: docs/format.md §11. */
+function segmentOf(record: Uint8Array): string {
+  return new TextDecoder().decode(record.subarray(3, 29));
 }

@@ -64,8 +64,8 @@ export class ProcessRows implements RowTable {
     const partitions = new Set<string>();
     const { answer } = await this.#ask("scan for partitions", () => collect(this.#server.scan(prefix)));
     for (const { partition } of await answer) partitions.add(partition);
-    // Partitions are met one after the other, each as it is by then.
-    for (const partition of partitions) {
+    // Partitions are met one after the other, in an order that stays, each as it is by then.
+    for (const partition of [...partitions].sort()) {
       if (after && partition < after.partition) continue;
       for await (const { rows } of this.query(partition)) {
         for (const row of rows) {

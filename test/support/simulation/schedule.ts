@@ -1,7 +1,8 @@
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
 import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
-import { rowTimes } from "../../../core/compaction/row-times.ts";
+import { arrivalMsMax, type RowTimes, rowTimes } from "../../../core/compaction/row-times.ts";
+import { knowledgeMsMax } from "../../../core/rows/knowledge.ts";
 import { type Bug, noBug } from "./bug.ts";
 import { type Answer, type Call, drawCall, idsOf, makeCall, tenant } from "./calls.ts";
 import { type Handler, openHandler, type Servers } from "./handler.ts";
@@ -52,6 +53,14 @@ export async function runSchedule(seed: number, options: ScheduleOptions = {}): 
   return new Schedule(seed, options).run();
 }
 
+/** Graces that nothing is added to. */
+const tightTimes: Partial<RowTimes> = {
+  restMs: arrivalMsMax + 1,
+  graceMs: 2 * knowledgeMsMax,
+  graceMsMin: 2 * knowledgeMsMax,
+  orphanMs: 2 * arrivalMsMax + 1,
+};
+
 /** What kind of schedule it is: each leaves something out, so that what is left comes often. */
 interface Kind {
   readonly weather: Weather;
@@ -69,6 +78,10 @@ interface Kind {
   readonly compactors: number;
   /** Longest pause between two runs of a compactor. */
   readonly workPauseMsMax: number;
+  /** Compactors begin at the same time, and their lease keeps none of them away. */
+  readonly meet: boolean;
+  /** What compaction waits for is as short as its rules allow. */
+  readonly tight: boolean;
   readonly pageRowsMax: number;
 }
 
@@ -97,6 +110,8 @@ function drawKind(random: SeededRandom): Kind {
     stretches: sometimes(1, 2, 3),
     stretchMs: sometimes(50, 120, 26 * 60) * minute,
     compactors: sometimes(0, 1, 1, 2),
+    meet: random.chance(0.3),
+    tight: random.chance(0.5),
     workPauseMsMax: sometimes(50, 30 * minute, 9 * 60 * minute),
     pageRowsMax: sometimes(2, 5, 100),
   };
@@ -108,6 +123,7 @@ class Schedule {
   readonly #kind: Kind;
   readonly #servers: Servers;
   readonly #history: History;
+  readonly #beganMs: number;
   readonly #handlers: Handler[] = [];
   readonly #violations = new Set<string>();
   #calls = 0;
@@ -127,6 +143,7 @@ class Schedule {
     const rows = new MemoryRowTable({ clock: this.#world, pageRowsMax });
     this.#servers = { world: this.#world, rows, objects: new ObjectServer(this.#world) };
     this.#history = new History(ids);
+    this.#beganMs = this.#world.nowMs();
   }
 
   async run(): Promise<ScheduleReport> {
@@ -153,7 +170,9 @@ class Schedule {
   }
 
   #openHandler(name = "handler"): Handler {
-    return openHandler(this.#servers, `${name} ${++this.#started}`, this.#kind.weather, this.#bug);
+    const { weather, meet, tight } = this.#kind;
+    const times = { ...(tight ? tightTimes : {}), ...this.#bug.times, ...(meet ? { leaseMs: 1 } : {}) };
+    return openHandler(this.#servers, `${name} ${++this.#started}`, weather, { ...this.#bug, times });
   }
 
   /** Makes one call after the other, of any handler. */
@@ -233,10 +252,13 @@ class Schedule {
     const { random } = this.#world;
     for (let runs = 1, isLast = false; !isLast; runs++) {
       isLast = runs === runsMax || this.#working === 0;
-      const pauseMs = random.between(0, this.#kind.workPauseMsMax);
+      const { workPauseMsMax, stretchMs, meet } = this.#kind;
+      const sinceMs = (this.#world.nowMs() - this.#beganMs) % stretchMs;
+      // Two that begin with a stretch meet one another, and clients.
+      const pauseMs = meet ? stretchMs - sinceMs + random.between(0, 20) : random.between(0, workPauseMsMax);
       await this.#world.sleep(isLast ? random.pick([1, 30, 26 * 60]) * minute : pauseMs);
       const { process, store } = this.#openHandler("compactor");
-      const { graceMs, graceMsMin } = { ...rowTimes, ...this.#bug.times };
+      const { graceMs, graceMsMin } = { ...rowTimes, ...(this.#kind.tight ? tightTimes : {}), ...this.#bug.times };
       const compacting = store.compact({ graceMs: random.pick([graceMs, graceMsMin]) }).then(
         ({ freed, rows }) => {
           this.#removed += freed.length;

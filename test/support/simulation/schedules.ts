@@ -6,6 +6,9 @@ export interface SchedulesReport {
   readonly calls: number;
   /** Calls whose outcome their client never knew. */
   readonly unknown: number;
+  /** What compactors wrote in the place of others, and removed. */
+  readonly rowsWritten: number;
+  readonly rowsRemoved: number;
   readonly removedSegments: number;
   readonly violations: readonly { readonly seed: number; readonly what: string }[];
 }
@@ -18,6 +21,8 @@ export async function runSchedules(
 ): Promise<SchedulesReport> {
   let calls = 0;
   let unknown = 0;
+  let rowsWritten = 0;
+  let rowsRemoved = 0;
   let removedSegments = 0;
   const violations: { seed: number; what: string }[] = [];
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
@@ -26,9 +31,11 @@ export async function runSchedules(
     await turn();
     calls += report.calls;
     unknown += report.unknown;
+    rowsWritten += report.written;
+    rowsRemoved += report.swept;
     removedSegments += report.removed;
     for (const violation of report.violations)
       violations.push({ seed, what: `${violation}\nnpm run simulate -- --seed ${seed}` });
   }
-  return { calls, unknown, removedSegments, violations };
+  return { calls, unknown, rowsWritten, rowsRemoved, removedSegments, violations };
 }
