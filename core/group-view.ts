@@ -32,6 +32,8 @@ export interface PlacedPayload extends Readonly<Position> {
 export class GroupView {
   /** In the order of {@link Position}, unless pages were merged. */
   readonly #live = new Map<string, Live>();
+  /** Places that a merged page told of payloads which come in later pages. */
+  readonly #firsts = new Map<string, Position>();
   #isSorted = true;
 
   /** @throws {PayloadStoreError} `CORRUPT` when the page is malformed */
@@ -43,8 +45,14 @@ export class GroupView {
     }
     const { page, places } = decoded.value;
     const { sequence } = placed;
-    if (page.clearsGroup) this.#live.clear();
-    for (const id of page.deleted) this.#live.delete(id);
+    if (page.clearsGroup) {
+      this.#live.clear();
+      this.#firsts.clear();
+    }
+    for (const id of page.deleted) {
+      this.#live.delete(id);
+      this.#firsts.delete(id);
+    }
     if (page.merged) this.#isSorted = false;
     for (const [index, found] of places.entries()) {
       const first = found.entry.origin ?? { sequence, position: index };
@@ -52,12 +60,23 @@ export class GroupView {
       if (live) {
         Object.assign(live, { page: placed, found });
         moveTo(live, first);
-      } else this.#live.set(found.entry.id, { ...positionOf(first), page: placed, found });
+      } else {
+        const told = this.#firsts.get(found.entry.id);
+        const place = told && byPosition(told, first) < 0 ? told : first;
+        this.#live.set(found.entry.id, { ...positionOf(place), page: placed, found });
+        this.#firsts.delete(found.entry.id);
+      }
     }
     for (const { id, ...first } of page.merged?.order ?? []) {
       const live = this.#live.get(id);
       if (live) moveTo(live, first);
+      else this.#firsts.set(id, positionOf(first));
     }
+  }
+
+  /** Places that merged pages told of payloads which no page has brought so far. */
+  firsts(): ReadonlyMap<string, Readonly<Position>> {
+    return this.#firsts;
   }
 
   /** Where the payloads lie, in order. */

@@ -245,7 +245,7 @@ export class PayloadStore {
    */
   async read(key: PayloadKey, options: ReadOptions = {}): Promise<Payload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(resolved, options, async () => {
+    return this.#lookedUp(resolved, options, async () => {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
@@ -266,7 +266,7 @@ export class PayloadStore {
     options: Pick<ReadOptions, "signal" | "bytesMax"> = {},
   ): Promise<StoredPayload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(resolved, options, async () => {
+    return this.#lookedUp(resolved, options, async () => {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
@@ -288,7 +288,7 @@ export class PayloadStore {
     options: CallOptions & { readonly range?: ReadRange | undefined } = {},
   ): Promise<StreamedPayload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(resolved, options, async () => {
+    return this.#lookedUp(resolved, options, async () => {
       const { value: known } = await this.#lookup.find(resolved);
       if (!known) return undefined;
       throwIfAborted(options.signal);
@@ -302,13 +302,13 @@ export class PayloadStore {
   /** What is known of a payload, without reading a byte of it. Cost: one read. */
   async head(key: PayloadKey, options: CallOptions = {}): Promise<PayloadHead | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(resolved, options, async () => (await this.#lookup.find(resolved)).value?.head);
+    return this.#lookedUp(resolved, options, async () => (await this.#lookup.find(resolved)).value?.head);
   }
 
   /** Whether there is a payload. Cost: at most that of {@link head}. */
   async has(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
     const resolved = resolveKey(key);
-    return this.#lookedUpTwice(resolved, options, async () => (await this.#lookup.has(resolved)).value);
+    return this.#lookedUp(resolved, options, async () => (await this.#lookup.has(resolved)).value);
   }
 
   /**
@@ -336,7 +336,7 @@ export class PayloadStore {
   ): Promise<(Uint8Array | undefined)[]> {
     const { tenant, group } = resolveGroup(key);
     const names = ids.map((id) => resolveName("id", id));
-    return this.#lookedUpTwice({ group }, options, async () => {
+    return this.#lookedUp({ group }, options, async () => {
       const found = await this.#lookup.findMany(tenant, group, names);
       const wanted = found.flatMap((one) => (one ? { ...one, location: one.head.location } : []));
       const bodyOf = this.#bodies(tenant, wanted, options);
@@ -597,7 +597,7 @@ export class PayloadStore {
     const committed = await this.#lanes.decide(tenant, group, async () => {
       const request =
         idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, await draft, this.#ports.digest);
-      const answered = request && (await twice({ group }, () => this.#lookup.answered(tenant, group, request)));
+      const answered = request && (await lookedUp({ group }, () => this.#lookup.answered(tenant, group, request)));
       before = answered?.value;
       if (before) return undefined;
       // What is malformed, too large or comes too late is refused as such, also where the id is taken.
@@ -626,7 +626,8 @@ export class PayloadStore {
     let isRepeated = false;
     const committed = await this.#lanes.decide(tenant, group, async () => {
       // Where damage may have taken the answer, hiding once more is what was asked for.
-      const answered = request && (await this.#lookup.answered(tenant, group, request).catch(whenCorrupt(undefined)));
+      const answering = request && lookedUp({ group }, () => this.#lookup.answered(tenant, group, request));
+      const answered = await answering?.catch(whenCorrupt(undefined));
       isRepeated = answered?.value !== undefined;
       const seen = isRepeated ? undefined : await look();
       if (!seen) return undefined;
@@ -638,9 +639,9 @@ export class PayloadStore {
     return isRepeated ? "hidden before" : "nothing";
   }
 
-  async #lookedUpTwice<T>(key: Named, options: CallOptions, look: () => Promise<T>): Promise<T> {
+  async #lookedUp<T>(key: Named, options: CallOptions, look: () => Promise<T>): Promise<T> {
     this.#enter(options);
-    return twice(key, look, options.signal);
+    return lookedUp(key, look, options.signal);
   }
 
   /** What of a group is asked for, in order. */
@@ -650,7 +651,7 @@ export class PayloadStore {
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined },
   ): Promise<readonly ViewedPayload[]> {
     const limit = checkedLimit(options.limit);
-    const { view } = await this.#lookedUpTwice({ group }, options, () => this.#lookup.view(tenant, group));
+    const { view } = await this.#lookedUp({ group }, options, () => this.#lookup.view(tenant, group));
     return view.payloads(options.after).take(limit).toArray();
   }
 
@@ -753,7 +754,8 @@ function refuseLonger(head: PayloadHead, { range, bytesMax = limits.readBytesMax
 }
 
 function olderOf(a: Basis, b: Basis): Basis {
-  return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs) };
+  const closed = a.closed ?? b.closed;
+  return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs), closed };
 }
 
 interface Named {
@@ -766,20 +768,25 @@ function checkedLimit(limit = Infinity): number {
   throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
 }
 
-/** A segment that went away meanwhile was compacted: the index names its successor, once. */
-async function twice<T>({ group, id }: Named, look: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  try {
-    return await look();
-  } catch (error) {
-    if (!isPayloadStoreError(error, "GONE")) throw error;
+/** Looks of one answer: more often than this nobody compacts what is being read, unless its reader is stopped each time. */
+const looksMax = 8;
+
+/** A segment that went away meanwhile was compacted, and the index names its successor; one that it names again is lost. */
+async function lookedUp<T>({ group, id }: Named, look: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const gone = new Set<unknown>();
+  while (gone.size < looksMax) {
+    throwIfAborted(signal);
+    try {
+      return await look();
+    } catch (error) {
+      if (!isPayloadStoreError(error, "GONE")) throw error;
+      const segment = error.details["key"] ?? error.details["segment"];
+      if (gone.has(segment)) throw segmentIsGone(error, id === undefined ? { group } : { group, id });
+      gone.add(segment);
+    }
   }
-  throwIfAborted(signal);
-  try {
-    return await look();
-  } catch (error) {
-    if (!isPayloadStoreError(error, "GONE")) throw error;
-    throw segmentIsGone(error, id === undefined ? { group } : { group, id });
-  }
+  const message = `${describeKey(id === undefined ? { group } : { group, id })} was compacted ${looksMax} times while it was read`;
+  throw new PayloadStoreError("UNAVAILABLE", message);
 }
 
 /** Lost: what it held is never called absent. */

@@ -18,6 +18,28 @@ export const listPrices: Prices = {
   readUnit: 0.125e-6,
 };
 
+/** What keeping a byte for a month costs, in dollars: in a row of a table, and in an object. List prices as above. */
+export const storagePrices = { row: 0.25e-9, object: 0.023e-9 } as const;
+
+/** So long a payload is taken to be kept, in months. */
+const monthsKept = 12;
+
+/** Bytes of a row that refers to a segment; and what DynamoDB bills for each row beside its bytes. */
+const referringRowBytes = 250;
+
+/**
+ * Whether a frame that its row keeps whole is cheaper in a segment: over a year of storage, against a write of the row, its share
+ * of a PUT, and one read that takes a GET more.
+ *
+ * @param sharing  frames of the segment
+ */
+export function movePays(rowBytes: number, sharing: number, prices: Prices = listPrices): boolean {
+  const inRow = rowBytes * storagePrices.row;
+  const apart = referringRowBytes * storagePrices.row + rowBytes * storagePrices.object;
+  const moving = writeUnits(rowBytes) * prices.writeUnit + prices.objectPut / sharing + prices.objectGet;
+  return monthsKept * (inRow - apart) > moving;
+}
+
 /** Bytes of the rows that a frame's commit may be, by what the row keeps of it. */
 export interface RowSizes {
   /** The whole frame. */

@@ -4,12 +4,17 @@ import type { CompactionPlan, PlanRules, SegmentUsage } from "./plan.ts";
 export interface CompactOptions extends CallOptions {
   /** Only this tenant's segments. */
   readonly tenant?: string | undefined;
-  /** How long a segment that is not needed any more is kept for those who still read it, in milliseconds; 5 minutes by default. */
+  /**
+   * How long a segment that is not needed any more is kept for those who still read it, in milliseconds; 5 minutes by default.
+   * Where several processes write an hour, and never less than 35 minutes.
+   */
   readonly graceMs?: number | undefined;
   /** Stops after so many milliseconds; what was done stays done, and the next run goes on. */
   readonly timeMsMax?: number | undefined;
   /** Writes at most so many bytes of payloads again. */
   readonly bytesMax?: number | undefined;
+  /** Stops once requests have cost so much, in dollars. Where requests are billed. */
+  readonly dollarsMax?: number | undefined;
   /** Plans, and does nothing. */
   readonly dryRun?: boolean | undefined;
   /** Segments that hold something that has to be gone, and are compacted first. */
@@ -56,6 +61,30 @@ export interface CompactionReport {
   readonly skipped: readonly SkippedCompaction[];
   /** Whether all that was planned was done; otherwise time or room ran out. */
   readonly complete: boolean;
+  readonly rows?: RowReport | undefined;
+}
+
+/** What a run did, or is to do, where rows of a table name the segments. */
+export interface RowReport {
+  /** Groups that were looked at, and those of them that something was done about, or is to be. */
+  readonly groups: number;
+  readonly groupsChanged: number;
+  /** Groups without payloads that are gone from the table now. */
+  readonly groupsRemoved: number;
+  /** Rows that were written, and rows that were removed since they are stood for; of these some are left for later runs. */
+  readonly rowsWritten: number;
+  readonly rowsRemoved: number;
+  readonly rowsWaiting: number;
+  /** Rows that another process had changed: what was written for them was in vain. */
+  readonly racesLost: number;
+  /** Uploads that no page refers to, and are gone now. */
+  readonly uploadsFreed: number;
+  /** Share of what segments hold that is dead; 0 until a pass has seen the whole table. */
+  readonly deadShare: number;
+  /** How long ago the pass began that this run ended or goes on with, in milliseconds. */
+  readonly lagMs: number;
+  /** What its requests cost, or would, by list prices. An estimate. */
+  readonly dollars: number;
 }
 
 /** Gives back the room of what is dead, and lays together what belongs together. */

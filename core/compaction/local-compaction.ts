@@ -13,6 +13,7 @@ import type {
   RewrittenSegment,
   SkippedCompaction,
 } from "./compaction.ts";
+import { inParallel } from "./in-parallel.ts";
 import { mergeGroup, type MergeTools } from "./merge-group.ts";
 import {
   deadShare,
@@ -299,13 +300,4 @@ function isSuperseded({ supersededMs, removed }: IndexedSegment): boolean {
 
 function usageOf({ tenant, name, covered, stored, live }: IndexedSegment): SegmentUsage {
   return { tenant, segment: name, bytes: covered.bytes, stored, live, createdMs: segmentTimeMs(name) };
-}
-
-async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      for (const item of rest) await work(item);
-    }),
-  );
 }

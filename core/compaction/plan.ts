@@ -120,7 +120,8 @@ export function deadShare(usage: SegmentUsage): number {
   return usage.stored === 0 ? 0 : 1 - liveBytes(usage) / usage.stored;
 }
 
-function tierOf(createdMs: number, nowMs: number, { tierAgesMs: [day, month] }: PlanRules): Tier {
+/** How payloads of an age are compressed. */
+export function tierOf(createdMs: number, nowMs: number, { tierAgesMs: [day, month] }: PlanRules = planRules): Tier {
   const age = nowMs - createdMs;
   return age >= month ? 2 : age >= day ? 1 : 0;
 }

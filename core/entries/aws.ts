@@ -3,18 +3,22 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import { dynamoClient, s3Client } from "../adapters/aws/clients.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
 import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
+import { DynamoRowTable } from "../adapters/aws/dynamo-row-table.ts";
 import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
 import { S3SegmentStore } from "../adapters/aws/s3-segment-store.ts";
+import { S3StoredObjects } from "../adapters/aws/s3-stored-objects.ts";
 import { S3UploadStore } from "../adapters/aws/s3-upload-store.ts";
 import { openStoreRow } from "../adapters/aws/store-row.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
 import { SystemRandom } from "../adapters/node/random.ts";
+import { LoadedCompaction } from "../compaction/loaded-compaction.ts";
 import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Prices } from "../placement.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import { FrameReader } from "../segment/read-frame.ts";
+import type { CompactionChanges } from "./aws-compaction.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
 export * from "../index.ts";
@@ -52,6 +56,7 @@ export interface AwsOptions extends PayloadStoreOptions {
 export interface AwsMachine {
   readonly clock: Clock;
   readonly random: Random;
+  readonly compaction: CompactionChanges;
 }
 
 /** A store on S3 and DynamoDB. Any number of processes write it at the same time. */
@@ -102,8 +107,16 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const frames = new FrameReader(segments, digest);
   const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames, indexed });
   const uploads = new S3UploadStore({ client: s3, bucket, deadline });
+  const rows = new DynamoRowTable({ client: dynamo, table, deadline });
+  const objects = new S3StoredObjects({ client: s3, bucket, deadline });
   const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
-  return new AwsStore(ports, { codecPolicy: "auto", ...options }, (rebuilding) =>
+  const compaction: PayloadStorePorts["compaction"] = (inside) =>
+    // Handlers do not compact: what does is loaded by the first call.
+    new LoadedCompaction(async () => {
+      const { awsCompaction } = await import("./aws-compaction.ts");
+      return awsCompaction({ ...ports, rows, objects, secret, prices }, machine.compaction)(inside);
+    });
+  return new AwsStore({ ...ports, compaction }, { codecPolicy: "auto", ...options }, (rebuilding) =>
     rebuildTable(segments, index, digest, rebuilding),
   );
 }

@@ -22,6 +22,8 @@ export interface Basis {
   readonly sequence: number;
   /** When it was seen, milliseconds since 1970. An index with several writers refuses a commit that rests on what is long ago. */
   readonly knownMs: number;
+  /** Of an index that compaction may be about to remove the group from: what has to be undone before a page is committed. */
+  readonly closed?: Uint8Array | undefined;
 }
 
 /** What an index with one writer knows of a segment. */

@@ -2,7 +2,7 @@ import { DeleteItemCommand, GetItemCommand, PutItemCommand } from "@aws-sdk/clie
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import type { AwsStore } from "../../core/entries/aws.ts";
-import { rowCrcOf } from "../../core/adapters/aws/row.ts";
+import { rowCrcOf } from "../../core/rows/row.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { view } from "../../core/bytes.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";
@@ -195,7 +195,7 @@ describe("a row that is damaged", () => {
       new GetItemCommand({ TableName: place.table, Key: { pk: { S: "~store" }, sk: { N: "0" } } }),
     );
     const record = (await rowOf(place, 1)).slice();
-    record[1] = 2;
+    record[1] = 3;
     const crc = rowCrcOf(Item!["s"]!.B!, nodeDigest)(record.subarray(0, -4), pk, 1);
     view(record).setUint32(record.length - 4, crc, true);
     await putRow(place, 1, record);
@@ -203,7 +203,7 @@ describe("a row that is damaged", () => {
     const other = await fresh();
     for (const call of [() => other.get(keyOf("a")), () => other.append(keyOf("a"), small(2), { ifAbsent: true })]) {
       const error = await rejectsWith("UNSUPPORTED_VERSION", call);
-      expect(error.message).toContain('row 1 of "acme/g" has version 0, kind 2');
+      expect(error.message).toContain('row 1 of "acme/g" has version 0, kind 3');
     }
   });
 

@@ -22,38 +22,44 @@ export function explainNonlinear<State extends string | number | boolean>(
   calls: readonly RegisterCall<State>[],
 ): string | undefined {
   const ordered = calls.toSorted((a, b) => a.startedMs - b.startedMs);
-  const tried = new Set<string>();
+  /** By what was done of known outcome, and the state: of unknown outcome, the least that was done on the way there. */
+  const tried = new Map<string, bigint[]>();
 
-  const search = (done: bigint, from: number, state: State): boolean => {
+  const search = (done: bigint, unknownDone: bigint, from: number, state: State): boolean => {
     let first = from;
-    while (first < ordered.length && done & (1n << BigInt(first))) first += 1;
+    while (first < ordered.length && (done | unknownDone) & (1n << BigInt(first))) first += 1;
     const known = `${done}|${state}`;
-    if (tried.has(known)) return false;
-    tried.add(known);
+    const before = tried.get(known) ?? [];
+    // Who has done less on the way can do the rest later: where that led nowhere, this does not either.
+    if (before.some((less) => (less & unknownDone) === less)) return false;
+    tried.set(known, [...before.filter((more) => (more & unknownDone) !== unknownDone), unknownDone]);
 
     // Nobody may come before a call that ended before it began.
     let soonestEndMs = Infinity;
     const next: number[] = [];
-    let left = false;
+    const unknown: number[] = [];
     for (let i = first; i < ordered.length; i++) {
       const { startedMs, endedMs } = ordered[i]!;
-      if (done & (1n << BigInt(i))) continue;
-      if (endedMs !== Infinity) left = true;
+      if ((done | unknownDone) & (1n << BigInt(i))) continue;
       if (startedMs > soonestEndMs) break;
       soonestEndMs = Math.min(soonestEndMs, endedMs);
-      next.push(i);
+      (endedMs === Infinity ? unknown : next).push(i);
     }
-    if (!left) return true;
+    if (soonestEndMs === Infinity) return true;
     for (const i of next) {
       const call = ordered[i]!;
-      if (call.startedMs > soonestEndMs) continue;
-      const after = call.step(state);
-      if (after !== undefined && search(done | (1n << BigInt(i)), first, after)) return true;
+      const after = call.startedMs > soonestEndMs ? undefined : call.step(state);
+      if (after !== undefined && search(done | (1n << BigInt(i)), unknownDone, first, after)) return true;
+    }
+    for (const i of unknown) {
+      const call = ordered[i]!;
+      const after = call.startedMs > soonestEndMs ? undefined : call.step(state);
+      if (after !== undefined && search(done, unknownDone | (1n << BigInt(i)), first, after)) return true;
     }
     return false;
   };
 
-  if (search(0n, 0, initial)) return undefined;
+  if (search(0n, 0n, 0, initial)) return undefined;
   return ordered
     .map(({ what, startedMs, endedMs }) => `${startedMs.toFixed(2)}–${endedMs.toFixed(2)} ${what}`)
     .join("\n");

@@ -1,12 +1,4 @@
-import { PayloadStoreError } from "../../errors.ts";
-
-/**
- * How long what a process knows may be acted on, in milliseconds: the longest life of a Lambda invocation. docs/aws.md §4.
- *
- * A process can be frozen between its check and its request, for hours. So the check is made on the date that a request is
- * signed with: the server refuses a signature that is older than minutes, so nothing known longer ago can take effect.
- */
-export const knowledgeMsMax: number = 15 * 60_000;
+import { refuseHeldUp } from "../../rows/knowledge.ts";
 
 /** The part of a client's middleware stack that is used, the same for every AWS client. */
 export interface Middleware {
@@ -42,14 +34,7 @@ export function fence(stack: unknown, knownMs: number): Signature {
   (stack as Middleware).addRelativeTo(
     (next) => async (args) => {
       signature.signedMs = signedAtMs((args as SignedArgs).request?.headers ?? {}) ?? 0;
-      const heldUpMs = signature.signedMs === 0 ? Infinity : signature.signedMs - knownMs;
-      if (knownMs !== Infinity && heldUpMs > knowledgeMsMax) {
-        throw new PayloadStoreError(
-          "UNAVAILABLE",
-          "the process was held up for too long to commit safely, or its clock is wrong; the outcome is unknown if it was tried before",
-          { details: { knownMs, signedMs: signature.signedMs } },
-        );
-      }
+      refuseHeldUp(knownMs, signature.signedMs);
       return next(args);
     },
     { relation: "after", toMiddleware: "httpSigningMiddleware", name: "paylodeFence" },

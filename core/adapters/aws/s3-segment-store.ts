@@ -26,7 +26,7 @@ import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/sca
 import { awsError, errorName, httpStatus } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
 import { fence } from "./fence.ts";
-import { hashRecordBytes, keepingRecordBytes, keyBytes } from "./row.ts";
+import { hashRecordBytes, keepingRecordBytes, keyBytes } from "../../rows/row.ts";
 import { SegmentCache } from "./segment-cache.ts";
 
 export interface S3SegmentStoreOptions {

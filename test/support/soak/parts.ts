@@ -10,10 +10,11 @@ import { flipBit, flippables } from "../bit-flips.ts";
 import { fuzzDecoders } from "../fuzz/decoder-fuzz.ts";
 import { runKillTrials, runServerKillTrials, type KillReport } from "../kill-trials.ts";
 import { runPowerLossSchedule } from "../power-loss-schedules.ts";
+import { runSchedules } from "../simulation/schedules.ts";
 import { crashLeavesWholeCalls, storeDoesAsMapsDo } from "../store-properties.ts";
 import type { ChunkResult, SoakPart, Violation } from "./part.ts";
 
-/** The whole soak: about half an hour of two processes. */
+/** The whole soak: about half an hour of two processes, and an hour more for the schedules. */
 export const soakParts: Readonly<Record<string, SoakPart>> = {
   kill: {
     what: "kill -9 of a writing process",
@@ -85,6 +86,13 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     firstSeed: 8_000_000,
     run: stored,
   },
+  schedules: {
+    what: "handlers on one table and one bucket that freeze, die, and whose requests fail, are lost and arrive late",
+    runs: 1_000_000,
+    chunk: 2000,
+    firstSeed: 10_000_000,
+    run: scheduled,
+  },
 };
 
 async function killed(
@@ -124,6 +132,15 @@ async function fuzzed(firstSeed: number, count: number): Promise<ChunkResult> {
     runs: cases,
     figures: { decoded: sum(decoded), refused: sum(refused) },
     violations: violations.map(({ seed, target, what }) => ({ what: `${target}: ${what}`, firstSeed: seed, count: 1 })),
+  };
+}
+
+async function scheduled(firstSeed: number, count: number): Promise<ChunkResult> {
+  const { violations, ...figures } = await runSchedules(firstSeed, count);
+  return {
+    runs: count,
+    figures,
+    violations: violations.map(({ seed, what }) => ({ what, firstSeed: seed, count: 1 })),
   };
 }
 

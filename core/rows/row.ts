@@ -1,27 +1,34 @@
-import { ByteReader, ByteWriter } from "../../byte-stream.ts";
-import { setUint64, utf8, view } from "../../bytes.ts";
-import { PayloadStoreError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import type { Digest } from "../../ports/digest.ts";
-import type { FramePlace } from "../../ports/segment-store.ts";
-import { damaged, decoded, type Decoded } from "../../segment/decoded.ts";
-import { crcText } from "../../segment/header.ts";
-import { isSegmentName } from "../../segment/name.ts";
+import { ByteReader, ByteWriter } from "../byte-stream.ts";
+import { setUint64, utf8, view } from "../bytes.ts";
+import { PayloadStoreError } from "../errors.ts";
+import { invariant } from "../invariant.ts";
+import { limits } from "../limits.ts";
+import type { Tier } from "../page/page.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { FramePlace } from "../ports/segment-store.ts";
+import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
+import { crcText } from "../segment/header.ts";
+import { isSegmentName } from "../segment/name.ts";
 
 /**
  * The record of one page, as attribute `r` of its row. docs/format.md §11.
  *
  *   0  version          1   0
- *   1  kind             1   1 page
+ *   1  kind             1   1 page, 2 a page that stands for those behind it, too
  *   2  keeps            1   what of the frame follows: 0 hashes, 1 its head, 2 all of it
  *   3  segment         26   the segment's name; of a frame that is kept whole, its own
  *  29  offset      varint   of the frame in the segment
  *      head        varint   length of the frame's head
  *      body        varint   length of its blocks
+ *      kind 2:
+ *        flags          1   1 closed; 2, 4 how its payloads are compressed: 0, 1 or 2
+ *        up to     varint   rows behind this one, up to here, do not count
+ *        replaces      26   name of the segment that the row referred to before
+ *        raw       varint   bytes of its payloads
  *      keeps 1, 2           the frame's first bytes
  *      keeps 0:
  *        flags          1   1 hides the group, 2 answers a request
- *        request        8   hash of the idempotency key, if it answers one
+ *        request        8   hash of the idempotency key, if it answers one; of kind 2 a count (varint), then 8 bytes each
  *        deleted   varint   count, then 8 bytes each: hashes of the ids it hides
  *        entries   varint   count, then 8 bytes each: hashes of the ids it brings
  *      crc              4   CRC-32 over the store's secret, the row's key and everything before
@@ -31,12 +38,28 @@ export interface Row {
   readonly bodyBytes: number;
   /** Where the row does not keep the page. */
   readonly hashes?: PageHashes | undefined;
+  /** Set where the row stands for others. */
+  readonly covers?: Covers | undefined;
+}
+
+/** What a row stands for that compaction made. docs/decisions/0026. */
+export interface Covers {
+  /** Rows behind this one up to here do not count, and may be gone. */
+  readonly upTo: number;
+  /** Name of the segment that the row referred to before: who read the row then may still be reading it. */
+  readonly replaces: string;
+  /** The group has no payloads, and the row is about to go: whoever writes opens it first. */
+  readonly closed: boolean;
+  readonly tier: Tier;
+  /** Lengths of its payloads, in bytes. */
+  readonly rawBytes: number;
 }
 
 /** What a page says, by the first 64 bits of keyed hashes. */
 export interface PageHashes {
   readonly clearsGroup: boolean;
-  readonly request?: IdHash | undefined;
+  /** Of the requests that it answers: its own, or those of the pages that it stands for. */
+  readonly requests: readonly IdHash[];
   readonly deleted: readonly IdHash[];
   readonly entries: readonly IdHash[];
 }
@@ -46,14 +69,20 @@ export type IdHash = bigint;
 
 const rowVersion = 0;
 const pageKind = 1;
+const coverKind = 2;
 const keepsHashes = 0;
 const keepsHead = 1;
 const keepsFrame = 2;
 const clearsGroupFlag = 1;
 const requestFlag = 2;
+const closedFlag = 1;
+const tierShift = 1;
 const hashBytes = 8;
 const crcBytes = 4;
 const nameBytes = 26;
+
+/** Bytes of a row. DynamoDB's own bound for an item is 400 KB. */
+export const rowBytesMax: number = 400 * 1024;
 
 /** Bytes of a row besides its record: the names and values of its key, and the name of the record. */
 export function keyBytes(pk: string): number {
@@ -87,18 +116,27 @@ export function rowCrcOf(secret: Uint8Array, digest: Digest): RowCrc {
 }
 
 export function encodeRow(row: Row, pk: string, sequence: number, crcOf: RowCrc): Uint8Array {
-  const { place, bodyBytes, hashes } = row;
+  const { place, bodyBytes, hashes, covers } = row;
   const writer = new ByteWriter(128 + (place.held?.length ?? 0));
   writer.uint8(rowVersion);
-  writer.uint8(pageKind);
+  writer.uint8(covers ? coverKind : pageKind);
   writer.uint8(hashes ? keepsHashes : place.inline ? keepsFrame : keepsHead);
   writer.bytes(utf8(place.segment));
   writer.varint(place.offset);
   writer.varint(place.headBytes);
   writer.varint(bodyBytes);
+  if (covers) {
+    writer.uint8((covers.closed ? closedFlag : 0) | (covers.tier << tierShift));
+    writer.varint(covers.upTo);
+    writer.bytes(utf8(covers.replaces));
+    writer.varint(covers.rawBytes);
+  }
   if (hashes) {
-    writer.uint8((hashes.clearsGroup ? clearsGroupFlag : 0) | (hashes.request === undefined ? 0 : requestFlag));
-    if (hashes.request !== undefined) writer.bytes(bytesOfHash(hashes.request));
+    const { requests } = hashes;
+    invariant(covers !== undefined || requests.length <= 1, "a page answers one request");
+    writer.uint8((hashes.clearsGroup ? clearsGroupFlag : 0) | (requests.length > 0 ? requestFlag : 0));
+    if (covers && requests.length > 0) writer.varint(requests.length);
+    for (const hash of requests) writer.bytes(bytesOfHash(hash));
     for (const list of [hashes.deleted, hashes.entries]) {
       writer.varint(list.length);
       for (const hash of list) writer.bytes(bytesOfHash(hash));
@@ -125,9 +163,9 @@ export function decodeRow(bytes: Uint8Array, pk: string, sequence: number, crcOf
   const reader = new ByteReader(body);
   const version = reader.uint8();
   const kind = reader.uint8();
-  if (version !== rowVersion || kind !== pageKind) {
+  if (version !== rowVersion || (kind !== pageKind && kind !== coverKind)) {
     const found = `version ${version}, kind ${kind}`;
-    const message = `row ${sequence} of ${JSON.stringify(pk)} has ${found}; this release reads version ${rowVersion}, kind ${pageKind}`;
+    const message = `row ${sequence} of ${JSON.stringify(pk)} has ${found}; this release reads version ${rowVersion}, kinds ${pageKind} and ${coverKind}`;
     throw new PayloadStoreError("UNSUPPORTED_VERSION", message, { details: { found: version, expected: rowVersion } });
   }
   const keeps = reader.uint8();
@@ -135,29 +173,43 @@ export function decodeRow(bytes: Uint8Array, pk: string, sequence: number, crcOf
   const offset = reader.varint();
   const headBytes = reader.varint();
   const bodyBytes = reader.varint();
+  const covers = kind === coverKind ? readCovers(reader, sequence) : undefined;
   if (reader.failed || keeps > keepsFrame || !isSegmentName(segment)) return damaged("record is malformed");
   const place = { segment, offset, headBytes };
+  const standing = covers && { covers };
   if (keeps === keepsHashes) {
-    const hashes = readHashes(reader);
+    const hashes = readHashes(reader, covers !== undefined);
     if (reader.failed || reader.remaining !== 0) return damaged("record is malformed");
-    return decoded({ place, bodyBytes, hashes });
+    return decoded({ place, bodyBytes, hashes, ...standing });
   }
   const held = reader.bytes(reader.remaining);
   const expected = keeps === keepsFrame ? headBytes + bodyBytes : headBytes;
   if (held.length !== expected) return damaged(`record keeps ${held.length} bytes of a frame, expected ${expected}`);
-  return decoded({ place: { ...place, held, ...(keeps === keepsFrame ? { inline: true } : {}) }, bodyBytes });
+  const kept = { ...place, held, ...(keeps === keepsFrame ? { inline: true as const } : {}) };
+  return decoded({ place: kept, bodyBytes, ...standing });
 }
 
 export function samePlace(a: FramePlace, b: FramePlace): boolean {
   return a.segment === b.segment && a.offset === b.offset;
 }
 
-function readHashes(reader: ByteReader): PageHashes {
+function readCovers(reader: ByteReader, sequence: number): Covers {
+  const flags = reader.uint8();
+  const tier = flags >> tierShift;
+  const upTo = reader.varint();
+  const replaces = new TextDecoder().decode(reader.bytes(nameBytes));
+  const rawBytes = reader.varint();
+  if (tier > 2 || upTo < sequence || upTo > limits.sequenceMax || !isSegmentName(replaces)) reader.fail();
+  return { upTo, replaces, closed: (flags & closedFlag) !== 0, tier: tier === 2 ? 2 : tier === 1 ? 1 : 0, rawBytes };
+}
+
+/** @param several  whether there is a count of requests */
+function readHashes(reader: ByteReader, several: boolean): PageHashes {
   const flags = reader.uint8();
   if (flags & ~(clearsGroupFlag | requestFlag)) reader.fail();
-  const request = flags & requestFlag ? readHash(reader) : undefined;
+  const requests = !(flags & requestFlag) ? [] : several ? readHashList(reader) : [readHash(reader)];
   const [deleted, entries] = [readHashList(reader), readHashList(reader)];
-  return { clearsGroup: (flags & clearsGroupFlag) !== 0, request, deleted, entries };
+  return { clearsGroup: (flags & clearsGroupFlag) !== 0, requests, deleted, entries };
 }
 
 function readHashList(reader: ByteReader): IdHash[] {

@@ -1,6 +1,6 @@
-import { view } from "../../bytes.ts";
-import { KeyHasher } from "../../index/key-hasher.ts";
-import type { Page } from "../../page/page.ts";
+import { view } from "../bytes.ts";
+import { KeyHasher } from "../index/key-hasher.ts";
+import type { Page } from "../page/page.ts";
 import type { IdHash, PageHashes } from "./row.ts";
 
 /** Names of one store → the 64 bits that rows keep of them. */
@@ -26,9 +26,10 @@ export class IdHasher {
   }
 
   page(tenant: string, group: string, page: Page): PageHashes {
+    const requests = [...(page.request ? [page.request] : []), ...(page.merged?.requests ?? [])];
     return {
       clearsGroup: page.clearsGroup,
-      request: page.request && this.request(tenant, group, page.request.key),
+      requests: requests.map(({ key }) => this.request(tenant, group, key)),
       deleted: page.deleted.map((id) => this.id(tenant, group, id)),
       entries: page.entries.map(({ id }) => this.id(tenant, group, id)),
     };

@@ -1,10 +1,10 @@
-import type { PageRecord } from "../../ports/offset-index.ts";
-import { decodePage, type Page } from "../../page/page.ts";
-import type { Digest } from "../../ports/digest.ts";
-import { SegmentBinding } from "../../segment/binding.ts";
-import type { Decoded } from "../../segment/decoded.ts";
-import { decodeFrameHeader, decodeFramePage } from "../../segment/frame.ts";
-import type { SegmentDamage } from "../../segment/scan.ts";
+import type { PageRecord } from "../ports/offset-index.ts";
+import { decodePage, type Page } from "../page/page.ts";
+import type { Digest } from "../ports/digest.ts";
+import { SegmentBinding } from "../segment/binding.ts";
+import type { Decoded } from "../segment/decoded.ts";
+import { decodeFrameHeader, decodeFramePage } from "../segment/frame.ts";
+import type { SegmentDamage } from "../segment/scan.ts";
 import type { IdHasher } from "./id-hasher.ts";
 import type { IdHash, PageHashes, Row } from "./row.ts";
 
@@ -12,6 +12,28 @@ import type { IdHash, PageHashes, Row } from "./row.ts";
 export interface ReadRow {
   readonly sequence: number;
   readonly row: Decoded<Row>;
+  /** As it is stored. */
+  readonly record: Uint8Array;
+}
+
+/** The newest sequence that a row stands for. */
+export function endOf({ sequence, row }: ReadRow): number {
+  return row.ok ? (row.value.covers?.upTo ?? sequence) : sequence;
+}
+
+/** Divides a group's rows into those that count, and those that one before them stands for. Both oldest first. */
+export function dividedRows(rows: readonly ReadRow[]): { counting: readonly ReadRow[]; covered: readonly ReadRow[] } {
+  const counting: ReadRow[] = [];
+  const covered: ReadRow[] = [];
+  let upTo = 0;
+  for (const row of rows) {
+    if (row.sequence <= upTo) covered.push(row);
+    else {
+      counting.push(row);
+      upTo = endOf(row);
+    }
+  }
+  return { counting, covered };
 }
 
 export interface Answer {
@@ -30,10 +52,9 @@ export interface GroupPagesTools {
 export class GroupPages {
   readonly #tenant: string;
   readonly #group: string;
-  /** Oldest first. */
+  /** Those that count, oldest first. */
   readonly #rows: readonly ReadRow[];
-  readonly #hasher: IdHasher;
-  readonly #digest: Digest;
+  readonly #tools: GroupPagesTools;
   readonly #hashes = new Map<number, PageHashes | string>();
 
   constructor(
@@ -43,19 +64,30 @@ export class GroupPages {
   ) {
     this.#tenant = key.tenant;
     this.#group = key.group;
-    this.#rows = rows;
-    this.#hasher = tools.hasher;
-    this.#digest = tools.digest;
+    this.#rows = dividedRows(rows).counting;
+    this.#tools = tools;
   }
 
   /** The newest sequence there is, 0 for none. */
   get last(): number {
-    return this.#rows.at(-1)?.sequence ?? 0;
+    const newest = this.#rows.at(-1);
+    return newest ? endOf(newest) : 0;
+  }
+
+  /** The record of a closed row, which has to be opened before the group is written. */
+  get closed(): Uint8Array | undefined {
+    const newest = this.#rows.at(-1);
+    return newest?.row.ok && newest.row.value.covers?.closed ? newest.record : undefined;
   }
 
   /** Whether rows are missing between those that are there. */
   get hasGap(): boolean {
-    return this.#rows.length !== this.last;
+    let expected = 1;
+    for (const row of this.#rows) {
+      if (row.sequence !== expected) return true;
+      expected = endOf(row) + 1;
+    }
+    return false;
   }
 
   /** The pages that are not hidden, newest first. */
@@ -75,7 +107,7 @@ export class GroupPages {
 
   /** The page that decides about an id. */
   decide(id: string): Answer {
-    const hash = this.#hasher.id(this.#tenant, this.#group, id);
+    const hash = this.#tools.hasher.id(this.#tenant, this.#group, id);
     for (const { sequence, says, record } of this.#newestFirst()) {
       if (typeof says === "string") return { records: [], incomplete: this.#damage(sequence, says) };
       if (says.entries.includes(hash)) {
@@ -91,12 +123,12 @@ export class GroupPages {
 
   /** The pages that may answer a request, newest first. */
   answering(key: string): Answer {
-    const hash = this.#hasher.request(this.#tenant, this.#group, key);
+    const hash = this.#tools.hasher.request(this.#tenant, this.#group, key);
     const records: PageRecord[] = [];
     let incomplete: SegmentDamage | undefined;
     for (const { sequence, says, record } of this.#newestFirst()) {
       if (typeof says === "string") incomplete ??= this.#damage(sequence, says);
-      else if (says.request === hash) records.push(record!);
+      else if (says.requests.includes(hash)) records.push(record!);
     }
     return { records, incomplete: incomplete ?? this.#missing(0) };
   }
@@ -148,27 +180,21 @@ export class GroupPages {
   }
 
   /** What a row's page says, or what is wrong with it. */
-  #says({ sequence, row }: ReadRow): PageHashes | string {
-    let says = this.#hashes.get(sequence);
+  #says(read: ReadRow): PageHashes | string {
+    let says = this.#hashes.get(read.sequence);
     if (says === undefined) {
-      says = row.ok ? this.#hashesOf(row.value) : row.damage;
-      this.#hashes.set(sequence, says);
+      says = hashesOf(this.#tenant, this.#group, read, this.#tools);
+      this.#hashes.set(read.sequence, says);
     }
     return says;
-  }
-
-  #hashesOf(row: Row): PageHashes | string {
-    if (row.hashes) return row.hashes;
-    const page = heldPage(row, this.#digest);
-    return page.ok ? this.#hasher.page(this.#tenant, this.#group, page.value) : page.damage;
   }
 
   /** The newest rows that are missing above `sequence`. */
   #missing(sequence: number): SegmentDamage | undefined {
     let expected = this.last;
     for (const row of this.#rows.toReversed()) {
-      if (row.sequence !== expected) break;
-      expected -= 1;
+      if (endOf(row) !== expected) break;
+      expected = row.sequence - 1;
     }
     return expected > sequence ? this.#damage(expected, `row ${expected} is missing`) : undefined;
   }
@@ -178,6 +204,19 @@ export class GroupPages {
     const where = `row ${sequence} of ${JSON.stringify(`${tenant}/${group}`)}`;
     return { tenant, segment: where, start: 0, end: 0, reason, frames: 1, group, sequence };
   }
+}
+
+/** What a row's page says, or what is wrong with it. */
+export function hashesOf(
+  tenant: string,
+  group: string,
+  { row }: ReadRow,
+  { hasher, digest }: GroupPagesTools,
+): PageHashes | string {
+  if (!row.ok) return row.damage;
+  if (row.value.hashes) return row.value.hashes;
+  const page = heldPage(row.value, digest);
+  return page.ok ? hasher.page(tenant, group, page.value) : page.damage;
 }
 
 function heldPage({ place }: Row, digest: Digest): Decoded<Page> {

@@ -1,0 +1,164 @@
+import { throwIfAborted, PayloadStoreError } from "../errors.ts";
+import { GroupView, type PlacedPayload } from "../group-view.ts";
+import { limits } from "../limits.ts";
+import { decodePlacedPage, type FirstPlace, type MergedRequest, type Page, type PageBlock } from "../page/page.ts";
+import { locationOf } from "../payload-head.ts";
+import type { Random } from "../ports/random.ts";
+import type { EncodedBlock } from "../segment/block.ts";
+import type { CountingRow, GroupRows, Mentions } from "../rows/group-rows.ts";
+import { endOf } from "../rows/group-pages.ts";
+import type { IdHasher } from "../rows/id-hasher.ts";
+import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
+import { isExpired, mergedBytesMax } from "./merge-group.ts";
+import type { RowRun } from "./row-plan.ts";
+import { tierOf } from "./plan.ts";
+
+export interface RowMergeTools extends BlockTools {
+  readonly hasher: IdHasher;
+  readonly random: Random;
+}
+
+/** What is written in the place of the rows of a run, or of its first ones. */
+export interface RunDraft {
+  readonly page: Page;
+  readonly blocks: readonly EncodedBlock[];
+  readonly sequence: number;
+  readonly before: CountingRow;
+  /** The last of the rows that it stands for, by its place among those that count. */
+  readonly to: number;
+  readonly rawBytes: number;
+  /** Bytes of the rows and frames that it stands for. */
+  readonly bytesIn: number;
+  /** The group has nothing any more. */
+  readonly closes: boolean;
+}
+
+/** Requests are honoured for a day: docs/format.md §7. */
+const requestsKeptMs = 86_400_000;
+
+/** Heads that are read at once. */
+const headsAtOnce = 16;
+
+/**
+ * The page that stands for the rows of a run, as many from its first on as fit one page.
+ *
+ * @returns nothing where a page would not differ from the row that is there
+ * @throws {PayloadStoreError} `CORRUPT`, `GONE` when something that is alive cannot be read
+ * Cost: the heads of the rows that do not keep them, and what is alive.
+ */
+export async function draftRun(
+  tools: RowMergeTools,
+  { tenant, group, counting }: GroupRows,
+  { from, to, reason }: RowRun,
+  mentions: Mentions,
+  { nowMs, signal }: { readonly nowMs: number; readonly signal?: AbortSignal | undefined },
+): Promise<RunDraft | undefined> {
+  const view = new GroupView();
+  const deleted = new Set<string>();
+  const requests: MergedRequest[] = [];
+  const taken = new Map<string, number>();
+  const sums = { payloads: 0, rawBytes: 0, bytesIn: 0, madeMs: 0, clears: false };
+  let last = from - 1;
+  for await (const { index, row, timeMs, bytes } of pagesOf(tools, tenant, group, counting, from, to)) {
+    throwIfAborted(signal);
+    const { place } = row.row.ok ? row.row.value : { place: undefined };
+    const read = decodePlacedPage(bytes);
+    if (!read.ok || !place) throw new PayloadStoreError("CORRUPT", read.ok ? "the row is damaged" : read.damage);
+    const { page, places } = read.value;
+    const hashOf = (id: string) => tools.hasher.id(tenant, group, id);
+    const alive = page.entries.filter((entry) => mentions.isAlive(hashOf(entry.id), index) && !isExpired(entry, nowMs));
+    const more = alive.reduce((sum, entry) => sum + entry.bytes, 0);
+    const isFull =
+      sums.payloads + alive.length > limits.commitPayloadsMax ||
+      sums.rawBytes + more > mergedBytesMax ||
+      requests.length > requestsMax;
+    if (index > from && (isFull || (page.upload !== undefined && alive.length > 0))) break;
+    if (page.upload !== undefined && alive.length > 0) return undefined;
+    sums.payloads += alive.length;
+    sums.rawBytes += more;
+    sums.bytesIn += row.record.length + (place.inline ? 0 : place.headBytes + bodyBytesOf(page));
+    sums.madeMs = Math.max(sums.madeMs, timeMs);
+    sums.clears ||= page.clearsGroup;
+    last = index;
+    const placed = { group, sequence: row.sequence, timeMs, place };
+    view.add(placed, bytes);
+    for (const { id } of alive) taken.set(id, index);
+    for (const id of page.deleted) deleted.add(id);
+    for (const entry of page.entries) if (isExpired(entry, nowMs)) deleted.add(entry.id);
+    if (page.request && timeMs > nowMs - requestsKeptMs) {
+      const answer = places.map((found) => locationOf(placed, found));
+      requests.push({ ...page.request, timeMs, answer });
+    }
+    requests.push(...(page.merged?.requests.filter((request) => request.timeMs > nowMs - requestsKeptMs) ?? []));
+  }
+
+  const payloads = view.places().filter(({ found }) => taken.has(found.entry.id));
+  const before = counting[from]!;
+  const closes = from === 0 && last === counting.length - 1 && payloads.length === 0 && requests.length === 0;
+  if (from === last && reason === "rows") return undefined;
+  if (from === last && payloads.length === 0 && !closes && before.row.ok && before.row.value.covers) return undefined;
+  const hides = (id: string) => mentions.hasBefore(tools.hasher.id(tenant, group, id), from);
+  const tier = tierOf(sums.madeMs, nowMs);
+  const through = from === 0 ? endOf(counting[last]!) : 0;
+  const blocks = await mergedBlocks(tools, tenant, payloads, tier);
+  const page: Page = {
+    commitId: tools.random.bytes(16),
+    // Nothing is older than the first row.
+    clearsGroup: sums.clears && from > 0,
+    merged: { through, tier, requests, order: orderOf(tools.hasher, { tenant, group }, view, taken, mentions, last) },
+    deleted: from === 0 ? [] : [...deleted].filter(hides),
+    blocks: blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length })),
+    entries: payloads.map((payload) => entryOf(payload)),
+  };
+  const { rawBytes, bytesIn } = sums;
+  return { page, blocks, sequence: endOf(counting[last]!), before, to: last, rawBytes, bytesIn, closes };
+}
+
+/** Requests of one page, some: the rest goes into the next. */
+const requestsMax = 4096;
+
+function entryOf({ found: { entry }, page, sequence, position }: PlacedPayload): Page["entries"][number] {
+  return { ...entry, origin: { timeMs: entry.origin?.timeMs ?? page.timeMs, sequence, position } };
+}
+
+/** The places of payloads that later rows bring again. */
+function orderOf(
+  hasher: IdHasher,
+  { tenant, group }: { readonly tenant: string; readonly group: string },
+  view: GroupView,
+  taken: ReadonlyMap<string, number>,
+  mentions: Mentions,
+  last: number,
+): readonly FirstPlace[] {
+  const isKept = (id: string) => !taken.has(id) && mentions.isOverwritten(hasher.id(tenant, group, id), last);
+  const brought = view.places().map(({ found, sequence, position }) => ({ id: found.entry.id, sequence, position }));
+  const told = [...view.firsts()].map(([id, place]) => ({ id, ...place }));
+  return [...brought, ...told].filter(({ id }) => isKept(id));
+}
+
+async function* pagesOf(
+  { frames }: RowMergeTools,
+  tenant: string,
+  group: string,
+  counting: readonly CountingRow[],
+  from: number,
+  to: number,
+): AsyncGenerator<{ index: number; row: CountingRow; timeMs: number; bytes: Uint8Array }> {
+  for (let at = from; at <= to; at += headsAtOnce) {
+    const some = counting.slice(at, Math.min(to + 1, at + headsAtOnce));
+    const heads = await Promise.all(
+      some.map(async ({ row }) => (row.ok ? frames.head(tenant, row.value.place) : undefined)),
+    );
+    for (const [i, head] of heads.entries()) {
+      const row = some[i]!;
+      if (!head || head.header.group !== group) {
+        throw new PayloadStoreError("CORRUPT", `row ${row.sequence} names a frame of another group, or is damaged`);
+      }
+      yield { index: at + i, row, timeMs: head.header.timeMs, bytes: head.page };
+    }
+  }
+}
+
+function bodyBytesOf(page: Page): number {
+  return page.blocks.reduce((sum, block) => sum + block.bodyBytes, 0);
+}

@@ -1,0 +1,570 @@
+import { utf8, utf8Length, utf8Text } from "../bytes.ts";
+import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { decodePage, encodePage } from "../page/page.ts";
+import { listPrices, movePays, type Prices, writeUnits } from "../placement.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { FramePlace } from "../ports/segment-store.ts";
+import type { RowTable } from "../ports/row-table.ts";
+import type { StoredObject, StoredObjects } from "../ports/stored-objects.ts";
+import { CompactedRows, type GroupRows, madeMs, Mentions, type RowSwap } from "../rows/group-rows.ts";
+import type { ReadRow } from "../rows/group-pages.ts";
+import { type Row, rowBytesMax } from "../rows/row.ts";
+import { blockHeaderBytes } from "../segment/block.ts";
+import { segmentTimeMs } from "../segment/name.ts";
+import type {
+  Compaction,
+  CompactionReport,
+  CompactOptions,
+  RewrittenSegment,
+  RowReport,
+  SkippedCompaction,
+} from "./compaction.ts";
+import { inParallel } from "./in-parallel.ts";
+import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
+import { liveBytes, planCompaction, type PlanRules, type SegmentUsage } from "./plan.ts";
+import { compactPartition, RowLease } from "./row-lease.ts";
+import { type GroupPlan, planRows, type RowRun } from "./row-plan.ts";
+import { type RowTimes, rowTimes } from "./row-times.ts";
+
+export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
+  readonly rows: RowTable;
+  readonly objects: StoredObjects;
+  readonly clock: Clock;
+  /** Of the store: rows are sealed with it. */
+  readonly secret: Uint8Array;
+  readonly prices?: Prices | undefined;
+  readonly rules?: Partial<PlanRules> | undefined;
+  readonly times?: Partial<RowTimes> | undefined;
+}
+
+/** Errors that are not of one group alone. */
+const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
+
+/** Groups are prepared together, so that they share segments: so many, or so many bytes as they are stored. */
+const batchGroups = 256;
+const batchBytes = 16_777_216;
+
+/** Groups that are read and encoded at the same time: each takes its payloads twice. */
+const preparedAtOnce = 3;
+
+/** Rows that are written or removed at the same time. */
+const writesAtOnce = 16;
+
+/** Names in one row that an unfinished pass leaves. */
+const marksPerRow = 4_000;
+
+/** Only what is dead makes a segment worth emptying here: objects cost nothing each, and rows of lone payloads do. */
+const sharedRules = { smallCountMin: Infinity, tierAgesMs: [Infinity, Infinity] } as const;
+
+/**
+ * Compaction where several processes write, over rows of a table and objects. The rows of a group that pay are joined: a merged
+ * page takes the place of the first, on the condition that this is the one that was read. What it stands for is removed after a
+ * grace, and so are segments that no row refers to. Every step may be the last one, and be done again. docs/decisions/0026.
+ */
+export class SharedCompaction implements Compaction {
+  readonly #tools: SharedCompactionTools;
+  readonly #rows: CompactedRows;
+  #running: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(tools: SharedCompactionTools) {
+    this.#tools = tools;
+    this.#rows = new CompactedRows(tools);
+  }
+
+  /** @throws {PayloadStoreError} `LOCKED` while another run is under way, here or elsewhere; `INVALID` for a grace that is too short */
+  run(options: CompactOptions): Promise<CompactionReport> {
+    const run = this.#run(options);
+    this.#running = Promise.allSettled([this.#running, run]);
+    return run;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #run(options: CompactOptions): Promise<CompactionReport> {
+    const times = { ...rowTimes, ...this.#tools.times };
+    const graceMs = options.graceMs ?? times.graceMs;
+    if (!(graceMs >= times.graceMsMin)) {
+      const least = `${times.graceMsMin / 1000} s`;
+      const message = `the grace must be ${least} at least where several processes write: they may be held up so long`;
+      throw new PayloadStoreError("INVALID", message, { details: { field: "graceMs", graceMs } });
+    }
+    const { rows, clock } = this.#tools;
+    const leasing = { rows, clock, leaseMs: times.leaseMs };
+    const lease = await (options.dryRun === true ? RowLease.look(leasing) : RowLease.take(leasing));
+    const isStopped = () => this.#stopped;
+    return new Run(this.#tools, this.#rows, lease, { ...options, times, graceMs, isStopped }).run();
+  }
+}
+
+type RunOptions = CompactOptions & {
+  readonly times: RowTimes;
+  readonly graceMs: number;
+  readonly isStopped: () => boolean;
+};
+
+interface Pending {
+  readonly tenant: string;
+  readonly group: string;
+  readonly mustMove?: ((segment: string) => boolean) | undefined;
+}
+
+interface Prepared {
+  readonly rows: GroupRows;
+  readonly draft: RunDraft;
+}
+
+/** One run, and what it has found so far. */
+class Run {
+  readonly #tools: SharedCompactionTools;
+  readonly #rows: CompactedRows;
+  readonly #merging: RowMergeTools;
+  readonly #lease: RowLease;
+  readonly #options: RunOptions;
+  readonly #endMs: number;
+  readonly #marks = new Set<string>();
+  /** Tenants with rows that cannot be read: what those refer to is not known. */
+  readonly #untold = new Set<string>();
+  readonly #live = new Map<string, number>();
+  readonly #skipped: SkippedCompaction[] = [];
+  readonly #done = { pages: 0, payloads: 0, bytesIn: 0, bytesOut: 0 };
+  readonly #count = {
+    groups: 0,
+    groupsChanged: 0,
+    groupsRemoved: 0,
+    rowsWritten: 0,
+    rowsRemoved: 0,
+    rowsWaiting: 0,
+    racesLost: 0,
+    uploadsFreed: 0,
+    dollars: 0,
+  };
+  readonly #prices: Prices;
+
+  constructor(tools: SharedCompactionTools, rows: CompactedRows, lease: RowLease, options: RunOptions) {
+    this.#tools = tools;
+    this.#rows = rows;
+    this.#merging = { ...tools, hasher: rows.hasher };
+    this.#lease = lease;
+    this.#options = options;
+    this.#prices = tools.prices ?? listPrices;
+    this.#endMs = tools.clock.nowMs() + (options.timeMsMax ?? Infinity);
+  }
+
+  async run(): Promise<CompactionReport> {
+    const { tenant: only, dryRun, times } = this.#options;
+    const left = only === undefined && dryRun !== true ? this.#lease.unfinished : undefined;
+    const marks = left?.marks ?? [];
+    // Who cannot read what was found begins anew: the next holder of the lease has ended that pass meanwhile.
+    const before = (await this.#readMarks(marks)) ? left : undefined;
+    for (const tenant of before?.untold ?? []) this.#untold.add(tenant);
+    const sinceMs = before?.sinceMs ?? this.#lease.nowMs();
+    let after = before?.after;
+    let seen = after;
+    let pending: Pending[] = [];
+    let complete = true;
+    let plan = planCompaction([], { nowMs: sinceMs });
+    const segments: RewrittenSegment[] = [];
+    let freed: readonly StoredObject[] = [];
+    let deadShare = 0;
+    try {
+      for await (const found of this.#rows.groups(only, after)) {
+        this.#goOn();
+        if (!(await this.#mayGoOn())) {
+          complete = false;
+          break;
+        }
+        this.#count.groups += 1;
+        this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
+        if (this.#isWorth(found)) pending.push({ tenant: found.tenant, group: found.group });
+        else await this.#mark(found);
+        seen = `${found.tenant}/${found.group}`;
+        if (pending.length >= batchGroups) {
+          await this.#work(pending);
+          pending = [];
+        }
+        // What groups refer to that wait is not noted yet: who goes on begins with them.
+        if (pending.length === 0) after = seen;
+      }
+      await this.#work(pending);
+      after = seen;
+      if (complete) {
+        const objects: StoredObject[] = [];
+        for await (const object of this.#tools.objects.list(only)) {
+          // What was stored since the pass began is not judged by it.
+          const isOld = object.modifiedMs <= sinceMs && segmentTimeMs(object.name) <= sinceMs;
+          if (isOld) objects.push(object);
+        }
+        this.#spend(this.#prices.objectPut * Math.max(1, Math.ceil(objects.length / 1000)));
+        const usages = this.#usages(objects);
+        deadShare = deadOf(usages);
+        plan = planCompaction(usages, { ...this.#options, nowMs: sinceMs, rules: this.#planRules() });
+        const emptied = dryRun === true ? [] : await this.#emptySegments(plan.segments.map(({ usage }) => usage));
+        segments.push(...emptied);
+        complete = dryRun === true || emptied.length === plan.segments.length;
+        const isFree = ({ kind, tenant, name, modifiedMs }: StoredObject) =>
+          !this.#marks.has(markOf(kind, tenant, name)) &&
+          !this.#untold.has(tenant) &&
+          Math.max(modifiedMs, segmentTimeMs(name)) <= sinceMs - times.orphanMs;
+        freed = objects.filter(isFree);
+        // One tenant's groups name none but its own segments, so a pass over them may judge these.
+        if (dryRun !== true) await this.#tools.objects.remove(freed);
+        after = undefined;
+      }
+    } finally {
+      await this.#leave(after, sinceMs, marks);
+    }
+    const freedSegments = freed.filter(({ kind }) => kind === "segments");
+    this.#count.uploadsFreed = freed.length - freedSegments.length;
+    const rows: RowReport = { ...this.#count, deadShare, lagMs: Math.max(0, this.#lease.nowMs() - sinceMs) };
+    return {
+      plan,
+      segments,
+      ...this.#done,
+      freed: freedSegments.map(({ tenant, name, bytes }) => ({ tenant, segment: name, bytes })),
+      freedBytes: freed.reduce((sum, { bytes }) => sum + bytes, 0),
+      waiting: plan.segments.length - segments.length,
+      skipped: this.#skipped,
+      complete,
+      rows,
+    };
+  }
+
+  #planRules(): Partial<PlanRules> {
+    return { ...sharedRules, ...this.#tools.rules, ...this.#options.rules };
+  }
+
+  #goOn(): void {
+    if (this.#options.isStopped()) throw new PayloadStoreError("CLOSED", "the store is closed");
+    throwIfAborted(this.#options.signal);
+  }
+
+  /** Whether there is time, money and a lease left. */
+  async #mayGoOn(): Promise<boolean> {
+    const { bytesMax = Infinity, dollarsMax = Infinity } = this.#options;
+    if (this.#tools.clock.nowMs() >= this.#endMs) return false;
+    if (this.#done.bytesOut >= bytesMax || this.#count.dollars >= dollarsMax) return false;
+    return this.#lease.goesOn();
+  }
+
+  #plan(found: GroupRows, mustMove?: (segment: string) => boolean): GroupPlan {
+    const { times, graceMs } = this.#options;
+    return planRows(found, { nowMs: this.#lease.nowMs(), times, graceMs, mustMove });
+  }
+
+  #isWorth(found: GroupRows): boolean {
+    const { sweep, runs, remove } = this.#plan(found);
+    const isWorth = sweep.length > 0 || runs.length > 0 || remove !== undefined;
+    if (!isWorth || this.#options.dryRun !== true) return isWorth;
+    this.#price(found, { sweep, runs, remove });
+    this.#count.groupsChanged += 1;
+    return false;
+  }
+
+  /** What a group's work would cost. */
+  #price({ counting }: GroupRows, { sweep, runs, remove }: GroupPlan): void {
+    const { writeUnit, objectGet, objectPut } = this.#prices;
+    for (const { from, to } of runs) {
+      const run = counting.slice(from, to + 1);
+      const apart = run.filter(({ row }) => row.ok && !row.value.place.inline).length;
+      const units = Math.max(...run.slice(0, 1).map(({ record }) => writeUnits(record.length)), 1);
+      this.#count.rowsWritten += 1;
+      this.#spend(units * writeUnit + 2 * apart * objectGet + objectPut / batchGroups);
+    }
+    for (const { record } of [...sweep, ...(remove ? [remove] : [])])
+      this.#spend(writeUnits(record.length) * writeUnit);
+    this.#count.rowsRemoved += sweep.length;
+  }
+
+  /** Does what pays about some groups, which share segments. */
+  async #work(groups: readonly Pending[]): Promise<void> {
+    if (this.#options.dryRun === true) return;
+    let prepared: Prepared[] = [];
+    let bytes = 0;
+    await inParallel(groups, preparedAtOnce, async (pending) => {
+      for await (const one of this.#prepare(pending)) {
+        prepared.push(one);
+        bytes += one.draft.blocks.reduce((sum, { body }) => sum + body.length, 0);
+        if (bytes < batchBytes) continue;
+        const full = prepared;
+        prepared = [];
+        bytes = 0;
+        await this.#commit(full);
+      }
+    });
+    await this.#commit(prepared);
+  }
+
+  /** Sweeps a group, and drafts what takes the place of its rows. */
+  async *#prepare({ tenant, group, mustMove }: Pending): AsyncGenerator<Prepared> {
+    this.#goOn();
+    const partition = `${tenant}/${group}`;
+    let rows = await this.#rows.group(tenant, group);
+    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(rows) / 4096));
+    const { sweep, remove } = this.#plan(rows, mustMove);
+    if (sweep.length > 0) rows = await this.#sweep(rows, sweep);
+    await this.#mark(rows);
+    this.#count.groupsChanged += 1;
+    if (remove) {
+      this.#spend(this.#prices.writeUnit * writeUnits(remove.record.length));
+      if (await this.#rows.remove(partition, remove, rows.knownMs)) this.#count.groupsRemoved += 1;
+      return;
+    }
+    const mentions = new Mentions(rows.counting);
+    for (const run of this.#plan(rows, mustMove).runs) {
+      for (let from = run.from; from <= run.to;) {
+        const draft = await this.#draft(rows, { ...run, from }, mentions);
+        if (!draft) break;
+        from = draft.to + 1;
+        yield { rows, draft };
+      }
+    }
+  }
+
+  async #draft(rows: GroupRows, run: RowRun, mentions: Mentions): Promise<RunDraft | undefined> {
+    const { tenant, group, counting } = rows;
+    const { signal } = this.#options;
+    const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
+    this.#spend(2 * apart.length * this.#prices.objectGet);
+    try {
+      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.nowMs(), signal });
+    } catch (error) {
+      if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
+      const { row } = counting[run.from]!;
+      const segment = row.ok ? row.value.place.segment : "";
+      this.#skipped.push({ tenant, group, segment, reason: error.message });
+      return undefined;
+    }
+  }
+
+  /**
+   * Removes rows that others stand for. The one with the greatest number goes last: it tells writers which number is the next.
+   * @returns the group without those that are gone
+   */
+  async #sweep(rows: GroupRows, sweep: readonly ReadRow[]): Promise<GroupRows> {
+    const partition = `${rows.tenant}/${rows.group}`;
+    const gone = new Set<ReadRow>();
+    const remove = async (row: ReadRow) => {
+      this.#spend(this.#prices.writeUnit * writeUnits(row.record.length));
+      if (await this.#rows.remove(partition, row, rows.knownMs)) gone.add(row);
+    };
+    const last = sweep.at(-1)!;
+    await inParallel(sweep.slice(0, -1), writesAtOnce, remove);
+    if (gone.size === sweep.length - 1) await remove(last);
+    this.#count.rowsRemoved += gone.size;
+    return { ...rows, covered: rows.covered.filter((row) => !gone.has(row)) };
+  }
+
+  /** Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. */
+  async #commit(prepared: readonly Prepared[]): Promise<void> {
+    if (prepared.length === 0) return;
+    const { segments, clock } = this.#tools;
+    const timeMs = Math.floor(clock.nowMs());
+    // In one turn, so that they share a segment.
+    const places = await Promise.all(
+      prepared.map(({ rows: { tenant, group }, draft: { page, blocks, sequence } }) => {
+        const encoded = encodePage(page);
+        const bytes = blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, encoded.length);
+        const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
+        const isApart = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, prepared.length, this.#prices);
+        return segments.append(tenant, {
+          kind: page.entries.length > 0 ? "payloads" : "tombstone",
+          group,
+          sequence,
+          timeMs,
+          page: encoded,
+          ids,
+          inSegment: isApart ? true : undefined,
+          blocks,
+        });
+      }),
+    );
+    const apart = new Set(places.filter(({ inline }) => !inline).map(({ segment }) => segment));
+    this.#spend(apart.size * this.#prices.objectPut);
+    const pairs = prepared.map((one, i) => ({ ...one, place: places[i]! }));
+    await inParallel(pairs, writesAtOnce, (one) => this.#swap(one));
+    this.#options.onProgress?.({ segments: 0, ofSegments: 0, bytes: this.#done.bytesOut });
+  }
+
+  async #swap({ rows, draft, place }: Prepared & { readonly place: FramePlace }): Promise<void> {
+    const { tenant, group, knownMs } = rows;
+    const { page, blocks, before, closes, rawBytes, bytesIn } = draft;
+    const partition = `${tenant}/${group}`;
+    if (!before.row.ok || !page.merged) return;
+    const bodyBytes = blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, 0);
+    const row: Row = {
+      place,
+      bodyBytes,
+      hashes: place.held ? undefined : this.#rows.hasher.page(tenant, group, page),
+      covers: {
+        upTo: draft.sequence,
+        replaces: before.row.value.place.segment,
+        closed: closes,
+        tier: page.merged.tier,
+        rawBytes,
+      },
+    };
+    const swap: RowSwap = {
+      partition,
+      before,
+      row,
+      restsOnMs: Math.min(knownMs, place.storedMs ?? Infinity, segmentTimeMs(place.segment)),
+    };
+    const length = this.#rows.encode(swap).length;
+    if (length > rowBytesMax) {
+      this.#skipped.push({ tenant, group, segment: place.segment, reason: `its row would have ${length} bytes` });
+      return;
+    }
+    this.#spend(this.#prices.writeUnit * Math.max(writeUnits(length), writeUnits(before.record.length)));
+    if (!(await this.#rows.swap(swap))) {
+      this.#count.racesLost += 1;
+      return;
+    }
+    this.#count.rowsWritten += 1;
+    this.#count.rowsWaiting += draft.to - rows.counting.indexOf(before);
+    this.#done.pages += 1;
+    this.#done.payloads += page.entries.length;
+    this.#done.bytesIn += bytesIn;
+    this.#done.bytesOut += bodyBytes;
+  }
+
+  /** Notes what the rows of a group refer to, and how much of it is alive. */
+  async #mark(found: GroupRows): Promise<void> {
+    const { times, graceMs } = this.#options;
+    const { tenant, group, counting, covered } = found;
+    const settledMs = this.#lease.nowMs() - times.arrivalMs - graceMs;
+    for (const row of [...counting, ...covered]) {
+      if (!row.row.ok) {
+        this.#untold.add(tenant);
+        continue;
+      }
+      const { place, bodyBytes, covers } = row.row.value;
+      if (covers && madeMs(row) > settledMs) this.#marks.add(markOf("segments", tenant, covers.replaces));
+      if (place.inline) continue;
+      this.#marks.add(markOf("segments", tenant, place.segment));
+      const upload = bodyBytes === 0 ? await this.#uploadOf(tenant, place) : undefined;
+      if (upload !== undefined) this.#marks.add(markOf("uploads", tenant, upload));
+    }
+    const mentions = new Mentions(counting);
+    for (const [index, { row, says }] of counting.entries()) {
+      if (!row.ok || typeof says === "string" || row.value.place.inline) continue;
+      const alive = says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
+      const share = says.entries.length === 0 ? 0 : alive / says.entries.length;
+      const { place, bodyBytes } = row.value;
+      const name = markOf("segments", tenant, place.segment);
+      const bytes = alive === 0 ? 0 : place.headBytes + bodyBytes * share + utf8Length(group) + footerBytesPerFrame;
+      this.#live.set(name, (this.#live.get(name) ?? 0) + bytes);
+    }
+  }
+
+  /** The upload that a page refers to. Its row keeps the page in nearly all cases. */
+  async #uploadOf(tenant: string, place: FramePlace): Promise<string | undefined> {
+    const page = decodePage((await this.#tools.frames.head(tenant, place)).page);
+    return page.ok ? page.value.upload : undefined;
+  }
+
+  /** Segments that rows refer to, and how much of them is alive. */
+  #usages(objects: readonly StoredObject[]): SegmentUsage[] {
+    return objects.flatMap(({ kind, tenant, name, bytes }) => {
+      const mark = markOf(kind, tenant, name);
+      if (kind !== "segments" || !this.#marks.has(mark)) return [];
+      const live = Math.min(bytes, Math.ceil(this.#live.get(mark) ?? 0));
+      // What waits for its grace alone is not worth anything more.
+      if (live === 0) return [];
+      const createdMs = segmentTimeMs(name);
+      const stored = Math.max(live, bytes - segmentOverheadBytes);
+      return [{ tenant, segment: name, bytes, stored, live: [live, 0, 0] as const, createdMs }];
+    });
+  }
+
+  /** Writes again what is alive in segments that are mostly dead. */
+  async #emptySegments(usages: readonly SegmentUsage[]): Promise<RewrittenSegment[]> {
+    const emptied: RewrittenSegment[] = [];
+    for (const { tenant, segment, bytes } of usages) {
+      if (!(await this.#mayGoOn())) break;
+      const scan = await this.#tools.segments.scan(tenant, segment);
+      const groups = new Set(scan.frames.map(({ group }) => group));
+      const mustMove = (held: string) => held === segment;
+      await this.#work([...groups].map((group) => ({ tenant, group, mustMove })));
+      emptied.push({ tenant, segment, bytes });
+      const progress = { segments: emptied.length, ofSegments: usages.length, bytes: this.#done.bytesOut };
+      this.#options.onProgress?.(progress);
+    }
+    return emptied;
+  }
+
+  /** Lets go of the lease; of a pass that did not end, leaves what it found. */
+  async #leave(after: string | undefined, sinceMs: number, marks: readonly number[]): Promise<void> {
+    const { tenant, dryRun } = this.#options;
+    if (dryRun === true) return;
+    if (tenant !== undefined) {
+      await this.#lease.release(this.#lease.unfinished);
+      return;
+    }
+    const untold = [...this.#untold];
+    const unfinished = after === undefined ? undefined : { after, sinceMs, marks: await this.#writeMarks(), untold };
+    // As long as the lease names them they are needed.
+    if (await this.#lease.release(unfinished)) await this.#forgetMarks(marks);
+  }
+
+  /** @returns whether they are all there */
+  async #readMarks(numbers: readonly number[]): Promise<boolean> {
+    for (const number of numbers) {
+      const { row } = await this.#tools.rows.get({ partition: compactPartition, number });
+      const names = row?.record && utf8Text(row.record);
+      if (names === undefined) return false;
+      for (const name of names.split("\n")) this.#marks.add(name);
+    }
+    return true;
+  }
+
+  async #writeMarks(): Promise<readonly number[]> {
+    const names = [...this.#marks];
+    const numbers: number[] = [];
+    for (let at = 0; at < names.length; at += marksPerRow) {
+      const number = this.#lease.token * 10_000 + numbers.length + 1;
+      const record = utf8(names.slice(at, at + marksPerRow).join("\n"));
+      const key = { partition: compactPartition, number };
+      await this.#tools.rows.put(key, record, "free", this.#lease.nowMs());
+      this.#spend(this.#prices.writeUnit * writeUnits(record.length));
+      numbers.push(number);
+    }
+    return numbers;
+  }
+
+  async #forgetMarks(numbers: readonly number[]): Promise<void> {
+    for (const number of numbers) {
+      const key = { partition: compactPartition, number };
+      const { row, signedMs } = await this.#tools.rows.get(key);
+      if (row?.record) await this.#tools.rows.remove(key, row.record, signedMs);
+    }
+  }
+
+  #spend(dollars: number): void {
+    this.#count.dollars += dollars;
+  }
+}
+
+/** What a merged row has beside its frame, in bytes. */
+const rowOverheadBytes = 128;
+
+/** What a segment has beside its frames, and for each of them, in bytes: not dead, though nothing refers to it. */
+const segmentOverheadBytes = 512;
+const footerBytesPerFrame = 32;
+
+function markOf(kind: StoredObject["kind"], tenant: string, name: string): string {
+  return `${kind}/${tenant}/${name}`;
+}
+
+function recordBytes({ counting, covered }: GroupRows): number {
+  return [...counting, ...covered].reduce((sum, { record }) => sum + record.length, 0);
+}
+
+function deadOf(usages: readonly SegmentUsage[]): number {
+  const bytes = usages.reduce((sum, { stored }) => sum + stored, 0);
+  const live = usages.reduce((sum, usage) => sum + liveBytes(usage), 0);
+  return bytes === 0 ? 0 : 1 - live / bytes;
+}

@@ -1,0 +1,27 @@
+import { describe, expect, test } from "vitest";
+import { runSchedule } from "../support/simulation/schedule.ts";
+import { runSchedules } from "../support/simulation/schedules.ts";
+
+describe("handlers that are frozen, die, and whose requests fail, are lost and arrive late", () => {
+  test("lose nothing, undo nothing, and answer as one store would", async () => {
+    const { calls, unknown, rowsWritten, rowsRemoved, removedSegments, violations } = await runSchedules(1, 300);
+
+    expect(violations).toEqual([]);
+    expect(calls).toBeGreaterThan(300 * 10);
+    expect(unknown).toBeGreaterThan(300);
+    // They were compacted meanwhile.
+    for (const count of [rowsWritten, rowsRemoved, removedSegments]) expect(count).toBeGreaterThan(50);
+  });
+});
+
+describe("a schedule", () => {
+  test("is the same again with the same seed, step by step", async () => {
+    for (const seed of [3, 14, 15]) {
+      const first = await runSchedule(seed, { tells: true });
+      const again = await runSchedule(seed, { tells: true });
+
+      expect(again.story).toEqual(first.story);
+      expect(first.story.length).toBeGreaterThan(30);
+    }
+  });
+});

@@ -1,0 +1,116 @@
+import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
+import { isPayloadStoreError } from "../../../core/errors.ts";
+import type { PayloadStore } from "../../../core/payload-store.ts";
+import type { Location } from "../../../core/payload.ts";
+import { collect } from "../../conformance/expectations.ts";
+
+/** What a client asks of a store, as plain data. */
+export interface Call {
+  readonly kind: "write" | "create" | "delete" | "delete the group" | "get" | "has" | "get many" | "list" | "contents";
+  readonly group: string;
+  readonly ids: readonly string[];
+  /** What it writes. No two calls write the same. */
+  readonly value: string;
+  /** Calls with one key are one request: it takes effect once. */
+  readonly key?: string;
+}
+
+/** What was seen of ids: what they hold, "" for nothing. */
+export type Seen = Readonly<Record<string, string>>;
+
+export type Answer =
+  | { readonly kind: "done"; readonly locations?: readonly Location[] }
+  /** Its condition did not hold: there was a payload, or there was none. */
+  | { readonly kind: "refused" }
+  | { readonly kind: "cleared"; readonly payloads: number }
+  /** `together`: as they were at one moment. */
+  | { readonly kind: "seen"; readonly seen: Seen; readonly together: boolean }
+  | { readonly kind: "has"; readonly has: boolean };
+
+export const tenant = "acme";
+
+export const idsOf = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `${i}`);
+
+/** @param ids  how many ids each group has */
+export function drawCall(random: SeededRandom, groups: readonly string[], ids: number, value: string): Call {
+  const group = random.pick(groups);
+  const all = idsOf(ids);
+  const one = { group, ids: [random.pick(all)], value };
+  const key = random.chance(0.3) ? { key: `key of ${value}` } : {};
+  const kind = random.between(0, 99);
+  if (kind < 18) return { ...one, ...key, kind: "write" };
+  if (kind < 26) return { ...one, ...key, kind: "write", ids: random.some(all, random.between(1, ids)) };
+  if (kind < 44) return { ...one, ...key, kind: "create" };
+  if (kind < 57) return { ...one, ...key, kind: "delete" };
+  if (kind < 61) return { ...one, kind: "delete the group", ids: all };
+  if (kind < 84) return { ...one, kind: "get" };
+  if (kind < 88) return { ...one, kind: "has" };
+  if (kind < 93) return { ...one, kind: "get many", ids: all };
+  if (kind < 97) return { ...one, kind: "list", ids: all };
+  return { ...one, kind: "contents", ids: all };
+}
+
+/** @throws as the store does */
+export async function makeCall(store: PayloadStore, { kind, group, ids, value, key }: Call): Promise<Answer> {
+  const inGroup = { tenant, group };
+  const one = { ...inGroup, id: ids[0]! };
+  const options = key === undefined ? {} : { idempotencyKey: key };
+  const bytes = new TextEncoder().encode(value);
+  switch (kind) {
+    case "write": {
+      if (ids.length === 1) return { kind: "done", locations: [await store.append(one, bytes, options)] };
+      const items = ids.map((id) => ({ id, bytes }));
+      return { kind: "done", locations: await store.appendMany(inGroup, items, options) };
+    }
+    case "create":
+      try {
+        return { kind: "done", locations: [await store.append(one, bytes, { ...options, ifAbsent: true })] };
+      } catch (error) {
+        if (isPayloadStoreError(error, "EXISTS")) return { kind: "refused" };
+        throw error;
+      }
+    case "delete":
+      return { kind: (await store.delete(one, options)) ? "done" : "refused" };
+    case "delete the group":
+      return { kind: "cleared", payloads: await store.deleteGroup(inGroup) };
+    case "get":
+      return seen([[one.id, await store.get(one)]]);
+    case "has":
+      return { kind: "has", has: await store.has(one) };
+    case "get many": {
+      const found = await store.getMany(inGroup, ids);
+      return seen(ids.map((id, i) => [id, found[i]]));
+    }
+    case "list": {
+      const listed = await collect(store.list(inGroup));
+      const there = new Map(listed.map(({ id, location }) => [id, location]));
+      const found: [string, Uint8Array | undefined][] = [];
+      for (const id of ids) {
+        const location = there.get(id);
+        try {
+          found.push([id, location && (await store.getAt({ tenant }, location))]);
+        } catch (error) {
+          // It was compacted since.
+          if (!isPayloadStoreError(error, "GONE")) throw error;
+        }
+      }
+      return seen(found);
+    }
+    case "contents": {
+      const contents = await collect(store.contents(inGroup));
+      const bodies = new Map(contents.map(({ id, body }) => [id, body]));
+      return seen(
+        ids.map((id) => [id, bodies.get(id)]),
+        false,
+      );
+    }
+  }
+}
+
+function seen(found: readonly (readonly [string, Uint8Array | undefined])[], together = true): Answer {
+  return { kind: "seen", seen: Object.fromEntries(found.map(([id, bytes]) => [id, textOf(bytes)])), together };
+}
+
+function textOf(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? "" : new TextDecoder().decode(bytes);
+}

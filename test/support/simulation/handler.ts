@@ -1,0 +1,64 @@
+import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
+import { nodeDigest } from "../../../core/adapters/node/digest.ts";
+import { BlockEncoder } from "../../../core/blocks.ts";
+import { tieredPolicy } from "../../../core/codec-policy.ts";
+import { rowTimes } from "../../../core/compaction/row-times.ts";
+import { SharedCompaction } from "../../../core/compaction/shared-compaction.ts";
+import { noneCodec } from "../../../core/none-codec.ts";
+import { PayloadStore, type StoreInside } from "../../../core/payload-store.ts";
+import { RowOffsetIndex } from "../../../core/rows/row-offset-index.ts";
+import { FrameReader } from "../../../core/segment/read-frame.ts";
+import type { Bug } from "./bug.ts";
+import type { ObjectServer } from "./object-server.ts";
+import { Process, type Weather } from "./process.ts";
+import { ProcessRows } from "./process-rows.ts";
+import { ProcessSegments } from "./process-segments.ts";
+import type { World } from "./world.ts";
+
+/** What all processes of a schedule share. */
+export interface Servers {
+  readonly world: World;
+  readonly rows: MemoryRowTable;
+  readonly objects: ObjectServer;
+}
+
+/** A process that serves a store, or compacts it. */
+export interface Handler {
+  readonly process: Process;
+  readonly store: PayloadStore;
+}
+
+/** Ids are hashed with it. */
+const secret = new Uint8Array(16).fill(7);
+
+/** Nothing is compressed: a codec that works on a thread would end when it likes. */
+const codecs = { 0: noneCodec, 1: noneCodec, 2: noneCodec };
+
+/** Starts a process. It knows nothing yet. */
+export function openHandler(servers: Servers, name: string, weather: Weather, bug: Bug): Handler {
+  const { world, rows: table, objects } = servers;
+  const process = new Process(world, name, weather);
+  const segments = new ProcessSegments(world, process, objects, bug.segmentRules);
+  const tools = { process, segments };
+  const ownRows = new ProcessRows(process, table);
+  const rows = bug.rows?.(ownRows, tools) ?? ownRows;
+  const { sleep } = process;
+  const shared = { clock: process, random: process, digest: nodeDigest };
+  const frames = new FrameReader(segments, nodeDigest);
+  const ownIndex = new RowOffsetIndex({ ...shared, rows, sleep, secret, frames });
+  const index = bug.index?.(ownIndex, tools) ?? ownIndex;
+  const compaction = (inside: StoreInside) =>
+    new SharedCompaction({
+      ...shared,
+      segments,
+      codecs,
+      rows,
+      objects: segments,
+      secret,
+      frames: inside.frames,
+      encoderOf: () => new BlockEncoder(codecs, tieredPolicy()),
+      pause: () => sleep(0),
+      times: { ...rowTimes, ...bug.times },
+    });
+  return { process, store: new PayloadStore({ ...shared, segments, index, codecs, compaction }) };
+}

@@ -1,0 +1,289 @@
+import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
+import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
+import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
+import { arrivalMsMax, type RowTimes, rowTimes } from "../../../core/compaction/row-times.ts";
+import { knowledgeMsMax } from "../../../core/rows/knowledge.ts";
+import { type Bug, noBug } from "./bug.ts";
+import { type Answer, type Call, drawCall, idsOf, makeCall, tenant } from "./calls.ts";
+import { type Handler, openHandler, type Servers } from "./handler.ts";
+import { History } from "./history.ts";
+import { ObjectServer } from "./object-server.ts";
+import type { Weather } from "./process.ts";
+import { World } from "./world.ts";
+
+/** What a schedule came to. */
+export interface ScheduleReport {
+  /** What must not be, for people. */
+  readonly violations: readonly string[];
+  readonly calls: number;
+  /** Calls whose outcome their client never knew. */
+  readonly unknown: number;
+  readonly events: number;
+  /** Segments that were removed; rows that were written in the place of others; rows, and groups, that were removed. */
+  readonly removed: number;
+  readonly written: number;
+  readonly swept: number;
+  readonly closed: number;
+  /** What happened, where it was asked for. */
+  readonly story: readonly string[];
+}
+
+export interface ScheduleOptions {
+  readonly bug?: Bug;
+  /** Keeps what happened. */
+  readonly tells?: boolean;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+
+/** What a call may fail with when requests fail and others write the group. */
+const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT", "LOCKED"];
+
+/** Runs of one compactor in one schedule. */
+const runsMax = 12;
+
+const calm: Weather = { lost: 0, unanswered: 0, late: 0, freezes: 0, crashes: 0, skewMsMax: 0, triesMax: 3 };
+
+/**
+ * One schedule: handlers, and what works beside them, on one table and one bucket, with clients that call any of them. All of
+ * it, also what fails and when, is drawn from the seed.
+ */
+export async function runSchedule(seed: number, options: ScheduleOptions = {}): Promise<ScheduleReport> {
+  return new Schedule(seed, options).run();
+}
+
+/** Graces that nothing is added to. */
+const tightTimes: Partial<RowTimes> = {
+  restMs: arrivalMsMax + 1,
+  graceMs: 2 * knowledgeMsMax,
+  graceMsMin: 2 * knowledgeMsMax,
+  orphanMs: 2 * arrivalMsMax + 1,
+};
+
+/** What kind of schedule it is: each leaves something out, so that what is left comes often. */
+interface Kind {
+  readonly weather: Weather;
+  readonly handlers: number;
+  readonly clients: number;
+  readonly calls: number;
+  readonly groups: readonly string[];
+  /** Of each group. */
+  readonly ids: number;
+  /** Longest pause of a client. */
+  readonly pauseMsMax: number;
+  /** Clients call in so many stretches, which begin so long after one another: long enough for what waits to be due. */
+  readonly stretches: number;
+  readonly stretchMs: number;
+  readonly compactors: number;
+  /** Longest pause between two runs of a compactor. */
+  readonly workPauseMsMax: number;
+  /** Compactors begin at the same time, and their lease keeps none of them away. */
+  readonly meet: boolean;
+  /** What compaction waits for is as short as its rules allow. */
+  readonly tight: boolean;
+  readonly pageRowsMax: number;
+}
+
+function drawKind(random: SeededRandom): Kind {
+  const sometimes = (...values: readonly number[]) => random.pick(values);
+  const triesMax = sometimes(1, 3, 3);
+  // Of calls that nobody answered little can be said: they may not be too many.
+  const often = triesMax === 1 ? 0.25 : 1;
+  const weather: Weather = {
+    lost: often * sometimes(0, 0.02, 0.08),
+    unanswered: often * sometimes(0, 0.05, 0.15),
+    late: often * sometimes(0, 0.03, 0.1),
+    freezes: sometimes(0, 0, 0.02, 0.1),
+    crashes: sometimes(0, 0, 0.01),
+    skewMsMax: sometimes(0, 4 * minute),
+    triesMax,
+  };
+  return {
+    weather,
+    handlers: random.between(2, 3),
+    clients: random.between(2, 5),
+    calls: random.between(4, 8),
+    groups: ["a", "b", "c"].slice(0, sometimes(1, 1, 2, 3)),
+    ids: random.between(1, 3),
+    pauseMsMax: sometimes(5, 40, 10 * second, 20 * minute),
+    stretches: sometimes(1, 2, 3),
+    stretchMs: sometimes(50, 120, 26 * 60) * minute,
+    compactors: sometimes(0, 1, 1, 2),
+    meet: random.chance(0.3),
+    tight: random.chance(0.5),
+    workPauseMsMax: sometimes(50, 30 * minute, 9 * 60 * minute),
+    pageRowsMax: sometimes(2, 5, 100),
+  };
+}
+
+class Schedule {
+  readonly #world: World;
+  readonly #bug: Bug;
+  readonly #kind: Kind;
+  readonly #servers: Servers;
+  readonly #history: History;
+  readonly #beganMs: number;
+  readonly #handlers: Handler[] = [];
+  readonly #violations = new Set<string>();
+  #calls = 0;
+  #unknown = 0;
+  #removed = 0;
+  #written = 0;
+  #swept = 0;
+  #closed = 0;
+  #started = 0;
+  #working = 0;
+
+  constructor(seed: number, { bug = noBug, tells = false }: ScheduleOptions) {
+    this.#world = new World(seed, { tells });
+    this.#bug = bug;
+    this.#kind = drawKind(this.#world.random);
+    const { pageRowsMax, ids } = this.#kind;
+    const rows = new MemoryRowTable({ clock: this.#world, pageRowsMax });
+    this.#servers = { world: this.#world, rows, objects: new ObjectServer(this.#world) };
+    this.#history = new History(ids);
+    this.#beganMs = this.#world.nowMs();
+  }
+
+  async run(): Promise<ScheduleReport> {
+    const { handlers, clients, compactors } = this.#kind;
+    this.#world.tell(() => JSON.stringify(this.#kind));
+    for (let i = 0; i < handlers; i++) this.#handlers.push(this.#openHandler());
+    this.#working = clients;
+    for (let i = 0; i < clients; i++) void this.#client(`client ${i}`).finally(() => (this.#working -= 1));
+    for (let i = 0; i < compactors; i++) void this.#compactAgainAndAgain();
+    await this.#world.run();
+    await this.#lookAtTheEnd();
+    for (const broken of this.#history.broken()) this.#violations.add(broken);
+    return {
+      violations: [...this.#violations],
+      calls: this.#calls,
+      unknown: this.#unknown,
+      events: this.#world.events,
+      removed: this.#removed,
+      written: this.#written,
+      swept: this.#swept,
+      closed: this.#closed,
+      story: this.#world.story ?? [],
+    };
+  }
+
+  #openHandler(name = "handler"): Handler {
+    const { weather, meet, tight } = this.#kind;
+    const times = { ...(tight ? tightTimes : {}), ...this.#bug.times, ...(meet ? { leaseMs: 1 } : {}) };
+    return openHandler(this.#servers, `${name} ${++this.#started}`, weather, { ...this.#bug, times });
+  }
+
+  /** Makes one call after the other, of any handler. */
+  async #client(name: string): Promise<void> {
+    const { random } = this.#world;
+    const { calls, groups, ids, stretches, stretchMs } = this.#kind;
+    const beganMs = this.#world.nowMs();
+    for (let i = 0; i < calls; i++) {
+      const stretchAtMs = beganMs + Math.floor((i * stretches) / calls) * stretchMs;
+      await this.#world.sleep(Math.max(0, stretchAtMs - this.#world.nowMs()) + this.#drawPauseMs());
+      const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`);
+      let answer = await this.#makeCall(name, call);
+      if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
+      // A request with a key may be made again: because nobody answered, or by mistake.
+      for (let again = 0; again < 3 && call.key !== undefined && random.chance(answer ? 0.15 : 0.8); again++) {
+        await this.#world.sleep(this.#drawPauseMs());
+        answer = await this.#makeCall(name, call);
+      }
+    }
+  }
+
+  /** @returns `undefined` where its client gave up, or was told that the outcome is unknown */
+  async #makeCall(name: string, call: Call, handler: Handler = this.#anyHandler()): Promise<Answer | undefined> {
+    const { random } = this.#world;
+    const startedMs = this.#world.stamp();
+    this.#calls += 1;
+    this.#history.began(call, startedMs);
+    const what = `${name}: ${call.kind} ${call.group}/${call.ids.join()} ${call.value}${call.key ? " by key" : ""}`;
+    this.#world.tell(() => `${what}, of ${handler.process.name}`);
+    const answering = makeCall(handler.store, call).catch((error: unknown) => this.#unknownOutcome(what, error));
+    const givingUp = this.#world.sleep(random.pick([30 * second, 30 * second, 5 * minute, 60 * minute]));
+    const answer = await Promise.race([
+      answering,
+      handler.process.died.then(() => undefined),
+      givingUp.then(() => undefined),
+    ]);
+    const endedMs = this.#world.stamp();
+    this.#world.tell(() => `${what} → ${JSON.stringify(answer) ?? "?"}`);
+    if (!answer) this.#unknown += 1;
+    this.#history.ended(call, startedMs, endedMs, answer);
+    return answer;
+  }
+
+  /** Reads what a call stored by its locations, some time later: it is there, or its segment is gone. */
+  async #readAt(name: string, call: Call, { locations = [] }: Extract<Answer, { kind: "done" }>): Promise<void> {
+    await this.#world.sleep(this.#world.random.pick([5, minute, 60 * minute]));
+    const { store } = this.#anyHandler();
+    for (const location of locations) {
+      const what = `${name}: read at ${location.segment} what ${call.value} stored`;
+      const bytes = await store.getAt({ tenant }, location).catch((error: unknown) => {
+        if (!isPayloadStoreError(error, "GONE")) this.#unknownOutcome(what, error);
+      });
+      const found = bytes && new TextDecoder().decode(bytes);
+      if (found !== undefined && found !== call.value) this.#violations.add(`${what}: it is ${found}`);
+    }
+  }
+
+  #unknownOutcome(what: string, error: unknown): undefined {
+    if (isPayloadStoreError(error) && mayFailWith.includes(error.code)) return;
+    this.#violations.add(`${what} failed with ${error instanceof Error ? error.stack : String(error)}`);
+  }
+
+  /** One that lives; another process takes the place of one that died. */
+  #anyHandler(): Handler {
+    const at = this.#world.random.between(0, this.#handlers.length - 1);
+    if (this.#handlers[at]!.process.isDead) this.#handlers[at] = this.#openHandler();
+    return this.#handlers[at]!;
+  }
+
+  #drawPauseMs(): number {
+    const { random } = this.#world;
+    return random.chance(0.7) ? random.between(0, 10) : random.between(0, this.#kind.pauseMsMax);
+  }
+
+  /** Compacts in processes of their own, one after the other, as long as there are clients, and once more much later. */
+  async #compactAgainAndAgain(): Promise<void> {
+    const { random } = this.#world;
+    for (let runs = 1, isLast = false; !isLast; runs++) {
+      isLast = runs === runsMax || this.#working === 0;
+      const { workPauseMsMax, stretchMs, meet } = this.#kind;
+      const sinceMs = (this.#world.nowMs() - this.#beganMs) % stretchMs;
+      // Two that begin with a stretch meet one another, and clients.
+      const pauseMs = meet ? stretchMs - sinceMs + random.between(0, 20) : random.between(0, workPauseMsMax);
+      await this.#world.sleep(isLast ? random.pick([1, 30, 26 * 60]) * minute : pauseMs);
+      const { process, store } = this.#openHandler("compactor");
+      const { graceMs, graceMsMin } = { ...rowTimes, ...(this.#kind.tight ? tightTimes : {}), ...this.#bug.times };
+      const compacting = store.compact({ graceMs: random.pick([graceMs, graceMsMin]) }).then(
+        ({ freed, rows }) => {
+          this.#removed += freed.length;
+          this.#written += rows?.rowsWritten ?? 0;
+          this.#swept += rows?.rowsRemoved ?? 0;
+          this.#closed += rows?.groupsRemoved ?? 0;
+        },
+        (error: unknown) => this.#unknownOutcome(process.name, error),
+      );
+      await Promise.race([compacting, process.died]);
+    }
+  }
+
+  /** When everything that was on its way has arrived, a new handler reads all there is. */
+  async #lookAtTheEnd(): Promise<void> {
+    const { groups, ids } = this.#kind;
+    const last = openHandler(this.#servers, "the last handler", calm, this.#bug);
+    const looking = (async () => {
+      for (const group of groups) {
+        for (const kind of ["get many", "list"] as const)
+          await this.#makeCall("at the end", { kind, group, ids: idsOf(ids), value: "" }, last);
+      }
+      const { faults } = await last.store.verify();
+      for (const fault of faults) this.#violations.add(`verify: ${JSON.stringify(fault)}`);
+    })();
+    await Promise.all([looking, this.#world.run()]);
+  }
+}
