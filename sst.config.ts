@@ -15,6 +15,7 @@ export default $config({
     const { bucket } = await import("./infra/bucket.ts");
     const { table } = await import("./infra/table.ts");
     const { api } = await import("./infra/api.ts");
+    await import("./infra/compaction.ts");
     if (settings.watched) {
       await import("./infra/alarms.ts");
       await import("./infra/dashboard.ts");

@@ -1,8 +1,12 @@
+import type { FindQuestion } from "../core/find.ts";
 import type { GroupKey, PayloadKey, TenantKey } from "../core/key.ts";
 import type { AppendOptions, ListedPayload, Location, PayloadInput, Stats } from "../core/payload.ts";
 
 /** What `ls` shows of a payload. */
-export type ListedEntry = Pick<ListedPayload, "id" | "bytes" | "etag" | "contentType" | "attributes" | "timeMs">;
+export type ListedEntry = Pick<
+  ListedPayload,
+  "group" | "id" | "bytes" | "etag" | "contentType" | "attributes" | "timeMs"
+>;
 
 /**
  * A store as commands see it: opened here, or served by the process that holds the folder. Both answer alike, and fail
@@ -13,6 +17,7 @@ export interface CommandStore {
   appendMany(key: GroupKey, items: readonly (PayloadInput & { readonly id: string })[]): Promise<readonly Location[]>;
   get(key: Required<PayloadKey>): Promise<Uint8Array | undefined>;
   list(key: GroupKey): AsyncIterable<ListedEntry>;
+  find(question: FindQuestion): AsyncIterable<ListedEntry>;
   groups(key: TenantKey): AsyncIterable<{ readonly group: string; readonly payloads: number }>;
   delete(key: Required<PayloadKey>): Promise<boolean>;
   deleteGroup(key: GroupKey): Promise<number>;

@@ -27,3 +27,8 @@ export function parsePort(text: string): number {
   if (!(port <= 65_535)) throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
   return port;
 }
+
+export function parseSeconds(text: string): number {
+  if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("Seconds are a whole number.");
+  return Number(text);
+}

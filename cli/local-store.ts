@@ -9,6 +9,7 @@ export function localStore(store: PayloadStore): CommandStore {
     appendMany: (key, items) => store.appendMany(key, items),
     get: (key) => store.get(key),
     list: (key) => store.list(key),
+    find: (question) => store.find(question),
     groups: (key) => store.groups(key),
     delete: (key) => store.delete(key),
     deleteGroup: (key) => store.deleteGroup(key),

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command, Option } from "commander";
+import { compactCommand } from "./commands/compact.ts";
 import { exportCommand } from "./commands/export.ts";
 import { getCommand } from "./commands/get.ts";
 import { importCommand } from "./commands/import.ts";
@@ -55,6 +56,7 @@ export function createProgram(): Command {
     statsCommand(),
     verifyCommand(),
     rebuildCommand(),
+    compactCommand(),
     importCommand(),
     exportCommand(),
     keysCommand(),

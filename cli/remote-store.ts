@@ -14,6 +14,7 @@ export function remoteStore(url: string, bearer: string | undefined): CommandSto
     appendMany: (key, items) => on(key).appendMany(key, items),
     get: (key) => on(key).get(key),
     list: (key) => on(key).list(key),
+    find: (question) => on(question).find(question),
     groups: (key) => on(key).groups(),
     delete: (key) => on(key).delete(key),
     deleteGroup: (key) => on(key).deleteGroup(key),

@@ -32,6 +32,8 @@ export const limits = {
   /** All attributes of one payload, encoded, in bytes. They are for filtering; bodies belong in the payload. */
   attributesBytesMax: 4096,
   attributesCountMax: 32,
+  /** Different values of indexed attributes in one commit to DynamoDB, which has a row for each in its group. */
+  indexedTermsMax: 1000,
   /** Content type, in bytes. RFC 6838 bounds type and subtype to 127 characters each. */
   contentTypeBytesMax: 255,
   /** Idempotency-Key, in bytes. */

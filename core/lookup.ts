@@ -3,6 +3,7 @@ import { isPayloadStoreError, PayloadStoreError } from "./errors.ts";
 import { GroupView } from "./group-view.ts";
 import type { ResolvedKey } from "./key.ts";
 import { decodePlacedPage, findInPage, type EntryPlace, type PageRequest } from "./page/page.ts";
+import { hasTerms, type Term } from "./page/terms.ts";
 import { headOf } from "./payload-head.ts";
 import type { Location, PayloadHead } from "./payload.ts";
 import type { Basis, OffsetIndex, PageRecord, Records } from "./ports/offset-index.ts";
@@ -77,6 +78,36 @@ export class Lookup {
       found.push((narrowed ? await this.#decide(key, narrowed[i]!) : await this.find(key)).value);
     }
     return found;
+  }
+
+  /**
+   * The payloads of a page that have these attributes, and that nothing replaced or hid, each by its place in the page.
+   * Cost: one read; another one for each of them that another page may decide.
+   */
+  async livingIn(
+    { tenant, sequence, place }: PageRecord,
+    terms: readonly Term[],
+  ): Promise<{ readonly position: number; readonly head: PayloadHead }[]> {
+    const { header, page } = await this.#frames.head(tenant, place);
+    const read = decodePlacedPage(page);
+    if (!read.ok) throw damagedPage(tenant, place, read.damage);
+    const { group, timeMs } = header;
+    const living: { readonly position: number; readonly head: PayloadHead }[] = [];
+    for (const [position, found] of read.value.places.entries()) {
+      if (!hasTerms(found.entry.attributes, terms)) continue;
+      if (!(await this.#isDecidedBy({ tenant, group, id: found.entry.id }, place))) continue;
+      living.push({ position, head: headOf({ group, sequence, timeMs, place }, found) });
+    }
+    return living;
+  }
+
+  /** Whether the payload of an id is the one in the page at this place. */
+  async #isDecidedBy(key: ResolvedKey, place: FramePlace): Promise<boolean> {
+    const narrowed = await this.#index.records(key.tenant, key.group, key.id);
+    const [first] = narrowed.records;
+    if (first && isSamePlace(first.place, place) && !narrowed.incomplete) return true;
+    const { value } = await this.#decide(key, narrowed);
+    return value !== undefined && isSamePlace(value.place, place);
   }
 
   /** Whether there is a payload. Cost: as {@link find}, but no read of a page that is a request away. */
@@ -168,6 +199,10 @@ export class Lookup {
     refuseIncomplete({ tenant, group }, incomplete);
     return { view, records, basis };
   }
+}
+
+function isSamePlace(a: FramePlace, b: FramePlace): boolean {
+  return a.segment === b.segment && a.offset === b.offset;
 }
 
 function sameLocation(a: Location, b: Location): boolean {

@@ -5,6 +5,7 @@ import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf, type DraftTools } from "./draft.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
+import { type FindQuestion, findPayloads } from "./find.ts";
 import type { ViewedPayload } from "./group-view.ts";
 import { invariant } from "./invariant.ts";
 import {
@@ -21,6 +22,7 @@ import {
 import { limits } from "./limits.ts";
 import type { Compaction, CompactionReport, CompactOptions } from "./compaction/compaction.ts";
 import { describeKey, Lookup } from "./lookup.ts";
+import { termsOfQuestion } from "./page/terms.ts";
 import { locationOf } from "./payload-head.ts";
 import { checkLocation, type KnownPayload, PayloadReader } from "./payload-reader.ts";
 import type {
@@ -350,6 +352,30 @@ export class PayloadStore {
     }
   }
 
+  /**
+   * The payloads of a tenant that have all these attributes, in whatever groups they are. None that was there all the time
+   * is left out. What is written meanwhile may be among them or not; what is overwritten, or moved by compaction, may be so twice.
+   *
+   * In a folder they come in the order of their last commit, on DynamoDB group by group.
+   *
+   * @param options  `after`: a cursor, to go on behind it; `limit`: at most so many
+   * @throws {PayloadStoreError} `CORRUPT` at the end, when damage may have taken some; `UNSUPPORTED` where the index keeps none
+   *   of the attributes; `INVALID`
+   *
+   * Cost: one read for each page that brought payloads with the rarest of the attributes; on DynamoDB a query for each
+   * group. No payload is read.
+   */
+  async *find(
+    key: FindQuestion,
+    options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): AsyncGenerator<ListedPayload> {
+    const tenant = resolveTenant(key);
+    const terms = termsOfQuestion(key.where);
+    const limit = checkedLimit(options.limit);
+    this.#enter(options);
+    yield* findPayloads({ index: this.#ports.index, lookup: this.#lookup }, tenant, terms, { ...options, limit });
+  }
+
   /** The payloads of a group with their bytes, as {@link list} orders them. Payloads that share a block decode it once. */
   async *contents(
     key: GroupKey,
@@ -476,6 +502,7 @@ export class PayloadStore {
   /** Ends what was begun, saves the index, lets go of the store. Rejects if anything could not be saved. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      await this.#compaction?.stop();
       await this.#lanes.idle();
       try {
         await this.#ports.segments.close();
@@ -566,9 +593,7 @@ export class PayloadStore {
     group: string,
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined },
   ): Promise<readonly ViewedPayload[]> {
-    const limit = options.limit ?? Infinity;
-    if (!(limit >= 0))
-      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
+    const limit = checkedLimit(options.limit);
     const { view } = await this.#lookedUp({ group }, options, () => this.#lookup.view(tenant, group));
     return view.payloads(options.after).take(limit).toArray();
   }
@@ -660,6 +685,11 @@ function olderOf(a: Basis, b: Basis): Basis {
 interface Named {
   readonly group: string;
   readonly id?: string;
+}
+
+function checkedLimit(limit = Infinity): number {
+  if (limit >= 0) return limit;
+  throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
 }
 
 /** Looks of one answer: more often than this nobody compacts what is being read, unless its reader is stopped each time. */

@@ -20,7 +20,8 @@ export interface LambdaBackend {
 }
 
 /**
- * What a function's environment names: PAYLODE_BUCKET and PAYLODE_TABLE, and region and credentials as Lambda sets them.
+ * What a function's environment names: PAYLODE_BUCKET and PAYLODE_TABLE; with commas between, the attributes in
+ * PAYLODE_INDEXED_ATTRIBUTES that a new table is to index; and region and credentials as Lambda sets them.
  *
  * @param remainingMs  what is left to the invocation under way
  */
@@ -37,9 +38,15 @@ export function lambdaBackend(
     open: async () => {
       const [bucket, table] = [named("PAYLODE_BUCKET"), named("PAYLODE_TABLE")];
       const access = openAwsAccess({ table, client: clients.dynamo, remainingMs });
-      return { access, store: await openAws({ bucket, table, clients, remainingMs }) };
+      const indexedAttributes = list("PAYLODE_INDEXED_ATTRIBUTES");
+      return { access, store: await openAws({ bucket, table, clients, remainingMs, indexedAttributes }) };
     },
   };
+
+  function list(variable: string): readonly string[] | undefined {
+    const value = environment[variable] ?? "";
+    return value === "" ? undefined : value.split(",").map((name) => name.trim());
+  }
 
   function named(variable: string): string {
     const value = environment[variable];

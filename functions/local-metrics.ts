@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { CompactionReport } from "../core/compaction/compaction.ts";
 import type { PayloadStore } from "../core/payload-store.ts";
 import { rawPath } from "./request-path.ts";
 import { templateOf } from "./route-table.ts";
@@ -26,6 +27,8 @@ export class HttpMetrics implements MetricsText {
   readonly #seconds: Histogram<"method" | "route">;
   readonly #requestBytes: Counter<"method" | "route">;
   readonly #responseBytes: Counter<"method" | "route">;
+  readonly #compactedSegments: Counter;
+  readonly #compactionBytes: Counter<"kind">;
 
   constructor(store: Pick<PayloadStore, "health">) {
     const registers = [this.#registry];
@@ -55,6 +58,17 @@ export class HttpMetrics implements MetricsText {
       labelNames: ["method", "route"],
       registers,
     });
+    this.#compactedSegments = new Counter({
+      name: "paylode_compacted_segments_total",
+      help: "Segments that compaction has emptied.",
+      registers,
+    });
+    this.#compactionBytes = new Counter({
+      name: "paylode_compaction_bytes_total",
+      help: "Bytes of segments that compaction has read, of payloads it has written again, of segments it has removed.",
+      labelNames: ["kind"],
+      registers,
+    });
     // The registry keeps the gauge, which asks the store each time it is asked itself.
     void new Gauge({
       name: "paylode_store_writable",
@@ -64,6 +78,14 @@ export class HttpMetrics implements MetricsText {
       },
       registers,
     });
+  }
+
+  /** What a run of compaction did. */
+  compacted({ segments, freedBytes, bytesIn, bytesOut }: CompactionReport): void {
+    this.#compactedSegments.inc(segments.length);
+    this.#compactionBytes.inc({ kind: "read" }, bytesIn);
+    this.#compactionBytes.inc({ kind: "written" }, bytesOut);
+    this.#compactionBytes.inc({ kind: "freed" }, freedBytes);
   }
 
   get contentType(): string {

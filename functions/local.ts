@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import { openDisk } from "../core/entries/disk.ts";
 import { PayloadStoreError } from "../core/errors.ts";
 import { createApp } from "./app.ts";
+import { BackgroundCompaction } from "./background-compaction.ts";
 import { httpLimits } from "./http-limits.ts";
 import { localAccess } from "./local-access.ts";
 import { guarded } from "./local-guard.ts";
@@ -20,6 +21,8 @@ export interface LocalOptions {
   readonly noKeys?: boolean | undefined;
   /** Lowers the longest payload, in bytes. */
   readonly payloadBytesMax?: number | undefined;
+  /** Seconds between two runs of compaction, 10 minutes by default; 0 for none. */
+  readonly compactEverySeconds?: number | undefined;
 }
 
 type DiskStore = Awaited<ReturnType<typeof openDisk>>;
@@ -29,6 +32,8 @@ export interface LocalServer {
   readonly url: string;
   readonly port: number;
   readonly store: DiskStore;
+  /** Compacts the store beside its work, unless it was asked not to. */
+  readonly compaction: BackgroundCompaction | undefined;
   /** Stops listening, lets requests finish for at most `httpLimits.shutdownMsMax`, closes the store. May be called again. */
   close(): Promise<void>;
 }
@@ -50,8 +55,21 @@ export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
     const port = await listen(server, options.port, host);
     const url = `http://${reachable(host)}:${port}`;
     await store.announce({ url });
+    const { compactEverySeconds: seconds = 600 } = options;
+    const compaction =
+      seconds > 0
+        ? new BackgroundCompaction(store, {
+            everyMs: seconds * 1_000,
+            onRun: (report) => metrics.compacted(report),
+            onFailure: (error) => console.error(`paylode: compaction failed, and is tried again: ${String(error)}`),
+          })
+        : undefined;
+    const close = async () => {
+      await Promise.all([stop(server), compaction?.stop()]);
+      await store.close();
+    };
     let closing: Promise<void> | undefined;
-    return { url, port, store, close: () => (closing ??= stop(server).then(() => store.close())) };
+    return { url, port, store, compaction, close: () => (closing ??= close()) };
   } catch (error) {
     if (server.listening) await stop(server);
     await store.close();

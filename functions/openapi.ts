@@ -118,8 +118,8 @@ async function parametersOf(
   inputs: Readonly<Record<string, InputDescription>> = {},
 ): Promise<Parameter[]> {
   return Promise.all(
-    Object.entries(inputs).map(async ([name, { description, schema }]): Promise<Parameter> => {
-      return { name, in: place, required: false, description, schema: await schemaOf(schema) } as Parameter;
+    Object.entries(inputs).map(async ([name, { required = false, description, schema }]): Promise<Parameter> => {
+      return { name, in: place, required, description, schema: await schemaOf(schema) } as Parameter;
     }),
   );
 }

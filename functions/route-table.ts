@@ -3,6 +3,7 @@ import { appendBatches } from "./routes/append-batches.ts";
 import { commitUpload } from "./routes/commit-upload.ts";
 import { deleteGroup } from "./routes/delete-group.ts";
 import { deletePayload } from "./routes/delete-payload.ts";
+import { findPayloads } from "./routes/find-payloads.ts";
 import { getHealth } from "./routes/get-health.ts";
 import { getMetrics } from "./routes/get-metrics.ts";
 import { getOpenapi } from "./routes/get-openapi.ts";
@@ -22,7 +23,7 @@ export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> =
   "/v1/:tenant/groups/:group/payloads": { GET: listPayloads, POST: appendBatch },
   "/v1/:tenant/groups/:group": { DELETE: deleteGroup },
   "/v1/:tenant/groups": { GET: listGroups },
-  "/v1/:tenant/payloads": { POST: appendBatches },
+  "/v1/:tenant/payloads": { GET: findPayloads, POST: appendBatches },
   "/v1/:tenant/stats": { GET: getStats },
   "/healthz": { GET: getHealth },
   "/metrics": { GET: getMetrics },

@@ -16,7 +16,7 @@ if (settings.alarmEmail !== undefined) {
 const periodSeconds = 300;
 
 export interface Watched {
-  readonly namespace: "AWS/Lambda" | "AWS/DynamoDB";
+  readonly namespace: "AWS/Lambda" | "AWS/DynamoDB" | "AWS/SQS" | "Paylode";
   readonly metric: string;
   readonly statistic: "Sum" | "Maximum";
   /** One metric for each; where there are several, their values are added up. */

@@ -1,5 +1,6 @@
 import { alarm } from "./alarm.ts";
 import { api, apiTimeoutSeconds } from "./api.ts";
+import { compact, failed } from "./compaction.ts";
 import { table, tableOperations } from "./table.ts";
 
 const ofApi = { namespace: "AWS/Lambda", statistic: "Sum", dimensions: [{ FunctionName: api.name }] } as const;
@@ -57,4 +58,24 @@ alarm("TableFaults", {
   dimensions: tableOperations.map((operation) => ({ TableName: table.name, Operation: operation })),
   threshold: 10,
   description: "DynamoDB answers with a status of 500 or above.",
+});
+
+alarm("CompactFailed", {
+  namespace: "AWS/SQS",
+  metric: "ApproximateNumberOfMessagesVisible",
+  statistic: "Maximum",
+  dimensions: [{ QueueName: failed.nodes.queue.name }],
+  threshold: 1,
+  description: "A compaction failed three times. Its log says why; nothing is lost, but room does not come back.",
+});
+
+alarm("CompactLag", {
+  namespace: "Paylode",
+  metric: "CompactionLag",
+  statistic: "Maximum",
+  dimensions: [{ FunctionName: compact.name }],
+  // A pass over the whole table is to be done within a day: what is erased has to be gone within the restore window and days.
+  threshold: 86_400,
+  description:
+    "Compaction has not been through the whole table for a day: it needs more time, memory or money than it has.",
 });

@@ -38,7 +38,11 @@ export const api = new sst.aws.Function("Api", {
     },
   },
   ...(settings.reservedConcurrency !== undefined && { concurrency: { reserved: settings.reservedConcurrency } }),
-  environment: { PAYLODE_BUCKET: bucket.name, PAYLODE_TABLE: table.name },
+  environment: {
+    PAYLODE_BUCKET: bucket.name,
+    PAYLODE_TABLE: table.name,
+    ...(settings.indexedAttributes !== undefined && { PAYLODE_INDEXED_ATTRIBUTES: settings.indexedAttributes }),
+  },
   logging: { format: "json", logGroup: logs.name },
   // Not `link`, which would grant s3:* and dynamodb:*. Nothing here can remove an object or a row.
   permissions: [

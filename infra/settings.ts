@@ -13,6 +13,8 @@ export interface Settings {
   readonly reservedConcurrency?: number;
   /** Origins whose pages may call the API and use presigned URLs. None unless named. */
   readonly corsOrigins: readonly string[];
+  /** Attributes that payloads are found by, with commas between: chosen before the first deployment, since the table keeps them. */
+  readonly indexedAttributes?: string;
 }
 
 /**
@@ -33,12 +35,18 @@ export function settingsOf(stage: string, environment: Readonly<Record<string, s
     "origins with commas between, like https://app.example",
     /^https?:\/\/[^\s,/*]+(?:,https?:\/\/[^\s,/*]+)*$/,
   );
+  const indexedAttributes = read(
+    "PAYLODE_INDEXED_ATTRIBUTES",
+    "names of attributes with commas between, like user,model",
+    /^[^\s,]+(?:,[^\s,]+){0,31}$/,
+  );
   return {
     production,
     watched: production || alarmEmail !== undefined,
     ...(alarmEmail !== undefined && { alarmEmail }),
     ...(reserved !== undefined && { reservedConcurrency: Number(reserved) }),
     corsOrigins: origins?.split(",") ?? [],
+    ...(indexedAttributes !== undefined && { indexedAttributes }),
   };
 
   function read(name: string, wanted: string, shape: RegExp): string | undefined {

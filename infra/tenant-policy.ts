@@ -43,11 +43,12 @@ export function tenantPolicy({ tenant, bucketArn, tableArn, access = "read" }: T
     Version: "2012-10-17",
     Statement: [
       {
+        // And the rows that its payloads are found by.
         Sid: "PagesOfTheTenant",
         Effect: "Allow",
         Action: ["dynamodb:GetItem", "dynamodb:Query", ...(writes ? ["dynamodb:PutItem"] : [])],
         Resource: [tableArn],
-        Condition: leadingKeys("StringLike", `${tenant}/*`),
+        Condition: leadingKeys("StringLike", `${tenant}/*`, `~find/${tenant}/*`),
       },
       {
         // The version of the layout, and the secret that ids are hashed with.
@@ -76,9 +77,9 @@ export function tenantPolicy({ tenant, bucketArn, tableArn, access = "read" }: T
 }
 
 /** `ForAllValues` also holds where a request names no key at all, so that there is one is asked for beside it. */
-function leadingKeys(operator: "StringLike" | "StringEquals", key: string): Conditions {
+function leadingKeys(operator: "StringLike" | "StringEquals", ...keys: readonly string[]): Conditions {
   return {
-    [`ForAllValues:${operator}`]: { "dynamodb:LeadingKeys": [key] },
+    [`ForAllValues:${operator}`]: { "dynamodb:LeadingKeys": keys },
     Null: { "dynamodb:LeadingKeys": "false" },
   };
 }

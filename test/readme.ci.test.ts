@@ -117,7 +117,7 @@ async function compare(lines: readonly Line[]): Promise<number> {
 /** An environment as after a fresh install: an own prefix, and nothing of the runner's own npm. */
 function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith("npm_") && !["NODE_ENV", "VITEST", "INIT_CWD"].includes(name),
+    ([name]) => !name.startsWith("npm_") && !["NODE_ENV", "NODE_COMPILE_CACHE", "VITEST", "INIT_CWD"].includes(name),
   );
   const path = (process.env["PATH"] ?? "").split(":").filter((part) => !part.includes("node_modules"));
   return { ...Object.fromEntries(kept), PATH: path.join(":"), npm_config_prefix: join(folder, "prefix"), PORT: "0" };

@@ -3,8 +3,17 @@ import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../error
 import { resolveGroup, resolveKey, resolveTenant, type PayloadId, type ResolvedKey } from "../key.ts";
 import { limits } from "../limits.ts";
 import { splitLines } from "../line-splitter.ts";
+import { termsOfQuestion } from "../page/terms.ts";
 import { checkPayloadInput } from "../payload-input.ts";
-import type { AppendOptions, CallOptions, IdempotentOptions, Location, ReadRange, Stats } from "../payload.ts";
+import type {
+  AppendOptions,
+  Attributes,
+  CallOptions,
+  IdempotentOptions,
+  Location,
+  ReadRange,
+  Stats,
+} from "../payload.ts";
 import type { GroupSummary } from "../ports/offset-index.ts";
 import { appendBatch, type AppendResult } from "./batch.ts";
 import { answered, cutTo, piecesOf, streamOf, streamOfBytes } from "./body-stream.ts";
@@ -25,7 +34,12 @@ export interface ClientPayload extends ClientHead {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** A page of a group's list. */
+/** What payloads are looked for: attributes with the values that a payload has to have, all of them. */
+export interface ClientQuestion {
+  readonly where: Attributes;
+}
+
+/** A page of a list. */
 export interface ListPage {
   readonly payloads: readonly ClientHead[];
   /** `after` of the next page; absent on the last one. */
@@ -152,25 +166,11 @@ export class PayloadClient {
   }
 
   /** The payloads of a group, in the order of their first commit, asked for page by page. */
-  async *list(
+  list(
     key: ClientGroup,
-    { limit = Infinity, ...options }: CallOptions & { readonly limit?: number | undefined } = {},
+    options: CallOptions & { readonly limit?: number | undefined } = {},
   ): AsyncGenerator<ClientHead, undefined> {
-    if (!(limit >= 0))
-      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
-    let after: string | undefined;
-    let left = limit;
-    while (left > 0) {
-      const page = await this.page(key, { ...options, after, limit: Math.min(left, limits.listLimitMax) });
-      for (const head of page.payloads) {
-        throwIfAborted(options.signal);
-        yield head;
-      }
-      left -= page.payloads.length;
-      after = page.next;
-      if (after === undefined) break;
-    }
-    return undefined;
+    return this.#paged((page) => this.page(key, page), options);
   }
 
   /** One page of {@link list}, for those who keep a place: at most 1,000 payloads behind `after`, `next` of a page before. */
@@ -178,14 +178,32 @@ export class PayloadClient {
     key: ClientGroup,
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
   ): Promise<ListPage> {
-    const { after, limit = limits.listLimitMax, signal } = options;
     const group = this.#group(key);
-    const query = new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) });
-    type Entry = Omit<ClientHead, "group" | "timeMs"> & { readonly time: string };
-    type Page = { readonly payloads: readonly Entry[]; readonly next?: string };
-    const request = this.#get(`${this.#groupPath(group)}/payloads?${query.toString()}`, signal);
-    const { payloads, next } = await this.#json<Page>(request, "payloads");
-    return { payloads: payloads.map(({ time, ...entry }) => ({ group, ...entry, timeMs: Date.parse(time) })), next };
+    const path = `${this.#groupPath(group)}/payloads?${pageQuery(options).toString()}`;
+    type Page = { readonly payloads: readonly ListedEntry[]; readonly next?: string };
+    const { payloads, next } = await this.#json<Page>(this.#get(path, options.signal), "payloads");
+    return { payloads: payloads.map((entry) => listedHead(group, entry)), next };
+  }
+
+  /** The payloads that have all these attributes, in whatever groups they are, asked for page by page. */
+  find(
+    question: ClientQuestion,
+    options: CallOptions & { readonly limit?: number | undefined } = {},
+  ): AsyncGenerator<ClientHead, undefined> {
+    return this.#paged((page) => this.findPage(question, page), options);
+  }
+
+  /** One page of {@link find}: at most 1,000 payloads behind `after`, `next` of a page before. */
+  async findPage(
+    { where }: ClientQuestion,
+    options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<ListPage> {
+    const query = pageQuery(options);
+    for (const [name, value] of termsOfQuestion(where)) query.append("where", `${escapedName(name)}:${value}`);
+    const path = `/v1/${this.#tenant}/payloads?${query.toString()}`;
+    type Page = { readonly payloads: readonly (ListedEntry & { readonly group: string })[]; readonly next?: string };
+    const { payloads, next } = await this.#json<Page>(this.#get(path, options.signal), "payloads");
+    return { payloads: payloads.map((entry) => listedHead(entry.group, entry)), next };
   }
 
   /**
@@ -263,6 +281,27 @@ export class PayloadClient {
     }
   }
 
+  async *#paged(
+    page: (options: CallOptions & { readonly after?: string | undefined; readonly limit: number }) => Promise<ListPage>,
+    { limit = Infinity, ...options }: CallOptions & { readonly limit?: number | undefined },
+  ): AsyncGenerator<ClientHead, undefined> {
+    if (!(limit >= 0))
+      throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
+    let after: string | undefined;
+    let left = limit;
+    while (left > 0) {
+      const { payloads, next } = await page({ ...options, after, limit: Math.min(left, limits.listLimitMax) });
+      for (const head of payloads) {
+        throwIfAborted(options.signal);
+        yield head;
+      }
+      left -= payloads.length;
+      after = next;
+      if (after === undefined) break;
+    }
+    return undefined;
+  }
+
   async *#lines(path: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, undefined> {
     const answer = await this.#transport.open(this.#get(path, signal));
     for await (const { bytes } of splitLines(piecesOf(answer), clientLimits.lineBytesMax)) {
@@ -303,6 +342,26 @@ export class PayloadClient {
   #payloadPath({ group, id }: ResolvedKey): string {
     return `${this.#groupPath(group)}/payloads/${encodeURIComponent(id)}`;
   }
+}
+
+/** A payload as a page of a list tells of it. */
+type ListedEntry = Omit<ClientHead, "group" | "timeMs"> & { readonly time: string };
+
+function listedHead(group: string, { time, ...entry }: ListedEntry): ClientHead {
+  return { ...entry, group, timeMs: Date.parse(time) };
+}
+
+function pageQuery(options: {
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}): URLSearchParams {
+  const { after, limit = limits.listLimitMax } = options;
+  return new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) });
+}
+
+/** A name as it stands before the colon of a term. */
+function escapedName(name: string): string {
+  return name.replaceAll("%", "%25").replaceAll(":", "%3A");
 }
 
 /** What is not there, as `undefined`. */

@@ -90,4 +90,7 @@ export interface RowReport {
 /** Gives back the room of what is dead, and lays together what belongs together. */
 export interface Compaction {
   run(options: CompactOptions): Promise<CompactionReport>;
+
+  /** Ends the run that is under way, with `CLOSED`, and lets no other begin. */
+  stop(): Promise<void>;
 }

@@ -37,6 +37,9 @@ const requestsKeptMs = 86_400_000;
 
 const graceMsDefault = 300_000;
 
+/** Errors that are not of one group alone. */
+const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
+
 /** Groups that are merged at the same time share their syncs. */
 const groupsAtOnce = 32;
 
@@ -51,6 +54,7 @@ const roomLeftBytes = 67_108_864;
 export class LocalCompaction implements Compaction {
   readonly #tools: LocalCompactionTools;
   #running: Promise<unknown> = Promise.resolve();
+  #stopped = false;
 
   constructor(tools: LocalCompactionTools) {
     this.#tools = tools;
@@ -63,7 +67,42 @@ export class LocalCompaction implements Compaction {
     return run;
   }
 
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  #goOn({ signal }: CompactOptions): void {
+    if (this.#stopped) throw new PayloadStoreError("CLOSED", "the store is closed");
+    throwIfAborted(signal);
+  }
+
+  /** Where there is no grace, what had to wait for older segments is done at once. */
   async #run(options: CompactOptions): Promise<CompactionReport> {
+    let report = await this.#pass(options);
+    while (options.graceMs === 0 && report.complete && report.freed.length > 0 && report.skipped.some(isWaiting)) {
+      const next = await this.#pass(options);
+      const { segments, freed, ...before } = report;
+      report = {
+        plan: before.plan,
+        segments: [...segments, ...next.segments],
+        bytesIn: before.bytesIn + next.bytesIn,
+        pages: before.pages + next.pages,
+        payloads: before.payloads + next.payloads,
+        bytesOut: before.bytesOut + next.bytesOut,
+        freed: [...freed, ...next.freed],
+        freedBytes: before.freedBytes + next.freedBytes,
+        waiting: next.waiting,
+        skipped: next.skipped,
+        complete: next.complete,
+      };
+      if (next.freed.length === 0) break;
+    }
+    return report;
+  }
+
+  async #pass(options: CompactOptions): Promise<CompactionReport> {
+    this.#goOn(options);
     const { segments, index, nowMs } = this.#tools;
     const endMs = nowMs() + (options.timeMsMax ?? Infinity);
     if (options.dryRun !== true) await this.#sealWhatPays(options);
@@ -74,7 +113,7 @@ export class LocalCompaction implements Compaction {
     const skipped: SkippedCompaction[] = [];
     let complete = true;
     for (const planned of options.dryRun === true ? [] : plan.segments) {
-      throwIfAborted(options.signal);
+      this.#goOn(options);
       const { tenant, segment, bytes } = planned.usage;
       const late = nowMs() >= endMs;
       const full = segments.freeBytes() < planned.usage.bytes + roomLeftBytes;
@@ -133,7 +172,7 @@ export class LocalCompaction implements Compaction {
   async #empty(
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number },
-    { signal }: CompactOptions,
+    options: CompactOptions,
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
     const skipped: SkippedCompaction[] = [];
@@ -144,7 +183,7 @@ export class LocalCompaction implements Compaction {
     const waiting = groups.filter(({ group, through }) => this.#waits(tenant, segment, group, through)).length;
     // Its deletes would only be written again, and again, until what they hide is gone.
     if (waiting * 2 > groups.length && reason !== "erasure") {
-      return [{ tenant, segment, reason: "its deletes are needed until older segments are gone" }];
+      return [{ tenant, segment, reason: waitsForOlder }];
     }
     const growing = () => this.#tools.segments.growing(tenant);
     const work = async ({ group, through, requests }: HeldGroup) => {
@@ -152,12 +191,16 @@ export class LocalCompaction implements Compaction {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
         if (this.#goesWith(tenant, segment, group) && requests.length === 0) return;
         const mayMerge = (held: string) => held !== growing();
-        const merged = await mergeGroup(this.#tools, { tenant, group }, { through, requests, tier, mayMerge, signal });
+        const merged = await mergeGroup(
+          this.#tools,
+          { tenant, group },
+          { through, requests, tier, mayMerge, goOn: () => this.#goOn(options) },
+        );
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
       } catch (error) {
-        if (!isPayloadStoreError(error) || error.code === "ABORTED" || error.code === "UNAVAILABLE") throw error;
+        if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
         skipped.push({ tenant, segment, group, reason: error.message });
       }
     };
@@ -232,6 +275,12 @@ export class LocalCompaction implements Compaction {
     forget();
     return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
   }
+}
+
+const waitsForOlder = "its deletes are needed until older segments are gone";
+
+function isWaiting({ reason }: SkippedCompaction): boolean {
+  return reason === waitsForOlder;
 }
 
 interface HeldGroup {

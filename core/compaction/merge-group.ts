@@ -1,5 +1,5 @@
 import type { CommitLanes, DecidedDraft, PageDraft } from "../commit-lanes.ts";
-import { PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { PayloadStoreError } from "../errors.ts";
 import type { PlacedPayload } from "../group-view.ts";
 import { limits } from "../limits.ts";
 import type { Lookup } from "../lookup.ts";
@@ -29,7 +29,8 @@ export interface MergeWish {
   readonly mayMerge: (segment: string) => boolean;
   readonly requests: readonly MergedRequest[];
   readonly tier: Tier;
-  readonly signal?: AbortSignal | undefined;
+  /** Throws when it is to end. */
+  readonly goOn: () => void;
 }
 
 export interface Merged {
@@ -61,7 +62,7 @@ export async function mergeGroup(
   const merged = { pages: 0, payloads: 0, bytes: 0 };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    throwIfAborted(wish.signal);
+    wish.goOn();
     const { view, records, basis } = await tools.lookup.view(tenant, group);
     const live = view.places().filter(({ found }) => !isExpired(found.entry, tools.nowMs()));
     const upTo = newestToMerge(records, live, basis, wish);

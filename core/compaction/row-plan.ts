@@ -112,7 +112,7 @@ function factsOf({ row, says, record }: CountingRow, index: number, mentions: Me
     payloads: entries.length,
     alive: entries.filter((hash) => mentions.isAlive(hash, index)).length,
     isErased: mentions.newestClear > index || entries.some((hash) => mentions.isErased(hash, index)),
-    hides: deleted.length > 0,
+    hides: says.clearsGroup || deleted.length > 0,
     isIdle: (says.clearsGroup && index === 0) || deleted.some((hash) => !mentions.hasBefore(hash, index)),
     isFull: (covers?.rawBytes ?? bytes) >= fullBytes || entries.length >= fullPayloads,
     // Blocks of an upload are not counted as the frame's; other frames without blocks are so short that rows keep them.

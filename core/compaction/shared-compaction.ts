@@ -37,6 +37,9 @@ export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
   readonly times?: Partial<RowTimes> | undefined;
 }
 
+/** Errors that are not of one group alone. */
+const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
+
 /** Groups are prepared together, so that they share segments: so many, or so many bytes as they are stored. */
 const batchGroups = 256;
 const batchBytes = 16_777_216;
@@ -61,14 +64,27 @@ const sharedRules = { smallCountMin: Infinity, tierAgesMs: [Infinity, Infinity] 
 export class SharedCompaction implements Compaction {
   readonly #tools: SharedCompactionTools;
   readonly #rows: CompactedRows;
+  #running: Promise<unknown> = Promise.resolve();
+  #stopped = false;
 
   constructor(tools: SharedCompactionTools) {
     this.#tools = tools;
     this.#rows = new CompactedRows(tools);
   }
 
-  /** @throws {PayloadStoreError} `LOCKED` while another process compacts; `INVALID` for a grace that is too short */
-  async run(options: CompactOptions): Promise<CompactionReport> {
+  /** @throws {PayloadStoreError} `LOCKED` while another run is under way, here or elsewhere; `INVALID` for a grace that is too short */
+  run(options: CompactOptions): Promise<CompactionReport> {
+    const run = this.#run(options);
+    this.#running = Promise.allSettled([this.#running, run]);
+    return run;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #run(options: CompactOptions): Promise<CompactionReport> {
     const times = { ...rowTimes, ...this.#tools.times };
     const graceMs = options.graceMs ?? times.graceMs;
     if (!(graceMs >= times.graceMsMin)) {
@@ -79,11 +95,16 @@ export class SharedCompaction implements Compaction {
     const { rows, clock } = this.#tools;
     const leasing = { rows, clock, leaseMs: times.leaseMs };
     const lease = await (options.dryRun === true ? RowLease.look(leasing) : RowLease.take(leasing));
-    return new Run(this.#tools, this.#rows, lease, { ...options, times, graceMs }).run();
+    const isStopped = () => this.#stopped;
+    return new Run(this.#tools, this.#rows, lease, { ...options, times, graceMs, isStopped }).run();
   }
 }
 
-type RunOptions = CompactOptions & { readonly times: RowTimes; readonly graceMs: number };
+type RunOptions = CompactOptions & {
+  readonly times: RowTimes;
+  readonly graceMs: number;
+  readonly isStopped: () => boolean;
+};
 
 interface Pending {
   readonly tenant: string;
@@ -151,7 +172,7 @@ class Run {
     let deadShare = 0;
     try {
       for await (const found of this.#rows.groups(only, after)) {
-        throwIfAborted(this.#options.signal);
+        this.#goOn();
         if (!(await this.#mayGoOn())) {
           complete = false;
           break;
@@ -216,6 +237,11 @@ class Run {
     return { ...sharedRules, ...this.#tools.rules, ...this.#options.rules };
   }
 
+  #goOn(): void {
+    if (this.#options.isStopped()) throw new PayloadStoreError("CLOSED", "the store is closed");
+    throwIfAborted(this.#options.signal);
+  }
+
   /** Whether there is time, money and a lease left. */
   async #mayGoOn(): Promise<boolean> {
     const { bytesMax = Infinity, dollarsMax = Infinity } = this.#options;
@@ -274,6 +300,7 @@ class Run {
 
   /** Sweeps a group, and drafts what takes the place of its rows. */
   async *#prepare({ tenant, group, mustMove }: Pending): AsyncGenerator<Prepared> {
+    this.#goOn();
     const partition = `${tenant}/${group}`;
     let rows = await this.#rows.group(tenant, group);
     this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(rows) / 4096));
@@ -305,7 +332,7 @@ class Run {
     try {
       return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.nowMs(), signal });
     } catch (error) {
-      if (!isPayloadStoreError(error) || error.code === "ABORTED" || error.code === "UNAVAILABLE") throw error;
+      if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
       const { row } = counting[run.from]!;
       const segment = row.ok ? row.value.place.segment : "";
       this.#skipped.push({ tenant, group, segment, reason: error.message });

@@ -12,6 +12,7 @@ import { openStoreRow } from "../adapters/aws/store-row.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
 import { SystemRandom } from "../adapters/node/random.ts";
+import { LoadedCompaction } from "../compaction/loaded-compaction.ts";
 import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Prices } from "../placement.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -40,6 +41,11 @@ export interface AwsOptions extends PayloadStoreOptions {
   readonly placement?: "priced" | "segments" | undefined;
   /** Longest time for one request to AWS, its retries included, in milliseconds; 20,000 by default. */
   readonly requestMsMax?: number | undefined;
+  /**
+   * The attributes that `find` finds payloads by: each commit writes a row for each value that is new in its group. Chosen when
+   * the table is new, and kept in it; later it may be left out, and must not differ. None by default.
+   */
+  readonly indexedAttributes?: readonly string[] | undefined;
   /** What is left to the caller, in milliseconds: no request takes longer. On Lambda, the context's remaining time. */
   readonly remainingMs?: (() => number) | undefined;
   /** Bytes of segments kept in memory, 32 MiB by default. They never change, so nothing kept is ever stale. */
@@ -81,7 +87,8 @@ export class AwsStore extends PayloadStore {
 /**
  * Opens the store in a bucket and a table, which exist. The table's own row is made when it is new.
  *
- * @throws {PayloadStoreError} `UNAVAILABLE` naming the bucket or table that is missing or forbidden; `UNSUPPORTED_VERSION`
+ * @throws {PayloadStoreError} `UNAVAILABLE` naming the bucket or table that is missing or forbidden; `UNSUPPORTED_VERSION`;
+ *   `INVALID` where the table indexes other attributes
  * Cost: two requests, at the same time.
  */
 export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> = {}): Promise<AwsStore> {
@@ -92,23 +99,23 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const random = machine.random ?? new SystemRandom();
   const digest = nodeDigest;
   const deadline = new Deadline(options.requestMsMax ?? 20_000, options.remainingMs);
-  const secret = await openStoreRow({ s3, dynamo, bucket, table, random, deadline });
-  const { prices, placement, cacheBytesMax } = options;
+  const { prices, placement, cacheBytesMax, indexedAttributes } = options;
+  const parts = { s3, dynamo, bucket, table, random, deadline, indexedAttributes };
+  const { secret, indexed } = await openStoreRow(parts);
   const shared = { clock, random, digest, deadline };
   const segments = new S3SegmentStore({ ...shared, client: s3, bucket, prices, placement, cacheBytesMax });
   const frames = new FrameReader(segments, digest);
-  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames });
+  const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames, indexed });
   const uploads = new S3UploadStore({ client: s3, bucket, deadline });
   const rows = new DynamoRowTable({ client: dynamo, table, deadline });
   const objects = new S3StoredObjects({ client: s3, bucket, deadline });
   const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
-  const compaction: PayloadStorePorts["compaction"] = (inside) => ({
+  const compaction: PayloadStorePorts["compaction"] = (inside) =>
     // Handlers do not compact: what does is loaded by the first call.
-    run: async (compacting) => {
+    new LoadedCompaction(async () => {
       const { awsCompaction } = await import("./aws-compaction.ts");
-      return awsCompaction({ ...ports, rows, objects, secret, prices }, machine.compaction)(inside).run(compacting);
-    },
-  });
+      return awsCompaction({ ...ports, rows, objects, secret, prices }, machine.compaction)(inside);
+    });
   return new AwsStore({ ...ports, compaction }, { codecPolicy: "auto", ...options }, (rebuilding) =>
     rebuildTable(segments, index, digest, rebuilding),
   );

@@ -6,7 +6,7 @@ import type { ClientPlatform } from "../client/platform.ts";
 import { webPlatform } from "../client/web-platform.ts";
 
 export type { AppendResult } from "../client/batch.ts";
-export { PayloadClient, type ClientPayload, type ListPage } from "../client/client.ts";
+export { PayloadClient, type ClientPayload, type ClientQuestion, type ListPage } from "../client/client.ts";
 export type { ClientGroup, ClientKey } from "../client/client-key.ts";
 export type { ClientContent, ClientPayloadInput } from "../client/lines.ts";
 export type { ClientOptions } from "../client/options.ts";

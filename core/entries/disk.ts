@@ -174,7 +174,9 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     const writing = { segments, uploads, codecs: nodeCodecs, clock, random, digest, ...caches };
     if (readOnly) {
       const following = new FollowingOffsetIndex({ inner: index, segments, fs, layout, nowMs: () => clock.nowMs() });
-      return new DiskStore({ ...writing, index: following }, options, {
+      // It plans, and no more.
+      const compaction = localCompaction({ ...writing, index });
+      return new DiskStore({ ...writing, index: following, compaction }, options, {
         recovery: { ...nothingDone, checkpoint, damage: index.damage() },
         rebuild: () => Promise.reject(new PayloadStoreError("INVALID", "the store was opened read-only")),
       });

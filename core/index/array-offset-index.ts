@@ -2,8 +2,10 @@ import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
 import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
+import { termsOf, type Term } from "../page/terms.ts";
 import type {
   Basis,
+  Candidate,
   CommitOutcome,
   GroupCount,
   GroupSummary,
@@ -14,14 +16,17 @@ import type {
 import type { FramePlace } from "../ports/segment-store.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
+import { candidatePages } from "./candidate-pages.ts";
 import { DamageNotes } from "./damage-notes.ts";
 import { hidesThrough } from "./hides-through.ts";
+import { lostPages } from "./lost-pages.ts";
 import { isOtherCommit } from "./other-commit.ts";
 import type { Hash128, KeyHasher } from "./key-hasher.ts";
 import { PageTable } from "./page-table.ts";
 import type { RecoverableIndex } from "./recoverable-index.ts";
 import { SegmentTable } from "./segment-table.ts";
 import { TenantTotals, totalsOf } from "./tenant-totals.ts";
+import { TermTable } from "./term-table.ts";
 import { WordTable } from "./word-table.ts";
 
 /** Values of a group's slot. */
@@ -39,13 +44,15 @@ const decidingPage = 0; // ordinal + 1
  * The index in typed arrays, without any name: groups are known by 128 bits of a keyed hash, ids by 64, and names are
  * checked in the pages, which stay in the segments. A slot says which page decides about an id.
  *
- * Memory: 24 bytes a page, 12 bytes an id slot and 28 a group slot, slots at most three quarters full.
+ * Memory: 24 bytes a page, 12 bytes an id slot and 28 a group slot, slots at most three quarters full; 8 bytes a page for
+ * each attribute that its payloads have.
  * Cost: a commit hashes its ids; it reads a page only for an id that it replaces or hides, to keep the totals exact.
  */
 export class ArrayOffsetIndex implements RecoverableIndex {
   readonly pages: PageTable = new PageTable();
   readonly groupTable: WordTable = new WordTable(4, 3);
   readonly idTable: WordTable = new WordTable(2, 1);
+  readonly termTable: TermTable = new TermTable();
   readonly segments: SegmentTable = new SegmentTable();
   readonly tenantTotals: TenantTotals = new TenantTotals();
   readonly damageNotes: DamageNotes;
@@ -146,7 +153,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (id === undefined) {
       const records: PageRecord[] = [];
       for (let page = newest; page >= 0 && this.pages.sequence(page) > cleared; page = this.pages.previous(page)) {
-        records.push(this.#record(tenant, group, page));
+        if (!this.segments.isRemoved(this.pages.segment(page))) records.push(this.#record(tenant, group, page));
       }
       return {
         records,
@@ -178,8 +185,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (at < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
     this.#hasher.request(this.#group, key, this.#id);
     const slot = this.idTable.find(this.#id);
-    if (slot < 0) return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
-    return { records: [this.#record(tenant, group, this.idTable.value(slot, decidingPage) - 1)], basis };
+    const page = slot < 0 ? -1 : this.idTable.value(slot, decidingPage) - 1;
+    if (page < 0 || this.segments.isRemoved(this.pages.segment(page)))
+      return { records: [], basis, incomplete: this.damageNotes.about(tenant, group, 0, undefined) };
+    return { records: [this.#record(tenant, group, page)], basis };
   }
 
   async count(tenant: string, group: string): Promise<GroupCount> {
@@ -207,6 +216,17 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (failure) throw failure;
     const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
     if (lost) throw incompleteError(`the groups of tenant ${tenant}`, tenant, lost);
+  }
+
+  async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
+    const rarest = this.#hashTerms(tenant, terms).reduce((a, b) =>
+      this.termTable.countOf(b) < this.termTable.countOf(a) ? b : a,
+    );
+    const numbers = (first: number) => [this.termTable.pagesFrom(rarest, first)];
+    const { segments } = this;
+    yield* candidatePages({ tenant, numbers, record: (page) => this.#candidate(tenant, page), segments }, from);
+    const lost = lostPages(this, tenant);
+    if (lost) throw incompleteError(`payloads of tenant ${tenant} with attributes`, tenant, lost);
   }
 
   async *all(): AsyncGenerator<PageRecord> {
@@ -247,6 +267,18 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     this.changes += 1;
   }
 
+  isNeeded(tenant: string, segment: string): boolean {
+    for (const at of this.groupTable.slots()) {
+      const cleared = this.groupTable.value(at, clearedThrough);
+      let page = this.groupTable.value(at, newestPage) - 1;
+      for (; page >= 0 && this.pages.sequence(page) > cleared; page = this.pages.previous(page)) {
+        const ordinal = this.pages.segment(page);
+        if (this.segments.name(ordinal) === segment && this.segments.tenant(ordinal) === tenant) return true;
+      }
+    }
+    return false;
+  }
+
   damage(): readonly SegmentDamage[] {
     return this.damageNotes.all();
   }
@@ -266,6 +298,13 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       found.push(page);
     }
     return Int32Array.from(found).sort();
+  }
+
+  /** A page that an attribute has, unless compaction removed it, or it shares 64 bits with one of another tenant. */
+  #candidate(tenant: string, page: number): PageRecord | undefined {
+    const segment = this.pages.segment(page);
+    if (this.segments.tenant(segment) !== tenant || this.segments.isRemoved(segment)) return undefined;
+    return this.#record(tenant, "", page);
   }
 
   /** Damage to a group of which nothing else is left, so that it is not among {@link groups}. */
@@ -288,7 +327,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   /** Everything that must be read is read first; what follows changes the tables in one go. */
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group } = record;
-    const { places, hashes } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
+    const { places, hashes, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
     const through = hidesThrough(record, page);
     const dead: Dead = { ids: new Set(), entries: [], unreadable: false };
     if (through > 0) await this.#hide(tenant, group, through, dead);
@@ -316,6 +355,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     }
     for (const { key } of page.merged?.requests ?? []) this.#setRequest(tenant, group, key, ordinal);
     if (page.request) this.#setRequest(tenant, group, page.request.key, ordinal);
+    for (const term of terms) this.termTable.add(term, ordinal);
     this.tenantTotals.add(tenant, places);
     this.segments.add(segment, places, record.place.headBytes);
     this.groupTable.setValue(at, livePayloads, live + places.length);
@@ -334,7 +374,15 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       // Brings the id's slot into the processor's cache, where the commit needs it.
       this.idTable.find(this.#id);
     }
-    return { places: places.value, hashes };
+    return { places: places.value, hashes, terms: this.#hashTerms(tenant, termsOf(page)) };
+  }
+
+  #hashTerms(tenant: string, terms: readonly Term[]): Hash128[] {
+    return terms.map((term) => {
+      const hash = new Int32Array(4);
+      this.#hasher.term(tenant, term, hash);
+      return hash;
+    });
   }
 
   /** Adds the payloads that a page replaces or hides by name. */
@@ -507,6 +555,7 @@ interface Prepared {
   readonly places: readonly EntryPlace[];
   /** Two words of each entry's hash. */
   readonly hashes: Int32Array;
+  readonly terms: readonly Hash128[];
 }
 
 /** Payloads that a commit makes dead. `entries` lacks those whose page cannot be read. */

@@ -9,14 +9,14 @@ import { isFields, isList, isPair, isSavedState, isWhole, type SavedState } from
  * truth: a damaged or missing one costs a rebuild, nothing else.
  *
  *   0  magic           8   "PAYLIDX\n"
- *   8  version         4   0
+ *   8  version         4   1
  *  12  summary length  4
  *  16  crc             4   CRC-32 over bytes 0–15, 20–23, the summary and the arrays, from the CRC-32 of the store's secret
  *  20  reserved        4
  *  24  summary             JSON, UTF-8, padded with spaces to a multiple of 8
  *      arrays              the columns and tables, each little-endian, one after the other
  */
-export const checkpointVersion = 0;
+export const checkpointVersion = 1;
 
 const magic = utf8("PAYLIDX\n");
 const headerBytes = 24;
@@ -26,6 +26,9 @@ interface Summary extends SavedState {
   readonly pages: number;
   readonly groups: { readonly words: number; readonly used: number };
   readonly ids: { readonly words: number; readonly used: number };
+  readonly terms: { readonly words: number; readonly used: number };
+  /** Pages of all attributes. */
+  readonly termPages: number;
 }
 
 type Crc32 = (bytes: Uint8Array, seed?: number) => number;
@@ -39,7 +42,7 @@ export const littleEndian: boolean = new Uint8Array(new Uint16Array([1]).buffer)
  */
 export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, crc32: Crc32): Uint8Array | undefined {
   if (!littleEndian) return undefined;
-  const { groupTable, idTable, pages } = index;
+  const { groupTable, idTable, termTable, pages } = index;
   const summary: Summary = {
     segments: index.segments.all(),
     totals: index.tenantTotals.entries(),
@@ -48,10 +51,13 @@ export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, cr
     pages: pages.count,
     groups: { words: groupTable.words.length, used: groupTable.size },
     ids: { words: idTable.words.length, used: idTable.size },
+    terms: { words: termTable.table.words.length, used: termTable.table.size },
+    termPages: termTable.count,
   };
   const json = JSON.stringify(summary);
   const text = utf8(json + " ".repeat((8 - (utf8(json).length % 8)) % 8));
   const columns = pages.columns();
+  const termColumns = termTable.columns();
   const arrays = [
     columns.offset,
     columns.segment,
@@ -60,6 +66,9 @@ export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, cr
     columns.previous,
     groupTable.words,
     idTable.words,
+    termTable.table.words,
+    termColumns.page,
+    termColumns.previous,
   ].map((array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
 
   const bytes = new Uint8Array(headerBytes + text.length + arrays.reduce((total, array) => total + array.length, 0));
@@ -97,8 +106,8 @@ export function restoreCheckpoint(
   const start = headerBytes + data.getUint32(12, true);
   const summary = parseSummary(bytes.subarray(headerBytes, start));
   if (!summary) return damaged("checkpoint summary is malformed");
-  const { pages, groups, ids } = summary;
-  if (start + pages * 24 + (groups.words + ids.words) * 4 !== bytes.length)
+  const { pages, groups, ids, terms, termPages } = summary;
+  if (start + pages * 24 + (groups.words + ids.words + terms.words + 2 * termPages) * 4 !== bytes.length)
     return damaged("checkpoint and its summary differ in length");
 
   let at = bytes.byteOffset + start;
@@ -120,6 +129,10 @@ export function restoreCheckpoint(
   index.pages.restore(columns);
   if (!index.groupTable.restore(words(groups.words), groups.used)) return damaged("checkpoint: table of groups");
   if (!index.idTable.restore(words(ids.words), ids.used)) return damaged("checkpoint: table of ids");
+  const termWords = words(terms.words);
+  const termColumns = { page: words(termPages), previous: words(termPages) };
+  if (!index.termTable.restore(termColumns, termWords, terms.used, pages))
+    return damaged("checkpoint: table of attributes");
   const pagesHold = index.groupTable.firstValuesWithin(pages) && index.idTable.firstValuesWithin(pages);
   if (!pagesHold || summary.collisions.some(([, page]) => page >= pages))
     return damaged("checkpoint names pages it has not");
@@ -147,7 +160,9 @@ function isSummary(value: unknown): value is Summary {
     isList(value["collisions"], (entry) => isPair(entry, "string") && isWhole(entry[1], -1)) &&
     isWhole(value["pages"]) &&
     isSize(value["groups"]) &&
-    isSize(value["ids"])
+    isSize(value["ids"]) &&
+    isSize(value["terms"]) &&
+    isWhole(value["termPages"])
   );
 }
 

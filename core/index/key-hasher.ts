@@ -1,5 +1,6 @@
 import { utf8Into } from "../bytes.ts";
 import { limits } from "../limits.ts";
+import type { Term } from "../page/terms.ts";
 import { hashKey, sipHash128, type HashKey } from "./siphash.ts";
 
 /** 128 bits in four words. */
@@ -12,6 +13,7 @@ export type Hash128 = Int32Array;
 export class KeyHasher {
   readonly #key: HashKey;
   readonly #scratch = new Uint8Array(64 + 3 * limits.nameBytesMax);
+  #termScratch: Uint8Array | undefined;
   readonly #words = new Int32Array(this.#scratch.buffer, 0, 4);
   readonly #last: Hash128 = new Int32Array(4);
   #lastTenant = "";
@@ -42,6 +44,21 @@ export class KeyHasher {
     this.#words.set(group);
     this.#scratch[16] = 0xff;
     sipHash128(this.#key, this.#scratch, 17 + utf8Into(key, this.#scratch, 17), result, 2);
+  }
+
+  /**
+   * Hashes an attribute's name and value, after the tenant: each is ended by a byte that occurs in no UTF-8. So it is never
+   * the hash of a group.
+   */
+  term(tenant: string, [name, value]: Term, result: Hash128): void {
+    this.#termScratch ??= new Uint8Array(3 * (64 + limits.attributesBytesMax));
+    const scratch = this.#termScratch;
+    let at = utf8Into(tenant, scratch, 0);
+    scratch[at++] = 0xfe;
+    at += utf8Into(name, scratch, at);
+    scratch[at++] = 0xff;
+    at += utf8Into(value, scratch, at);
+    sipHash128(this.#key, scratch, at, result);
   }
 
   /** Two words of it: the index keeps no more. */

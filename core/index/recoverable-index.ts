@@ -5,7 +5,7 @@ import type { SegmentDamage } from "../segment/scan.ts";
 import type { SegmentTable } from "./segment-table.ts";
 
 /** An index that can be made anew, and brought up to date, from what the segments say. */
-export interface RecoverableIndex extends OffsetIndex {
+export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Required<Pick<OffsetIndex, "candidates">> {
   /** The segments that it took pages from, and how far. */
   readonly segments: SegmentTable;
 
@@ -20,6 +20,9 @@ export interface RecoverableIndex extends OffsetIndex {
 
   /** Says that a page it has lies elsewhere now: its frame was appended again. */
   relocate(record: PageRecord): void;
+
+  /** Whether a page of a segment is not hidden. Cost: a look at every page. */
+  isNeeded(tenant: string, segment: string): boolean;
 
   noteDamage(damage: SegmentDamage): void;
 

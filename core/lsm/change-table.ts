@@ -143,9 +143,14 @@ export class ChangeTable {
   }
 
   #write(at: number, kind: ChangeKind, value: number, whole: Several | undefined): void {
-    if (this.#table.value(at, kindOf) === several) this.#several[this.#table.value(at, valueOf)] = undefined;
+    const place = this.#table.value(at, kindOf) === several ? this.#table.value(at, valueOf) : undefined;
+    if (place !== undefined) this.#several[place] = undefined;
     let stored = value;
-    if (kind === several) stored = this.#several.push(whole) - 1;
+    if (kind === several) {
+      // A set that grows page by page keeps its place.
+      stored = place ?? this.#several.length;
+      this.#several[stored] = whole;
+    }
     this.#table.setValue(at, kindOf, kind);
     this.#table.setValue(at, valueOf, stored);
   }

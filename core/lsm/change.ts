@@ -80,6 +80,8 @@ function without(values: readonly number[], others: readonly number[]): readonly
 function union(a: readonly number[], b: readonly number[]): readonly number[] {
   if (a.length === 0) return b;
   if (b.length === 0) return a;
+  // Pages join in the order of their numbers: a long set is copied as it is.
+  if (a.at(-1)! < b[0]!) return a.concat(b);
   const both: number[] = [];
   for (let i = 0, j = 0; i < a.length || j < b.length;) {
     const left = a[i] ?? Infinity;

@@ -1,6 +1,8 @@
 import { isPayloadStoreError } from "../errors.ts";
+import { candidatePages } from "../index/candidate-pages.ts";
 import { DamageNotes } from "../index/damage-notes.ts";
 import type { Hash128, KeyHasher } from "../index/key-hasher.ts";
+import { lostPages } from "../index/lost-pages.ts";
 import { isOtherCommit } from "../index/other-commit.ts";
 import { hidesThrough } from "../index/hides-through.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
@@ -8,8 +10,10 @@ import { SegmentTable } from "../index/segment-table.ts";
 import { TenantTotals, totalsOf } from "../index/tenant-totals.ts";
 import { invariant } from "../invariant.ts";
 import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
+import { termsOf, type Term } from "../page/terms.ts";
 import type {
   Basis,
+  Candidate,
   CommitOutcome,
   GroupCount,
   GroupSummary,
@@ -24,6 +28,7 @@ import type { SegmentDamage } from "../segment/scan.ts";
 import { key1In, ofGroup, ofId, ofRequest } from "./index-key.ts";
 import { LaneMap } from "./lane-map.ts";
 import { PageLog, type LoggedPage } from "./page-log.ts";
+import { TermPages } from "./term-pages.ts";
 
 /** A page of a group, by its number in the log. */
 interface GroupPage {
@@ -33,7 +38,8 @@ interface GroupPage {
 
 /**
  * The index on disk: a log of all pages, and a multimap of keyed hashes → pages. A group's key has its newest page, from
- * which the others hang; the key of an id, and of an idempotent request, has the page that decides.
+ * which the others hang; the key of an id, and of an idempotent request, has the page that decides; the keys of
+ * an attribute, the pages that brought payloads with it.
  *
  * Names are not kept. Ids that share a key share its pages, and the pages name them; groups are told
  * apart by 32 bits more, in the log. docs/decisions/0010-the-on-disk-index.md says why.
@@ -58,6 +64,7 @@ export class HashOffsetIndex implements RecoverableIndex {
   changes = 0;
   readonly #reader: FrameReader;
   readonly #hasher: KeyHasher;
+  readonly #terms: TermPages;
   /** Pages on their way to be committed. */
   readonly #prepared = new WeakMap<Page, Prepared>();
   readonly #group: Hash128 = new Int32Array(4);
@@ -73,6 +80,7 @@ export class HashOffsetIndex implements RecoverableIndex {
     this.#reader = parts.reader;
     this.#hasher = parts.hasher;
     this.map = new LaneMap(parts.lanes);
+    this.#terms = new TermPages(this.map);
     this.log = new PageLog(parts.secret, parts.crc32);
     this.damageNotes = new DamageNotes((bytes) => parts.crc32(bytes));
   }
@@ -155,16 +163,19 @@ export class HashOffsetIndex implements RecoverableIndex {
     if (id !== undefined) return this.#recordsOfId(tenant, group, id);
     const newest = this.#newest(tenant, group);
     const basis = this.#basisOf(tenant, group, newest);
-    const records = [...this.#visible(newest)].map(({ page }) => this.#record(tenant, group, page));
+    const records: PageRecord[] = [];
+    for (const { page } of this.#visible(newest)) {
+      if (!this.segments.isRemoved(page.segment)) records.push(this.#record(tenant, group, page));
+    }
     return { records, basis, incomplete: this.#lostSince(tenant, group, newest) };
   }
 
   async requests(tenant: string, group: string, key: string): Promise<Records> {
     this.#hasher.group(tenant, group, this.#group);
     this.#hasher.request(this.#group, key, this.#id);
-    const records = this.#decisive(tenant, this.#id[0]!, key1In(this.#id[1]!, ofRequest)).map(({ page }) =>
-      this.#record(tenant, group, page),
-    );
+    const records = this.#decisive(tenant, this.#id[0]!, key1In(this.#id[1]!, ofRequest))
+      .filter(({ page }) => !this.segments.isRemoved(page.segment))
+      .map(({ page }) => this.#record(tenant, group, page));
     const incomplete = records.length > 0 ? undefined : this.#lostSinceTheFirst(tenant, group);
     return { records, basis: this.#lazyBasis(tenant, group), incomplete };
   }
@@ -196,6 +207,19 @@ export class HashOffsetIndex implements RecoverableIndex {
     if (failure) throw failure;
     const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
     if (lost) throw incompleteError(`the groups of tenant ${tenant}`, tenant, lost);
+  }
+
+  async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
+    const rarest = this.#hashTerms(tenant, terms)
+      .map((term) => ({ term, pages: this.#terms.about(term) }))
+      .reduce((a, b) => (b.pages < a.pages ? b : a)).term;
+    const numbers = (first: number) => this.#terms.pagesFrom(rarest, first);
+    yield* candidatePages(
+      { tenant, numbers, record: (number) => this.#candidate(tenant, number), segments: this.segments },
+      from,
+    );
+    const lost = lostPages(this, tenant);
+    if (lost) throw incompleteError(`payloads of tenant ${tenant} with attributes`, tenant, lost);
   }
 
   async *all(): AsyncGenerator<PageRecord> {
@@ -232,6 +256,21 @@ export class HashOffsetIndex implements RecoverableIndex {
   markRemoved(tenant: string, segment: string): void {
     this.segments.markRemoved(tenant, segment);
     this.changes += 1;
+  }
+
+  isNeeded(tenant: string, segment: string): boolean {
+    // Of each group that has pages there that are not hidden: its newest page so far, and the newest sequence of these.
+    const newest = new Map<number, number>();
+    let number = 0;
+    for (const page of this.log.pages(0, this.log.count)) {
+      const before = newest.get(page.previous - 1) ?? 0;
+      const isThere = this.segments.name(page.segment) === segment && this.segments.tenant(page.segment) === tenant;
+      const sequence = isThere ? page.sequence : before;
+      newest.delete(page.previous - 1);
+      if (sequence > page.cleared) newest.set(number, sequence);
+      number += 1;
+    }
+    return newest.size > 0;
   }
 
   damage(): readonly SegmentDamage[] {
@@ -348,6 +387,14 @@ export class HashOffsetIndex implements RecoverableIndex {
     return this.damageNotes.concern(tenant) ? this.damageNotes.about(tenant, group, 0, undefined) : undefined;
   }
 
+  /** A page that an attribute has, unless compaction removed it, or it shares its key with another thing. */
+  #candidate(tenant: string, number: number): PageRecord | undefined {
+    if (number >= this.log.count) return undefined;
+    const page = this.log.page(number);
+    if (this.segments.tenant(page.segment) !== tenant || this.segments.isRemoved(page.segment)) return undefined;
+    return this.#record(tenant, "", page);
+  }
+
   /** Damage to a group of which nothing else is left, so that it is not among {@link groups}. */
   #groupWithoutPages(tenant: string): SegmentDamage | undefined {
     const gone = this.damageNotes.groups(tenant).find((group) => !this.#newest(tenant, group)?.page.live);
@@ -357,7 +404,7 @@ export class HashOffsetIndex implements RecoverableIndex {
   /** Everything that must be read is read first; what follows changes the index in one go. */
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group, place, sequence } = record;
-    const { places, keys } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
+    const { places, keys, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
     const entryKeys = keys.slice(0, page.entries.length);
     const through = hidesThrough(record, page);
     const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false, waited: false };
@@ -397,6 +444,7 @@ export class HashOffsetIndex implements RecoverableIndex {
     }
     for (const { key } of page.merged?.requests ?? []) this.#setRequest(tenant, group, key, number);
     if (page.request) this.#setRequest(tenant, group, page.request.key, number);
+    for (const term of terms) this.#terms.add(term, number);
     this.tenantTotals.add(tenant, places);
     this.segments.add(segment, places, place.headBytes);
     if (through > 0) this.damageNotes.explain(tenant, group, through);
@@ -406,7 +454,16 @@ export class HashOffsetIndex implements RecoverableIndex {
     const placed = placeEntries(page);
     invariant(placed.ok, "a committed page places its entries");
     const ids = page.entries.map(({ id }) => id);
-    return { places: placed.value, keys: this.#hash(tenant, group, [...ids, ...page.deleted]) };
+    const keys = this.#hash(tenant, group, [...ids, ...page.deleted]);
+    return { places: placed.value, keys, terms: this.#hashTerms(tenant, termsOf(page)) };
+  }
+
+  #hashTerms(tenant: string, terms: readonly Term[]): Hash128[] {
+    return terms.map((term) => {
+      const hash = new Int32Array(4);
+      this.#hasher.term(tenant, term, hash);
+      return hash;
+    });
   }
 
   #hash(tenant: string, group: string, ids: readonly string[]): HashedId[] {
@@ -534,6 +591,7 @@ export class HashOffsetIndex implements RecoverableIndex {
 interface Prepared {
   readonly places: readonly EntryPlace[];
   readonly keys: readonly HashedId[];
+  readonly terms: readonly Hash128[];
 }
 
 interface HashedId {

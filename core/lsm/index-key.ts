@@ -11,9 +11,10 @@ export const key1Mask: number = 0xffff_c000 | 0;
 export const ofGroup = 0;
 export const ofId = 1;
 export const ofRequest = 2;
+export const ofTerm = 3;
 
 /** The second word of a key: the hash's, with what it is of in bits 22 and 23. */
-export function key1In(hash1: number, domain: 0 | 1 | 2): number {
+export function key1In(hash1: number, domain: 0 | 1 | 2 | 3): number {
   return (hash1 & 0xff3f_c000) | (domain << 22);
 }
 

@@ -9,7 +9,7 @@ import { loggedPagesMax, type MovedPage } from "./page-log.ts";
  * count.
  *
  *   0  magic    8   "PAYLMAN\n"
- *   8  version  4   0
+ *   8  version  4   1: since 1 the runs and overlays have attributes
  *  12  length   4   of the JSON, in bytes
  *  16  crc      4   CRC-32 over bytes 0–15 and the JSON, from the CRC-32 of the store's secret
  *  20  JSON
@@ -45,7 +45,7 @@ export interface ManifestRun extends ManifestFile {
   readonly level: number;
 }
 
-export const manifestVersion = 0;
+export const manifestVersion = 1;
 
 const magic = utf8("PAYLMAN\n");
 const headerBytes = 20;

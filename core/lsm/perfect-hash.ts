@@ -73,7 +73,7 @@ const goldenRatio = 0x9e3779b1;
 const unit = 1 / 0x1_0000_0000;
 
 /** The multiplications that mix: a bijection of 32 bits with little bias (prospector's triple32, short form). */
-function mix(word: number): number {
+export function mix(word: number): number {
   let x = word;
   x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
   x = Math.imul(x ^ (x >>> 15), 0x735a2d97);

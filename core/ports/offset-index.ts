@@ -1,4 +1,5 @@
 import type { Page } from "../page/page.ts";
+import type { Term } from "../page/terms.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import type { FramePlace } from "./segment-store.ts";
 
@@ -62,6 +63,13 @@ export interface GroupSummary {
   readonly payloads: number;
 }
 
+/** Where payloads with some attributes may be, and a cursor that goes on there: `[0-9a-z.-]+`. */
+export type Candidate =
+  /** A page that brought some. Its record may leave out the group, which the page names. */
+  | { readonly kind: "page"; readonly record: PageRecord; readonly cursor: string }
+  /** A group that has had some. */
+  | { readonly kind: "group"; readonly group: string; readonly cursor: string };
+
 /**
  * Tenant and group → the group's pages. A page's place in the index is the commit: what is not here was never stored.
  *
@@ -122,6 +130,21 @@ export interface OffsetIndex {
    * an order of its own. Not for request paths where groups are many.
    */
   groups(tenant: string): AsyncIterable<GroupSummary>;
+
+  /**
+   * Where payloads may be that have all these attributes, in an order of the index's own that stays: every place where one
+   * is that was committed before, and others. A page's record and {@link records} decide, so what was overwritten or deleted
+   * need not be taken out. What is committed meanwhile comes too, or what replaced a candidate would be missed.
+   *
+   * @param terms  at least one; the index walks the one that has the fewest candidates
+   * @param from  the cursor of an earlier answer: that candidate again, while it is one, and what is behind it. Where the index
+   *   was made anew since, what is before it may come again.
+   * @throws {PayloadStoreError} `CORRUPT` at the end, when damage may have taken a candidate; `UNSUPPORTED` where none of the
+   *   attributes is indexed; `INVALID` when the cursor is none
+   *
+   * Cost: grows with the candidates, not with the payloads.
+   */
+  candidates?(tenant: string, terms: readonly Term[], from?: string): AsyncIterable<Candidate>;
 
   /** Every committed page of every tenant, oldest first within a group. For verification. */
   all(): AsyncIterable<PageRecord>;

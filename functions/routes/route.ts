@@ -47,6 +47,8 @@ export interface RouteDescription {
 }
 
 export interface InputDescription {
+  /** It may be left out, unless this says otherwise. */
+  readonly required?: true;
   readonly description: string;
   readonly schema: GenericSchema;
 }

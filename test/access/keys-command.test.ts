@@ -3,14 +3,12 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openAwsAccess } from "../../core/entries/aws-access.ts";
 import { openDiskAccess } from "../../core/entries/disk-access.ts";
 import { startDynalite } from "../support/aws/dynamo-server.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const compiled = mkdtempSync(path.join(tmpdir(), "paylode-compiled-"));
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
 
 interface Ended {
   readonly code: number | null;
@@ -19,8 +17,9 @@ interface Ended {
 }
 
 function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  const settings = { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compiled, ...env };
-  return spawn(process.execPath, [path.join(root, "cli/main.ts"), ...args], { env: settings, stdio: "pipe" });
+  const { PATH = "", NODE_COMPILE_CACHE = "" } = process.env;
+  const options = { env: { PATH, NODE_COMPILE_CACHE, ...env }, stdio: "pipe" } as const;
+  return spawn(process.execPath, [path.join(root, "cli/main.ts"), ...args], options);
 }
 
 async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {

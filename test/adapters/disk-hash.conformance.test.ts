@@ -7,6 +7,7 @@ import { smallIndex } from "../support/small-index.ts";
 await payloadStoreSuite({
   name: "disk with an on-disk index",
   supports: hashStoreSupports,
+  scale: 0.2,
   open: (options) => openHashStore(options, smallIndex),
 });
 

@@ -32,6 +32,7 @@ await payloadStoreSuite({
 await payloadStoreSuite({
   name: "disk with segments of 16 KiB",
   supports,
+  scale: 0.2,
   open: async (options) => {
     const machine = simulatedMachine(new PowerLossFileSystem({ random: seededRandom(1) }), 1);
     return diskUnderTest({ ...options, directory: "/store", segmentBytesMax: 16_384 }, machine, nothingToRemove);

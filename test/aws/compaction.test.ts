@@ -4,9 +4,8 @@ import { noise, prose } from "../conformance/sample-bytes.ts";
 import { freshPlaceOf, openHandler } from "../support/aws/handlers.ts";
 import { hour, minute, startWithMovedClock } from "../support/aws/moved-clock.ts";
 
-const { servers, ...clock } = await startWithMovedClock();
-const pass = (ms: number): void => clock.pass(ms);
-afterAll(() => clock.close());
+const { servers, pass, close } = await startWithMovedClock();
+afterAll(close);
 
 const tenant = "acme";
 const group = { tenant, group: "g" };

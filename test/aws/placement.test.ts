@@ -4,6 +4,7 @@ import {
   cheaperReference,
   keptRowBytesMax,
   listPrices,
+  movePays,
   placeFrames,
   type Placement,
   type Prices,
@@ -193,4 +194,22 @@ describe("wherever a batch is placed", () => {
       ),
       { runs: 2000 },
     ));
+});
+
+describe("a frame that its row keeps whole", () => {
+  test.each([
+    [300, 64, false],
+    [400, 64, false],
+    [900, 64, true],
+    [1300, 64, true],
+    [1300, 1, false],
+    [3 * kib, 1, true],
+    [128 * kib, 1, true],
+  ])("of %i bytes, in a segment shared by %i, is moved: %s", (bytes, sharing, expected) => {
+    expect(movePays(bytes, sharing)).toBe(expected);
+  });
+
+  test("stays where writes are dear", () => {
+    expect(movePays(1300, 64, { ...listPrices, writeUnit: 1e-5 })).toBe(false);
+  });
 });

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import type { Location } from "../../core/payload.ts";
+import type { Attributes, Location } from "../../core/payload.ts";
 import { collect, sameBytes } from "../conformance/expectations.ts";
 import { noise, prose, text } from "../conformance/sample-bytes.ts";
 import { freshPlaceOf, type Handler, openHandler, startFaultyServers } from "../support/aws/handlers.ts";
@@ -201,6 +201,28 @@ describe("a write asks for", () => {
     });
   });
 
+  test("a write more for each value of an indexed attribute that is new in its group", async () => {
+    const handler = await opened({ indexedAttributes: ["user", "model"] });
+    const { store } = handler;
+    const put = (id: string, attributes: Attributes, at = group) =>
+      store.append({ tenant, group: at, id }, small, { attributes });
+    const rows = (count: number) => ({ requests: { PutItem: count }, readUnits: 0, writeUnits: count });
+
+    await costs(handler, rows(1), () => store.append(keyOf("none"), small));
+    await costs(handler, rows(1), () => put("other", { step: "1" }));
+    await costs(handler, rows(3), () => put("a", { user: "u1", model: "m1", step: "1" }));
+    await costs(handler, rows(1), () => put("b", { user: "u1", model: "m1", step: "2" }));
+    await costs(handler, rows(2), () => put("c", { user: "u1", model: "m2" }));
+    await costs(handler, rows(3), () => put("a", { user: "u1", model: "m1" }, "another group"));
+    const users = batchOf(100).map((item, i) => ({ ...item, attributes: { user: `u${i % 3}`, step: `${i}` } }));
+    const batch = { requests: { PutObject: 1, PutItem: 3 }, readUnits: 0, writeUnits: 3 };
+    await costs(handler, batch, () => store.appendMany(inGroup, users));
+
+    const other = await handler.other();
+    const again = { requests: { PutItem: 3, Query: 1 }, writeUnits: 3 };
+    await costs(other, again, () => other.store.append(keyOf("d"), small, { attributes: { user: "u1" } }));
+  });
+
   test("at most one PUT and a write a group for a batch over 100 groups", async () => {
     const handler = await opened();
     const intoGroups = (bytes: number) => () =>
@@ -267,6 +289,24 @@ describe("a read asks for", () => {
     sameBytes(await costs(reader, asked, () => reader.store.get(keyOf("alone"))), long);
     const behind = { requests: { ...query, GetObject: 2 }, readUnits: 1 };
     await costs(reader, behind, () => reader.store.get({ tenant, group: "many", id: "id-199" }));
+  });
+
+  test("a query for an attribute, and one for each group that has had it", async () => {
+    const first = await opened({ indexedAttributes: ["user", "model"] });
+    for (let i = 0; i < 6; i++) {
+      const attributes = { user: i < 2 ? "rare" : "common", model: "m1", step: `${i}` };
+      await first.store.append({ tenant, group: `g${i}`, id: "a" }, small, { attributes });
+    }
+    const { store } = first;
+    const asked = (queries: number) => ({ requests: { Query: queries }, readUnits: queries, writeUnits: 0 });
+    const find = (where: Attributes, limit = Infinity) => collect(store.find({ tenant, where }, { limit }));
+
+    expect(await costs(first, asked(1), () => find({ user: "nobody" }))).toEqual([]);
+    expect(await costs(first, asked(3), () => find({ user: "rare" }))).toHaveLength(2);
+    expect(await costs(first, asked(3), () => find({ user: "rare", step: "0" }))).toHaveLength(1);
+    // Of two that are indexed, the one with fewer groups is walked.
+    expect(await costs(first, asked(2 + 2), () => find({ model: "m1", user: "rare" }))).toHaveLength(2);
+    expect(await costs(first, asked(2), () => find({ model: "m1" }, 1))).toHaveLength(1);
   });
 
   test("no query and one GET by location, and one row where that holds the payload", async () => {

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { openDisk } from "../../core/entries/disk.ts";
 import { serveLocal, type LocalServer } from "../../functions/local.ts";
 import { collect, run, start, type Ended } from "../support/command-line.ts";
+import { perTier } from "../support/per-tier.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const sampleFile = path.join(root, "docs/sample.ndjson");
@@ -31,95 +32,125 @@ function payloadsIn(ndjson: string): readonly unknown[] {
 }
 
 /** The same commands give the same answers whether the folder is opened or a server holds it. */
-describe.each([
-  { where: "on a folder", served: false },
-  { where: "beside a server", served: true },
-])("commands $where", ({ served }) => {
-  let server: LocalServer | undefined;
-  let paylode: (args: readonly string[], input?: string | Uint8Array) => Promise<Ended>;
-  beforeEach(async () => {
-    const folder = path.join(directory, "store");
-    server = served ? await serveLocal({ directory: folder, port: 0 }) : undefined;
-    paylode = (args, input) => run(["--dir", folder, ...args], input);
-  });
-  afterEach(() => server?.close());
-
-  test("put, get, ls, stats and rm are the life of a payload", async () => {
-    const bytes = new Uint8Array(3000).map((_, i) => (i * 31) % 256);
-    const file = path.join(directory, "output");
-
-    const stored = await paylode(["put", "a/b", "%2F", "--content-type", "image/png", "--json"], bytes);
-    expect(stored).toMatchObject({ code: 0, stderr: "" });
-    expect(JSON.parse(String(stored.stdout))).toMatchObject({ group: "a/b", id: "%2F", bytes: 3000 });
-
-    const again = await paylode(["put", "a/b", "%2F", "--if-absent"], "other");
-    expect(again.code).toBe(3);
-    expect(again.stderr).toContain("EXISTS");
-
-    const read = await paylode(["get", "a/b", "%2F"]);
-    expect(read.code).toBe(0);
-    expect(read.stdout.equals(bytes)).toBe(true);
-    expect(await paylode(["get", "a/b", "%2F", "--output", file])).toMatchObject({ code: 0 });
-    expect(readFileSync(file).equals(bytes)).toBe(true);
-
-    const listed = await paylode(["ls", "a/b", "--json"]);
-    expect(JSON.parse(String(listed.stdout))).toMatchObject({ id: "%2F", bytes: 3000, contentType: "image/png" });
-    const groups = await paylode(["ls"]);
-    expect(String(groups.stdout)).toBe("group  payloads\na/b           1\n");
-
-    const stats = await paylode(["--json", "stats"]);
-    expect(JSON.parse(String(stats.stdout))).toMatchObject({ payloads: 1, uncompressedBytes: 3000 });
-
-    expect(await paylode(["rm", "a/b", "%2F"])).toMatchObject({ code: 0 });
-    expect(await paylode(["rm", "a/b", "%2F"])).toMatchObject({
-      code: 1,
-      stderr: "paylode: no payload %2F in group a/b\n",
+describe.each([perTier({ where: "on a folder", served: false }, { where: "beside a server", served: true })])(
+  "commands $where",
+  ({ served }) => {
+    let server: LocalServer | undefined;
+    let paylode: (args: readonly string[], input?: string | Uint8Array) => Promise<Ended>;
+    beforeEach(async () => {
+      const folder = path.join(directory, "store");
+      server = served ? await serveLocal({ directory: folder, port: 0 }) : undefined;
+      paylode = (args, input) => run(["--dir", folder, ...args], input);
     });
-    const gone = await paylode(["get", "a/b", "%2F"]);
-    expect(gone).toMatchObject({ code: 1, stderr: "paylode: no payload %2F in group a/b\n" });
-    expect(gone.stdout).toHaveLength(0);
-  });
+    afterEach(() => server?.close());
 
-  test("import and export give the sample back byte for byte, for each tenant apart", async () => {
-    const imported = await paylode(["import", sampleFile, "--json"]);
-    expect(JSON.parse(String(imported.stdout))).toMatchObject({ payloads: 66, groups: 3 });
-    expect(imported).toMatchObject({ code: 0, stderr: "" });
+    test("ls --where lists what has these attributes", async () => {
+      const line = (group: string, id: string, attributes: object) =>
+        JSON.stringify({ group, id, text: "x", attributes });
+      const lines = [
+        line("run-1", "a", { user: "u1", model: "m=1" }),
+        line("run-1", "b", { user: "u1" }),
+        line("run-2", "a", { user: "u2", model: "m=1" }),
+      ];
+      expect(await paylode(["import", "-"], lines.join("\n"))).toMatchObject({ code: 0 });
+      const found = async (...args: readonly string[]) => {
+        const { code, stdout } = await paylode(["ls", "--json", ...args]);
+        expect(code).toBe(0);
+        const rows = String(stdout).trimEnd().split("\n").filter(Boolean);
+        return rows
+          .map((row) => JSON.parse(row) as { group?: string; id: string })
+          .map(({ group, id }) => `${group} ${id}`);
+      };
 
-    const exported = await paylode(["export"]);
-    expect(exported).toMatchObject({ code: 0, stderr: "" });
-    expect(payloadsIn(String(exported.stdout))).toEqual(payloadsIn(readFileSync(sampleFile, "utf8")));
+      expect(await found("--where", "user=u1")).toEqual(["run-1 a", "run-1 b"]);
+      expect(await found("--where", "user=u1", "--where", "model=m=1")).toEqual(["run-1 a"]);
+      expect((await found("--where", "model=m=1")).toSorted()).toEqual(["run-1 a", "run-2 a"]);
+      expect(await found("run-1", "--where", "model=m=1")).toEqual(["undefined a"]);
+      expect(await found("--where", "user=u3")).toEqual([]);
+      const table = await paylode(["ls", "--where", "user=u2"]);
+      expect(String(table.stdout)).toMatch(/^group +id +bytes +type +time\nrun-2 +a +1 +text\/plain/);
+      for (const wrong of [["user"], ["=u1"], ["user=u1", "--where", "user=u2"]]) {
+        expect((await paylode(["ls", "--where", ...wrong])).code).not.toBe(0);
+      }
+    });
 
-    const zipped = await paylode(["--tenant", "second", "import", "-"], gzipSync(exported.stdout));
-    expect(zipped).toMatchObject({ code: 0 });
-    expect(zipped.stderr).toMatch(/^imported 66 payloads in 3 groups, [\d,]+ bytes, in [\d.]+ s\n$/);
-    const group = "support-2026-04-20T05-55-41-000002";
-    const [first, second] = await Promise.all([
-      paylode(["export", group]),
-      paylode(["--tenant", "second", "export", group]),
-    ]);
-    expect(first.stdout.length).toBeGreaterThan(10_000);
-    expect(second.stdout.equals(first.stdout)).toBe(true);
+    test("put, get, ls, stats and rm are the life of a payload", async () => {
+      const bytes = new Uint8Array(3000).map((_, i) => (i * 31) % 256);
+      const file = path.join(directory, "output");
 
-    expect(await paylode(["--tenant", "second", "rm", group])).toMatchObject({ code: 0 });
-    expect(await paylode(["--tenant", "second", "export", group])).toMatchObject({ code: 1 });
-    expect(await paylode(["verify"])).toMatchObject({ code: 0 });
-  });
+      const stored = await paylode(["put", "a/b", "%2F", "--content-type", "image/png", "--json"], bytes);
+      expect(stored).toMatchObject({ code: 0, stderr: "" });
+      expect(JSON.parse(String(stored.stdout))).toMatchObject({ group: "a/b", id: "%2F", bytes: 3000 });
 
-  test("import stops at a bad line, names it, and keeps what came before it", async () => {
-    const lines = [
-      '{"group":"g","id":"1","text":"a"}',
-      "",
-      '{"group":"g","id":"1","text":"b"}',
-      '{"group":"g","id":"2"}',
-    ];
+      const again = await paylode(["put", "a/b", "%2F", "--if-absent"], "other");
+      expect(again.code).toBe(3);
+      expect(again.stderr).toContain("EXISTS");
 
-    const stopped = await paylode(["import", "-"], lines.join("\n"));
+      const read = await paylode(["get", "a/b", "%2F"]);
+      expect(read.code).toBe(0);
+      expect(read.stdout.equals(bytes)).toBe(true);
+      expect(await paylode(["get", "a/b", "%2F", "--output", file])).toMatchObject({ code: 0 });
+      expect(readFileSync(file).equals(bytes)).toBe(true);
 
-    expect(stopped.code).toBe(3);
-    expect(stopped.stderr).toMatch(/^paylode: line 4: exactly one of .*; 2 payloads stored before\n$/);
-    expect(String((await paylode(["get", "g", "1"])).stdout)).toBe("b");
-  });
-});
+      const listed = await paylode(["ls", "a/b", "--json"]);
+      expect(JSON.parse(String(listed.stdout))).toMatchObject({ id: "%2F", bytes: 3000, contentType: "image/png" });
+      const groups = await paylode(["ls"]);
+      expect(String(groups.stdout)).toBe("group  payloads\na/b           1\n");
+
+      const stats = await paylode(["--json", "stats"]);
+      expect(JSON.parse(String(stats.stdout))).toMatchObject({ payloads: 1, uncompressedBytes: 3000 });
+
+      expect(await paylode(["rm", "a/b", "%2F"])).toMatchObject({ code: 0 });
+      expect(await paylode(["rm", "a/b", "%2F"])).toMatchObject({
+        code: 1,
+        stderr: "paylode: no payload %2F in group a/b\n",
+      });
+      const gone = await paylode(["get", "a/b", "%2F"]);
+      expect(gone).toMatchObject({ code: 1, stderr: "paylode: no payload %2F in group a/b\n" });
+      expect(gone.stdout).toHaveLength(0);
+    });
+
+    test("import and export give the sample back byte for byte, for each tenant apart", async () => {
+      const imported = await paylode(["import", sampleFile, "--json"]);
+      expect(JSON.parse(String(imported.stdout))).toMatchObject({ payloads: 66, groups: 3 });
+      expect(imported).toMatchObject({ code: 0, stderr: "" });
+
+      const exported = await paylode(["export"]);
+      expect(exported).toMatchObject({ code: 0, stderr: "" });
+      expect(payloadsIn(String(exported.stdout))).toEqual(payloadsIn(readFileSync(sampleFile, "utf8")));
+
+      const zipped = await paylode(["--tenant", "second", "import", "-"], gzipSync(exported.stdout));
+      expect(zipped).toMatchObject({ code: 0 });
+      expect(zipped.stderr).toMatch(/^imported 66 payloads in 3 groups, [\d,]+ bytes, in [\d.]+ s\n$/);
+      const group = "support-2026-04-20T05-55-41-000002";
+      const [first, second] = await Promise.all([
+        paylode(["export", group]),
+        paylode(["--tenant", "second", "export", group]),
+      ]);
+      expect(first.stdout.length).toBeGreaterThan(10_000);
+      expect(second.stdout.equals(first.stdout)).toBe(true);
+
+      expect(await paylode(["--tenant", "second", "rm", group])).toMatchObject({ code: 0 });
+      expect(await paylode(["--tenant", "second", "export", group])).toMatchObject({ code: 1 });
+      expect(await paylode(["verify"])).toMatchObject({ code: 0 });
+    });
+
+    test("import stops at a bad line, names it, and keeps what came before it", async () => {
+      const lines = [
+        '{"group":"g","id":"1","text":"a"}',
+        "",
+        '{"group":"g","id":"1","text":"b"}',
+        '{"group":"g","id":"2"}',
+      ];
+
+      const stopped = await paylode(["import", "-"], lines.join("\n"));
+
+      expect(stopped.code).toBe(3);
+      expect(stopped.stderr).toMatch(/^paylode: line 4: exactly one of .*; 2 payloads stored before\n$/);
+      expect(String((await paylode(["get", "g", "1"])).stdout)).toBe("b");
+    });
+  },
+);
 
 describe("paylode", () => {
   test("says what went wrong with a command line, with code 2", async () => {

@@ -12,6 +12,7 @@ const once = { attempts: 1 };
 await clientSuite(
   {
     name: "a client of a server over a folder",
+    scale: 0.4,
     open: async (options) => {
       const directory = mkdtempSync(path.join(tmpdir(), "paylode-client-"));
       const server = await serveLocal({ directory, port: 0, ...options });

@@ -30,5 +30,5 @@ describe("damage in one frame", () => {
   });
 });
 
-// One bit of each byte here; bit-flips.ci.test.ts flips every bit.
-bitFlipSuite(oneBit);
+// One bit of each fifth byte here; bit-flips.ci.test.ts flips every bit.
+bitFlipSuite(() => (at) => (at % 5 === 0 ? oneBit(at) : []));

@@ -4,12 +4,16 @@ import { isPayloadStoreError } from "../../core/errors.ts";
 import { openDisk } from "../../core/entries/disk.ts";
 import { CrashWorkload, contentsOf, findViolations, storeFolder } from "../support/crash-workload.ts";
 import { faultyFileSystem, type FaultPlan } from "../support/faulty-file-system.ts";
+import { perTier } from "../support/per-tier.ts";
 import { platformError } from "../support/platform-error.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
 const options = { seed: 3, writers: 3, stepsPerWriter: 8, segmentBytesMax: 4000 };
+
+/** Steps from one that fails to the next. */
+const each = perTier(5, 1);
 
 /** One store's life with one failing step, then a reopening after the process ended, and one after the power was cut. */
 async function liveWithFault(plan: FaultPlan): Promise<{ steps: number; failed: string | undefined }> {
@@ -33,13 +37,14 @@ describe("a failing disk", () => {
     async (how) => {
       const { steps } = await liveWithFault({ failAt: Infinity, how });
       expect(steps).toBeGreaterThan(100);
-      for (let failAt = 1; failAt <= steps; failAt++) await liveWithFault({ failAt, how });
+      for (let failAt = 1; failAt <= steps; failAt += each) await liveWithFault({ failAt, how });
     },
   );
 
   it("loses nothing acknowledged when it is full at any one step", async () => {
     const { steps } = await liveWithFault({ failAt: Infinity, how: "before" });
-    for (let failAt = 1; failAt <= steps; failAt++) await liveWithFault({ failAt, how: "before", code: "ENOSPC" });
+    for (let failAt = 1; failAt <= steps; failAt += each)
+      await liveWithFault({ failAt, how: "before", code: "ENOSPC" });
   });
 
   it("loses nothing acknowledged when any one step of a recovery fails", async () => {
@@ -47,7 +52,7 @@ describe("a failing disk", () => {
     const whole = await findViolations(crashed.disk.clone(), crashed.expected, 1);
     expect(whole).toEqual([]);
     for (const how of ["before", "after", "short"] as const) {
-      for (let failAt = 1, done = false; !done; failAt++) {
+      for (let failAt = 1, done = false; !done; failAt += each) {
         const disk = crashed.disk.clone();
         const fs = faultyFileSystem(disk, { failAt, how });
         const error: unknown = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 9))
@@ -127,7 +132,7 @@ function delegate(fs: FileSystem): FileSystem {
 
 describe("a failed fdatasync", () => {
   it("stops the acknowledgements, and reopening trusts nothing that it left behind", async () => {
-    for (let seed = 1; seed <= 60; seed++) {
+    for (let seed = 1; seed <= perTier(20, 60); seed++) {
       const disk = new PowerLossFileSystem({ random: seededRandom(seed) });
       const workload = new CrashWorkload({ ...options, seed });
       let left = 3 + (seed % 20);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import { CrashWorkload, findViolations } from "../support/crash-workload.ts";
 import { faultyFileSystem, type FaultPlan } from "../support/faulty-file-system.ts";
+import { perTier } from "../support/per-tier.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { smallIndex } from "../support/small-index.ts";
@@ -28,15 +29,15 @@ describe("an index on disk, on a failing one", () => {
   it.each(["before", "after", "short"] as const)("costs nothing acknowledged when any step fails (%s)", async (how) => {
     const { steps } = await liveWithFault({ failAt: Infinity, how });
     expect(steps).toBeGreaterThan(400);
-    // Three steps apart, other ones for each way to fail: together they meet every call.
+    // Three steps apart, other ones for each way to fail: together the long tests meet every call.
     const first = { before: 1, after: 2, short: 3 }[how];
-    for (let failAt = first; failAt <= steps; failAt += 3) await liveWithFault({ failAt, how });
+    for (let failAt = first; failAt <= steps; failAt += perTier(15, 3)) await liveWithFault({ failAt, how });
   });
 
   it("is the old or the new one when the process is killed, or the power cut, at any step of a save", async () => {
     const whole = new PowerLossFileSystem({ random: seededRandom(1) });
     await new CrashWorkload(options).run(whole);
-    for (let at = 1; at <= whole.ops; at += 2) {
+    for (let at = 1; at <= whole.ops; at += perTier(11, 2)) {
       const disk = new PowerLossFileSystem({ random: seededRandom(at) });
       const workload = new CrashWorkload(options);
       const crashed: PowerLossFileSystem[] = [];

@@ -143,6 +143,8 @@ describe("a key", () => {
       "DELETE /v1/:tenant/groups/:group": "erase",
       "GET /v1/:tenant/groups": "read",
       "HEAD /v1/:tenant/groups": "read",
+      "GET /v1/:tenant/payloads": "read",
+      "HEAD /v1/:tenant/payloads": "read",
       "POST /v1/:tenant/payloads": "write",
       "GET /v1/:tenant/stats": "read",
       "HEAD /v1/:tenant/stats": "read",
@@ -302,6 +304,10 @@ const requestsTo: Readonly<Record<string, fc.Arbitrary<Pick<Asked, "rest" | "bod
   "DELETE /v1/:tenant/groups/:group": fc.record({ rest: group.map((name) => `/groups/${name}`) }),
   "GET /v1/:tenant/groups": fc.record({ rest: fc.constant("/groups") }),
   "HEAD /v1/:tenant/groups": fc.record({ rest: fc.constant("/groups") }),
+  "GET /v1/:tenant/payloads": fc.record({
+    rest: fc.constantFrom("", "?where=k:v", "?where=k:v&limit=1", "?where=").map((query) => `/payloads${query}`),
+  }),
+  "HEAD /v1/:tenant/payloads": fc.record({ rest: fc.constant("/payloads?where=k:v") }),
   "POST /v1/:tenant/payloads": fc.record({
     rest: fc.constant("/payloads"),
     body: fc.array(line, { minLength: 1, maxLength: 4 }).map((lines) => lines.join("\n")),

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { farewellMs } from "../../functions/lambda-compact.ts";
 import { restoreWindowDays } from "../../infra/restore-window.ts";
 import { evaluate, type Evaluation, type Registered } from "../support/infra/evaluation.ts";
 import { isAllowed, list, type Policy, type Request, wildcardsOf } from "../support/infra/iam.ts";
@@ -32,7 +33,8 @@ beforeAll(async () => {
 
 /** The only resource of a type: `aws:` and `Resource` are left out of `aws:s3/bucketPolicy:BucketPolicy`. */
 function the(evaluation: Evaluation, type: string): Registered {
-  const found = all(evaluation, type);
+  // Of what each function has, the handler's.
+  const found = all(evaluation, type).filter(({ name }) => !name.startsWith("Compact"));
   if (found.length !== 1 || !found[0]) throw new Error(`${found.length} resources of type ${type}`);
   return found[0];
 }
@@ -292,6 +294,78 @@ describe("the handler", () => {
   });
 });
 
+/** The function that compacts. */
+function compactOf(evaluation: Evaluation): Registered {
+  const found = all(evaluation, "lambda/function").find(({ name }) => name.startsWith("Compact"));
+  if (!found) throw new Error("there is no function that compacts");
+  return found;
+}
+
+describe("compaction", () => {
+  test("is the function of functions/compact.ts, with a whole core and the longest time", async () => {
+    for (const evaluation of [production, stage]) {
+      expect(compactOf(evaluation).inputs).toMatchObject({
+        handler: "functions/compact.handler",
+        runtime: "nodejs24.x",
+        architectures: ["arm64"],
+        memorySize: 1792,
+        timeout: 900,
+      });
+    }
+    expect(await readFile(path.join(root, "functions/compact.ts"), "utf8")).toMatch(/^export const handler\b/m);
+  });
+
+  test("is started each hour, tried again, and kept for people where it fails", () => {
+    for (const evaluation of [production, stage]) {
+      const [queue] = all(evaluation, "sqs/queue");
+      const dead = { arn: expect.stringContaining(":sqs:") };
+      expect(queue?.inputs).toMatchObject({ messageRetentionSeconds: 1_209_600, sqsManagedSseEnabled: true });
+      expect(compactOf(evaluation).inputs["deadLetterConfig"]).toMatchObject({ targetArn: dead.arn });
+      expect(all(evaluation, "scheduler/schedule").map(({ inputs }) => inputs)).toMatchObject([
+        {
+          scheduleExpression: "rate(1 hour)",
+          state: "ENABLED",
+          target: { retryPolicy: { maximumRetryAttempts: 2 }, deadLetterConfig: dead },
+        },
+      ]);
+    }
+  });
+
+  test("stops so long before its end that it can leave what it found", () => {
+    expect(farewellMs).toBeLessThan((1000 * Number(compactOf(production).inputs["timeout"])) / 2);
+    expect(farewellMs).toBeGreaterThanOrEqual(20_000);
+  });
+
+  test("alone may scan, list and remove, and no more than that", () => {
+    const table = "arn:aws:dynamodb:eu-central-1:123456789012:table/TableTable";
+    const bucket = "arn:aws:s3:::BucketBucket";
+    for (const evaluation of [production, stage]) {
+      const role = all(evaluation, "iam/role").find(({ name }) => name === "CompactRole");
+      const { inlinePolicies, managedPolicyArns } = role!.inputs as unknown as {
+        inlinePolicies: readonly { policy: string }[];
+        managedPolicyArns: readonly string[];
+      };
+      const policy = { Statement: inlinePolicies.flatMap((each) => policyOf(each.policy).Statement) };
+      expect(managedPolicyArns).toEqual([]);
+      expect(wildcardsOf(policy)).toEqual([]);
+      const may = (action: string, resource: string) => isAllowed(policy, { action, resource });
+      for (const action of ["GetItem", "PutItem", "Query", "DeleteItem", "Scan"])
+        expect(may(`dynamodb:${action}`, table)).toBe(true);
+      for (const action of ["GetObject", "PutObject", "DeleteObject"])
+        expect(may(`s3:${action}`, `${bucket}/segments/acme/1.seg`)).toBe(true);
+      for (const [action, resource] of [
+        ["dynamodb:UpdateItem", table],
+        ["dynamodb:DeleteTable", table],
+        ["s3:DeleteObject", `${bucket}/elsewhere`],
+        ["s3:DeleteObjectVersion", `${bucket}/segments/acme/1.seg`],
+        ["s3:PutLifecycleConfiguration", bucket],
+        ["sqs:ReceiveMessage", "arn:aws:sqs:eu-central-1:123456789012:CompactFailedQueue"],
+      ] as const)
+        expect(may(action, resource)).toBe(false);
+    }
+  });
+});
+
 describe("permissions", () => {
   const table = "arn:aws:dynamodb:eu-central-1:123456789012:table/TableTable";
   const bucket = "arn:aws:s3:::BucketBucket";
@@ -331,7 +405,8 @@ describe("permissions", () => {
 
   test("are all in the one role, which Lambda alone may assume", () => {
     for (const evaluation of [production, stage]) {
-      expect(evaluation.resources.filter(({ type }) => type.startsWith("aws:iam/"))).toHaveLength(1);
+      const roles = evaluation.resources.filter(({ type }) => type.startsWith("aws:iam/"));
+      expect(roles.map(({ name }) => name).toSorted()).toEqual(["ApiRole", "CompactRole", "CompactScheduleRole"]);
       expect(roleOf(evaluation).managedPolicyArns).toEqual([]);
       expect(policyOf(roleOf(evaluation).assumeRolePolicy).Statement).toMatchObject([
         { Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
@@ -410,9 +485,10 @@ const actionFor: Readonly<Record<string, string>> = {
 
 /** Permissions that commands of the operator need and no request of a client does. */
 const operators: readonly string[] = [
-  "dynamodb:DeleteItem", // keys that expired long ago, when one is made
+  "dynamodb:DeleteItem", // keys that expired long ago, when one is made; and compaction
   "dynamodb:DescribeTable", // the words of an error; it does without
-  "dynamodb:Scan", // verify, export, rebuild
+  "dynamodb:Scan", // verify, export, rebuild; and compaction
+  "s3:DeleteObject", // compaction
 ];
 
 describe("alarms", () => {
@@ -424,9 +500,15 @@ describe("alarms", () => {
         metric?: { namespace: string; metricName: string; stat: string; dimensions: Record<string, string> };
       }[];
       const metrics = queries.flatMap(({ metric }) => metric ?? []);
-      const of = the(production, name.startsWith("Api") ? "lambda/function" : "dynamodb/table").inputs["name"];
+      const [kind = ""] = /^(?:Api|Compact|Table)/.exec(name) ?? [];
+      const named = {
+        Api: the(production, "lambda/function").inputs["name"],
+        Compact: [compactOf(production).inputs["name"], all(production, "sqs/queue")[0]?.inputs["name"]],
+        Table: the(production, "dynamodb/table").inputs["name"],
+      }[kind];
       expect(metrics.length).toBeGreaterThan(0);
-      for (const { dimensions } of metrics) expect(Object.values(dimensions)).toContain(of);
+      for (const { dimensions } of metrics)
+        expect(Object.values(dimensions).some((value) => [named].flat().includes(value))).toBe(true);
       const [{ namespace, metricName, stat } = { namespace: "", metricName: "", stat: "" }] = metrics;
       return `${name}: ${namespace} ${metricName} ${stat} >= ${String(inputs["threshold"])}`;
     });
@@ -436,6 +518,8 @@ describe("alarms", () => {
       "ApiErrors: AWS/Lambda Errors Sum >= 1",
       "ApiFaults: AWS/Lambda Url5xxCount Sum >= 5",
       "ApiThrottles: AWS/Lambda Throttles Sum >= 1",
+      "CompactFailed: AWS/SQS ApproximateNumberOfMessagesVisible Maximum >= 1",
+      "CompactLag: Paylode CompactionLag Maximum >= 86400",
       "TableFaults: AWS/DynamoDB SystemErrors Sum >= 10",
       "TableReadThrottles: AWS/DynamoDB ReadThrottleEvents Sum >= 10",
       "TableWriteThrottles: AWS/DynamoDB WriteThrottleEvents Sum >= 10",

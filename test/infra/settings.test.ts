@@ -16,6 +16,7 @@ describe("the settings of a stage", () => {
       PAYLODE_ALARM_EMAIL: "on-call@example.org",
       PAYLODE_RESERVED_CONCURRENCY: "40",
       PAYLODE_CORS_ORIGINS: "https://a.example,http://localhost:5173",
+      PAYLODE_INDEXED_ATTRIBUTES: "user,model",
     };
 
     expect(settingsOf("staging", environment)).toEqual({
@@ -24,6 +25,7 @@ describe("the settings of a stage", () => {
       alarmEmail: "on-call@example.org",
       reservedConcurrency: 40,
       corsOrigins: ["https://a.example", "http://localhost:5173"],
+      indexedAttributes: "user,model",
     });
   });
 
@@ -42,6 +44,9 @@ describe("the settings of a stage", () => {
     ["PAYLODE_CORS_ORIGINS", "*"],
     ["PAYLODE_CORS_ORIGINS", "app.example"],
     ["PAYLODE_CORS_ORIGINS", "https://app.example/page"],
+    ["PAYLODE_INDEXED_ATTRIBUTES", "user,"],
+    ["PAYLODE_INDEXED_ATTRIBUTES", "user, model"],
+    ["PAYLODE_INDEXED_ATTRIBUTES", Array.from({ length: 33 }, (_, i) => `a${i}`).join()],
   ])("refuse %s=%s by name", (name, value) => {
     expect(() => settingsOf("production", { [name]: value })).toThrow(`${name} must be`);
   });

@@ -29,6 +29,7 @@ const listing = (prefix: string): Request => ({
 function requestsFor(tenant: string, name: string): readonly Request[] {
   const keys = [`segments/${tenant}/${name}.seg`, `uploads/${tenant}/${name}`];
   return [
+    ...["Query", "PutItem"].map((each) => onPage(`~find/${tenant}`, each, name)),
     ...["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem"].map((each) =>
       onPage(tenant, each, name),
     ),
@@ -50,6 +51,7 @@ describe("the policy of a tenant", () => {
     for (const policy of [readOnly, writing]) {
       expect(isAllowed(policy, onPage("a", "Query", "run/1 ~*?"))).toBe(true);
       expect(isAllowed(policy, onPage("a", "GetItem"))).toBe(true);
+      expect(isAllowed(policy, onPage("~find/a", "Query", "0123456789abcdef0123456789abcdef"))).toBe(true);
       expect(isAllowed(policy, onKey("GetObject", "segments/a/01jx.seg"))).toBe(true);
       expect(isAllowed(policy, onKey("GetObject", "uploads/a/01jx"))).toBe(true);
       expect(isAllowed(policy, listing("segments/a/01jx.seg"))).toBe(true);
@@ -57,7 +59,11 @@ describe("the policy of a tenant", () => {
   });
 
   test("lets it write when it says so, and remove nothing", () => {
-    for (const request of [onPage("a", "PutItem"), onKey("PutObject", "segments/a/01jx.seg")]) {
+    for (const request of [
+      onPage("a", "PutItem"),
+      onPage("~find/a", "PutItem"),
+      onKey("PutObject", "segments/a/01jx.seg"),
+    ]) {
       expect(isAllowed(writing, request)).toBe(true);
       expect(isAllowed(readOnly, request)).toBe(false);
     }

@@ -34,6 +34,7 @@ await offsetIndexSuite({
 await payloadStoreSuite({
   name: "rows in memory",
   supports: { reopen: false, readers: false, syncs: false },
+  finds: false,
   scale: 0.2,
   open: async (options) => {
     const { openIndex, ...ports } = freshPorts();

@@ -82,24 +82,77 @@ export async function wrongAnswers(
   return { wrong, corrupt };
 }
 
-export async function flipBits(
-  base: PowerLossFileSystem,
-  file: string,
-  truth: Map<string, Uint8Array | undefined>,
-  bitsAt: (at: number) => readonly number[],
-): Promise<{ flips: number; corrupt: number }> {
-  const bytes = base.readFile(file);
+/** A file of a store, on a machine of its own, and what the store holds. */
+export interface Flippable {
+  readonly fs: PowerLossFileSystem;
+  readonly file: string;
+  readonly truth: Map<string, Uint8Array | undefined>;
+}
+
+/** The files of a store of ten records: its one segment, in each state that it is read in by ways of its own, and the others. */
+export const flippables = {
+  growing: async () => {
+    const { fs, truth } = await tenRecords();
+    const killed = fs.kill();
+    return { fs: killed, file: segmentFile(killed), truth };
+  },
+  "growing, with its index": async () => {
+    const { fs, store, truth } = await tenRecords();
+    await store.close();
+    return { fs, file: segmentFile(fs), truth };
+  },
+  "sealed, with its index": sealed,
+  sealed: async () => {
+    const flippable = await sealed();
+    flippable.fs.unlink(checkpoint);
+    return flippable;
+  },
+  "store.json": async () => {
+    const { fs, store, truth } = await tenRecords();
+    await store.close();
+    return { fs, file: `${storeFolder}/store.json`, truth };
+  },
+  checkpoint: async () => {
+    const { fs, store, truth } = await tenRecords();
+    await store.close();
+    return { fs, file: checkpoint, truth };
+  },
+} as const satisfies Record<string, () => Promise<Flippable>>;
+
+const checkpoint = `${storeFolder}/index/checkpoint`;
+
+async function tenRecords(segmentBytesMax?: number) {
+  const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+  return { fs, ...(await writeTen(fs, segmentBytesMax)) };
+}
+
+async function sealed(): Promise<Flippable> {
+  const { fs, store, truth } = await tenRecords(await lengthAfterTen());
+  await store.close();
+  return { fs, file: segmentFile(fs), truth };
+}
+
+/** Opens a store of which one bit is flipped, and reads everything. */
+export function flipBit({ fs, file, truth }: Flippable, at: number, bit: number): ReturnType<typeof wrongAnswers> {
+  const machine = fs.clone();
+  const bytes = machine.readFile(file);
+  bytes[at]! ^= 1 << bit;
+  machine.writeFile(file, bytes);
+  return wrongAnswers(machine, truth);
+}
+
+/** The bits to flip, one after the other, in the byte at an offset. */
+export type BitsAt = (at: number) => readonly number[];
+
+export async function flipBits(flippable: Flippable, bitsAt: BitsAt): Promise<{ flips: number; corrupt: number }> {
+  const bytes = flippable.fs.readFile(flippable.file).length;
   let corrupt = 0;
   let flips = 0;
-  for (let at = 0; at < bytes.length; at++) {
+  for (let at = 0; at < bytes; at++) {
     for (const bit of bitsAt(at)) {
       flips += 1;
-      const fs = base.clone();
-      const flipped = bytes.slice();
-      flipped[at]! ^= 1 << bit;
-      fs.writeFile(file, flipped);
-      const answers = await wrongAnswers(fs, truth);
-      expect(answers.wrong, `byte ${at}, bit ${bit} of ${file}`).toEqual([]);
+      const answers = await flipBit(flippable, at, bit);
+      expect(answers.wrong, `byte ${at}, bit ${bit} of ${flippable.file}`).toEqual([]);
       if (answers.corrupt > 0) corrupt += 1;
     }
   }
@@ -136,7 +189,7 @@ export async function lengthAfterTen(): Promise<number> {
 }
 
 /** Every bit of a byte. */
-export const everyBit = (): readonly number[] => [0, 1, 2, 3, 4, 5, 6, 7];
+export const everyBit: BitsAt = () => [0, 1, 2, 3, 4, 5, 6, 7];
 
 /** One bit of each byte, another one for each of eight neighbours. */
-export const oneBit = (at: number): readonly number[] => [at % 8];
+export const oneBit: BitsAt = (at) => [at % 8];

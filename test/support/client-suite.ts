@@ -9,6 +9,8 @@ const notThroughHttp: ReadonlyMap<string, string> = new Map([
   ["goes on behind every cursor, in pieces of any length", "a client has pages, not a cursor for each payload"],
   ["goes on behind a cursor whose payload was overwritten, deleted, or stored again", "the same"],
   ["refuses a cursor that no list gave", "the same"],
+  ["answers the payloads of all groups that have an attribute, as head does", "a find does not tell where bytes lie"],
+  ["goes on behind a cursor whose payload was overwritten, deleted, or is another's meanwhile", "pages, not cursors"],
   ["gives every payload with its bytes, in the order of list, also in pieces", "the same"],
 ]);
 

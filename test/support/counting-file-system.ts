@@ -1,10 +1,12 @@
 import type { FileSystem, OpenFile } from "../../core/adapters/disk/file-system.ts";
 
-/** The same file system, which counts how often its user waits for the disk. */
+/** The same file system, which counts how often its user waits for the disk, and reads segments. */
 export class CountingFileSystem implements FileSystem {
   readonly #inner: FileSystem;
   /** Syncs of files and folders so far. */
   syncs = 0;
+  /** Reads of segments so far. */
+  segmentReads = 0;
 
   constructor(inner: FileSystem) {
     this.#inner = inner;
@@ -14,7 +16,10 @@ export class CountingFileSystem implements FileSystem {
     const file = this.#inner.open(path, mode);
     return {
       size: () => file.size(),
-      read: (target, offset) => file.read(target, offset),
+      read: (target, offset) => {
+        if (path.endsWith(".seg")) this.segmentReads += 1;
+        return file.read(target, offset);
+      },
       write: (parts, offset) => file.write(parts, offset),
       sync: (reason) => {
         this.syncs += 1;

@@ -37,6 +37,8 @@ export interface WorkloadOptions {
   readonly stepsPerWriter: number;
   /** Small enough that segments are sealed on the way. */
   readonly segmentBytesMax: number;
+  /** Whether the store is compacted now and then, without a grace. */
+  readonly compacts?: boolean | undefined;
 }
 
 /**
@@ -122,6 +124,10 @@ export class CrashWorkload {
     } else if (kind < 0.88) {
       next.clear();
       await change(() => store.deleteGroup({ tenant, group }));
+    } else if (this.#options.compacts && kind < 0.97) {
+      this.flushed = false;
+      await store.compact({ graceMs: 0, rules: { deadShareMin: this.#random() / 2, smallCountMin: 2 } });
+      this.flushed = false;
     } else {
       const before = this.#writers.map((other) => other.contents);
       const older = new Set(this.#writers.flatMap((other) => other.earlier));

@@ -417,6 +417,103 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
       });
     });
 
+    describe("GET of payloads with attributes", () => {
+      interface Found {
+        readonly payloads: readonly { readonly group: string; readonly id: string }[];
+        readonly next?: string;
+      }
+      const putWith = (path: string, attributes: Readonly<Record<string, string>>) =>
+        put(path, "x", { "paylode-attributes": new URLSearchParams(attributes).toString() });
+      const find = async (query: string, tenant = "t"): Promise<Found> => {
+        const response = await ask("GET", `/v1/${tenant}/payloads?${query}`);
+        expect({ status: response.status }).toEqual({ status: 200 });
+        return (await response.json()) as Found;
+      };
+      const found = async (query: string): Promise<string[]> =>
+        (await find(query)).payloads.map(({ id }) => id).toSorted();
+
+      test("answers what has them all, in whatever group, as a list does", async () => {
+        const [one, two] = [newGroup(), newGroup()];
+        await putWith(`${one}/payloads/a`, { user: "find-1", model: "m1", step: "1" });
+        await putWith(`${one}/payloads/b`, { user: "find-1", model: "m2" });
+        await putWith(`${two}/payloads/c`, { user: "find-1", model: "m1" });
+        await putWith(`${two}/payloads/d`, { user: "find-2", model: "m1" });
+        const listed = (await (await ask("GET", `${two}/payloads`)).json()) as { payloads: readonly object[] };
+        const [entry] = listed.payloads;
+
+        expect(await found("where=user:find-1")).toEqual(["a", "b", "c"]);
+        expect(await found("where=user:find-1&where=model:m1")).toEqual(["a", "c"]);
+        expect(await found("where=step:1&where=user:find-1")).toEqual(["a"]);
+        expect(await find("where=user:find-3")).toEqual({ payloads: [] });
+        expect(await find("where=user:find-1", "t-2")).toEqual({ payloads: [] });
+        const { payloads } = await find("where=user:find-1");
+        expect(payloads.find(({ id }) => id === "c")).toEqual({ group: two.split("/").at(-1), ...entry });
+
+        expect((await ask("DELETE", `${one}/payloads/a`)).status).toBe(204);
+        await putWith(`${one}/payloads/b`, { user: "find-2" });
+        expect(await found("where=user:find-1")).toEqual(["c"]);
+      });
+
+      test("goes page by page", async () => {
+        const group = newGroup();
+        for (let i = 0; i < 7; i++) await putWith(`${group}/payloads/${i}`, { user: "pages" });
+
+        const pages: string[][] = [];
+        for (let after = ""; ;) {
+          const { payloads, next } = await find(`where=user:pages&limit=3${after}`);
+          pages.push(payloads.map(({ id }) => id));
+          if (next === undefined) break;
+          after = `&after=${encodeURIComponent(next)}`;
+        }
+
+        expect(pages.map(({ length }) => length)).toEqual([3, 3, 1]);
+        expect(new Set(pages.flat()).size).toBe(7);
+      });
+
+      test.each([
+        ["a colon in the value", "user", "a:b:c", "where=user:a:b:c"],
+        ["a value without letters", "user", "", "where=user:"],
+        [
+          "all that a query could mean otherwise",
+          "user",
+          "a&b=c%20+d #é",
+          `where=user:${encodeURIComponent("a&b=c%20+d #é")}`,
+        ],
+        ["a plus that is a space", "user", "a b", "where=user:a+b"],
+        ["a colon that is encoded", "user", "enc", "where=user%3Aenc"],
+        ["a colon in the name", "a:b%", "named", "where=user:names&where=a%253Ab%2525:named"],
+      ])("takes %s", async (_what, name, value, query) => {
+        const path = `${newGroup()}/payloads/${encodeURIComponent(query)}`;
+        await putWith(path, { user: "names", [name]: value });
+
+        expect(await found(query)).toEqual([query]);
+      });
+
+      test.each([
+        "",
+        "where=",
+        "where=user",
+        "where=:u1",
+        "where",
+        "where=user:%zz",
+        "where=user:%ff",
+        "where=a%25zz:b",
+        "where=user:a&where=user:b",
+        "where=user:a&limit=0",
+        "where=user:a&limit=1001",
+        "where=user:a&limit=x",
+        "where=user:a&after=x",
+        "where=user:a&after=",
+        `where=user:${"x".repeat(4093)}`,
+        Array.from({ length: 33 }, (_, i) => `where=n${i}:v`).join("&"),
+      ])("refuses ?%s", async (query) => {
+        expect(await problemFrom(await ask("GET", `/v1/t/payloads?${query}`))).toMatchObject({
+          status: 400,
+          code: "INVALID",
+        });
+      });
+    });
+
     describe("names in the path", () => {
       test.each([
         ["a slash", "a/b"],
@@ -493,7 +590,7 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         ["PATCH", "/v1/t/groups/g/payloads", "GET, HEAD, POST"],
         ["GET", "/v1/t/groups/g", "DELETE"],
         ["DELETE", "/v1/t/groups", "GET, HEAD"],
-        ["GET", "/v1/t/payloads", "POST"],
+        ["PUT", "/v1/t/payloads", "GET, HEAD, POST"],
         ["OPTIONS", "/healthz", "GET, HEAD"],
       ])("%s %s is 405 and says what is possible", async (method, path, allow) => {
         const response = await ask(method, path);

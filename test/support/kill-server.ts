@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { serveLocal } from "../../functions/local.ts";
 import { payloadOf, tenant } from "./kill-payloads.ts";
 
@@ -8,6 +9,8 @@ import { payloadOf, tenant } from "./kill-payloads.ts";
  */
 const [directory = "", trial = ""] = process.argv.slice(2);
 const { url, store } = await serveLocal({ directory, port: 0 });
+// It would be written when the process ends of itself.
+flushCompileCache();
 writeSync(1, `${url}\n`);
 
 async function write(writer: number): Promise<never> {

@@ -45,6 +45,55 @@ export function runServerKillTrials(trials: number, seed: number): Promise<KillR
   });
 }
 
+export interface CompactionKillReport {
+  readonly trials: number;
+  readonly stored: number;
+  readonly deleted: number;
+  readonly lost: number;
+  readonly wrong: number;
+  readonly resurrected: number;
+  readonly faults: number;
+}
+
+/** Kills a process that writes, deletes, reads and compacts, again and again on one folder; then compares everything. */
+export async function runCompactionKillTrials(
+  trials: number,
+  seed: number,
+  trialMs: number,
+): Promise<CompactionKillReport> {
+  const directory = await mkdtemp(join(tmpdir(), "paylode-kill-"));
+  const random = seededRandom(seed);
+  const stored = new Map<string, "stored" | "unknown" | "deleted">();
+  let wrong = 0;
+  try {
+    for (let trial = 0; trial < trials; trial++) {
+      const process = await start("kill-compactor.ts", directory, trial);
+      await wait((0.2 + random()) * trialMs);
+      for (const line of await killed(process)) {
+        const [what, ...key] = line.split(" ");
+        if (what === "!") wrong += 1;
+        else stored.set(key.join(" "), what === "+" ? "stored" : what === "?" ? "unknown" : "deleted");
+      }
+    }
+    const store = await openDisk({ directory });
+    const states = [...stored.values()];
+    const deleted = states.filter((state) => state === "deleted").length;
+    const report = { trials, stored: states.length, deleted, lost: 0, wrong, resurrected: 0, faults: 0 };
+    for (const [key, state] of stored) {
+      const [group = "", n = ""] = key.split(" ");
+      const got = await store.get({ tenant, group, id: n });
+      if (got === undefined && state === "stored") report.lost += 1;
+      if (got && state === "deleted") report.resurrected += 1;
+      if (got && Buffer.compare(got, payloadOf(group, Number(n))) !== 0) report.wrong += 1;
+    }
+    report.faults = (await store.verify()).faults.length + store.recovery.damage.length;
+    await store.close();
+    return report;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
 /** @param run  lets a process write, kills it at a moment, 0 ≤ x < 1 of its time, and tells what was acknowledged: `GROUP N` each */
 async function runTrials(
   trials: number,

@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { openDisk } from "../../core/entries/disk.ts";
 import { payloadOf, tenant } from "./kill-payloads.ts";
 
@@ -8,6 +9,8 @@ import { payloadOf, tenant } from "./kill-payloads.ts";
  */
 const [directory = "", trial = ""] = process.argv.slice(2);
 const store = await openDisk({ directory, segmentBytesMax: 256 * 1024 });
+// It would be written when the process ends of itself.
+flushCompileCache();
 writeSync(1, "open\n");
 
 async function write(writer: number): Promise<never> {

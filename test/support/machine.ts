@@ -10,6 +10,8 @@ export function simulatedMachine(fs: FileSystem, seed: number): Machine {
     fs,
     pid: 1,
     clock: { nowMs: () => (nowMs += 1) },
+    // An index that is still in memory has its lanes already, and tests open thousands of them.
+    indexBounds: { lanes: 2 },
     random: { bytes: (length) => Uint8Array.from({ length }, () => Math.floor(random() * 256)) },
   };
 }

@@ -16,6 +16,7 @@ export async function runPowerLossSchedule(
   ignored: ReadonlySet<FileSync | DirectorySync>,
   durability: Durability = "safe",
   indexBounds?: Partial<IndexBounds>,
+  compacts = false,
 ): Promise<string[]> {
   const random = seededRandom(seed * 31 + 7);
   const fs = new PowerLossFileSystem({ random: seededRandom(seed), syncTakes: "microtask" });
@@ -26,6 +27,7 @@ export async function runPowerLossSchedule(
     stepsPerWriter: 12,
     durability,
     indexBounds,
+    compacts,
     segmentBytesMax: 3000 + Math.floor(random() * 9000),
   });
   const crashAt = 1 + Math.floor(random() * 400);

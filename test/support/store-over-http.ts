@@ -1,6 +1,7 @@
 import { concat } from "../../core/bytes.ts";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { ClientPayload, PayloadClient } from "../../core/entries/client.ts";
+import type { FindQuestion } from "../../core/find.ts";
 import type { GroupKey, PayloadKey, TenantKey } from "../../core/key.ts";
 import type { ListedPayload, Payload, PayloadHead, StreamedPayload } from "../../core/payload.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
@@ -44,6 +45,7 @@ export function storeOverHttp(behind: PayloadStore, clientOf: (tenant: string) =
       return Promise.all(ids.map((id) => client.get({ group: key.group, id }, options)));
     },
     list: (key, options) => listed(on(key), key, options),
+    find: (key, options) => found(on(key), key, options),
     async *contents(key, options) {
       refuseCursor(options);
       for await (const content of on(key).contents(key, options)) yield content as unknown as Payload;
@@ -71,6 +73,15 @@ async function* listed(
 ): AsyncGenerator<ListedPayload> {
   refuseCursor(options);
   for await (const head of client.list(key, options)) yield head as ListedPayload;
+}
+
+async function* found(
+  client: PayloadClient,
+  { where }: FindQuestion,
+  options: Parameters<PayloadStore["find"]>[1],
+): AsyncGenerator<ListedPayload> {
+  refuseCursor(options);
+  for await (const head of client.find({ where }, options)) yield head as ListedPayload;
 }
 
 /** Cursors of HTTP are those of pages, not of each payload. */

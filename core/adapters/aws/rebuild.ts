@@ -1,9 +1,11 @@
 import { hex } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
+import { rowTimes } from "../../compaction/row-times.ts";
 import { decodePage } from "../../page/page.ts";
 import type { OffsetIndex } from "../../ports/offset-index.ts";
 import type { FramePlace, SegmentStore } from "../../ports/segment-store.ts";
 import type { SegmentDamage } from "../../segment/scan.ts";
+import { segmentTimeMs } from "../../segment/name.ts";
 import { FrameReader } from "../../segment/read-frame.ts";
 import type { Digest } from "../../ports/digest.ts";
 
@@ -24,6 +26,8 @@ interface FoundFrame {
   /** Of the page: a local store may hold a page twice, when a recovery appended it again. */
   readonly commitId: string;
   readonly place: FramePlace;
+  /** Of a merged page: older pages up to this sequence are not needed. */
+  readonly through: number;
 }
 
 /** Rows put at the same time. */
@@ -53,8 +57,10 @@ export async function rebuildTable(
       const name = `${tenant}/${group}`;
       const found = groups.get(name) ?? new Map<string, FoundFrame>();
       const commitId = commitIdOf(page);
+      const read = decodePage(page);
+      const through = read.ok ? (read.value.merged?.through ?? 0) : 0;
       // Of a page that is held twice the newer frame counts.
-      found.set(commitId, { sequence, commitId, place: { segment, offset, headBytes } });
+      found.set(commitId, { sequence, commitId, place: { segment, offset, headBytes }, through });
       groups.set(name, found);
     }
   }
@@ -63,7 +69,7 @@ export async function rebuildTable(
   const commitAll = async ([name, found]: [string, Map<string, FoundFrame>]) => {
     const at = name.indexOf("/");
     const [tenant, group] = [name.slice(0, at), name.slice(at + 1)];
-    for (const [i, { place }] of inOrder([...found.values()]).entries()) {
+    for (const [i, { place }] of inOrder(needed([...found.values()])).entries()) {
       const page = decodePage((await frames.head(tenant, place)).page);
       if (!page.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${place.segment}: ${page.damage}`);
       const outcome = await index.commit({ tenant, group, sequence: i + 1, place }, page.value);
@@ -78,6 +84,27 @@ export async function rebuildTable(
     }),
   );
   return { pages, groups: groups.size, damage };
+}
+
+/**
+ * Leaves out frames that a merged page took the place of. One that a single writer made knows them by their sequences. Where several
+ * write, a frame says which sequence was hoped for; but then none that was younger than {@link rowTimes.restMs} was taken.
+ *
+ * @param found  by their segments, oldest first
+ */
+export function needed<Frame extends Pick<FoundFrame, "sequence" | "through" | "place">>(
+  found: readonly Frame[],
+): readonly Frame[] {
+  return found.filter(({ sequence, place }, i) => {
+    const restedMs = segmentTimeMs(place.segment) + rowTimes.restMs;
+    return !found
+      .slice(i + 1)
+      .some(
+        (merged) =>
+          sequence <= merged.through &&
+          (merged.sequence > merged.through || segmentTimeMs(merged.place.segment) >= restedMs),
+      );
+  });
 }
 
 /**

@@ -57,7 +57,8 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   let growAt = bounds.plainKeysMax;
   let pagesReplayed = 0;
 
-  const keysOf = ({ groupTable, idTable }: DiskOffsetIndex) => groupTable.size + idTable.size;
+  const keysOf = ({ groupTable, idTable, termTable }: DiskOffsetIndex) =>
+    groupTable.size + idTable.size + termTable.count;
   const switching: Switching = {
     isGrown: (current) =>
       kind === "disk-hash" &&
@@ -122,7 +123,7 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   const isLarge = stored > limits.segmentBytesMax;
   const kinds = (kind === "disk-hash" || readOnly) && littleEndian ? { newPlain, newHash } : { newPlain };
   const found = openSaved(kinds, isLarge && !readOnly);
-  const index: SwitchingOffsetIndex = new SwitchingOffsetIndex(found.index, switching);
+  const index: SwitchingOffsetIndex = new SwitchingOffsetIndex(found.index, switching, options.random);
   return {
     index,
     checkpoint: found.checkpoint,

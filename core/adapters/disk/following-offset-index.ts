@@ -1,5 +1,7 @@
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
+import type { Term } from "../../page/terms.ts";
 import type {
+  Candidate,
   CommitOutcome,
   GroupCount,
   GroupSummary,
@@ -81,6 +83,17 @@ export class FollowingOffsetIndex implements OffsetIndex {
     yield* this.#inner.groups(tenant);
   }
 
+  async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
+    await this.#follow(tenant);
+    const there = new Set<string>();
+    for await (const candidate of this.#inner.candidates(tenant, terms, from)) {
+      const segment = candidate.kind === "page" ? candidate.record.place.segment : "";
+      if (!there.has(segment) && this.#isCompacted(tenant, segment)) continue;
+      there.add(segment);
+      yield candidate;
+    }
+  }
+
   async *all(): AsyncGenerator<PageRecord> {
     for (const tenant of new Set((await this.#segments.segments()).map((summary) => summary.tenant)))
       await this.#follow(tenant);
@@ -99,6 +112,13 @@ export class FollowingOffsetIndex implements OffsetIndex {
   async checkpoint(): Promise<void> {}
 
   async close(): Promise<void> {}
+
+  /** Whether the writer has removed a segment, since nothing of it is needed. One that is lost is needed. */
+  #isCompacted(tenant: string, segment: string): boolean {
+    if (this.#fs.stat(this.#layout.segment(tenant, segment)) || this.#inner.isNeeded(tenant, segment)) return false;
+    this.#inner.markRemoved(tenant, segment);
+    return true;
+  }
 
   /** One at a time: two would take in the same frames. */
   #follow(tenant: string): Promise<void> {

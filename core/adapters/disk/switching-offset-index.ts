@@ -1,10 +1,14 @@
+import { hex } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
+import { withoutNumber } from "../../index/candidate-pages.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { SegmentTable } from "../../index/segment-table.ts";
 import { isIndexDamage } from "../../lsm/run.ts";
 import type { Page } from "../../page/page.ts";
+import type { Term } from "../../page/terms.ts";
 import type {
   Basis,
+  Candidate,
   CommitOutcome,
   GroupCount,
   GroupSummary,
@@ -12,6 +16,7 @@ import type {
   Records,
   Totals,
 } from "../../ports/offset-index.ts";
+import type { Random } from "../../ports/random.ts";
 import type { FramePlace } from "../../ports/segment-store.ts";
 import type { SegmentDamage } from "../../segment/scan.ts";
 
@@ -39,10 +44,14 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
   #idle: (() => void) | undefined;
   /** Set while another index is being made ready. */
   #gate: Promise<void> | undefined;
+  readonly #random: Random;
+  /** A name for the numbers that the index has given to its pages: one that was made anew has others. */
+  #numbering: string | undefined;
 
-  constructor(inner: RecoverableIndex, switching: Switching) {
+  constructor(inner: RecoverableIndex, switching: Switching, random: Random) {
     this.#inner = inner;
     this.#switching = switching;
+    this.#random = random;
   }
 
   get segments(): SegmentTable {
@@ -76,6 +85,10 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
 
   relocate(record: PageRecord): void {
     this.#inner.relocate(record);
+  }
+
+  isNeeded(tenant: string, segment: string): boolean {
+    return this.#inner.isNeeded(tenant, segment);
   }
 
   noteDamage(damage: SegmentDamage): void {
@@ -136,6 +149,30 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
 
   groups(tenant: string): AsyncIterable<GroupSummary> {
     return this.#walk((index) => index.groups(tenant));
+  }
+
+  async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
+    const walked = this.#inner;
+    this.#numbering ??= hex(this.#random.bytes(4));
+    const numbering = this.#numbering;
+    const [of, cursor] = from?.split(".") ?? [];
+    const known = cursor === undefined || of === numbering ? (cursor ?? from) : withoutNumber(cursor);
+    let given = 0;
+    try {
+      for await (const candidate of walked.candidates(tenant, terms, known)) {
+        given += 1;
+        yield { ...candidate, cursor: `${numbering}.${candidate.cursor}` };
+        // What replaces a candidate from now on is known to the other index alone.
+        if (this.#inner !== walked) break;
+      }
+    } catch (error) {
+      if (isIndexDamage(error)) await this.#renewOnce(walked);
+      if (this.#inner === walked) throw error;
+    }
+    if (this.#inner === walked) return;
+    // What was given out already cannot be taken back.
+    if (given > 0) throw madeAnew();
+    yield* this.candidates(tenant, terms, from);
   }
 
   all(): AsyncIterable<PageRecord> {
@@ -204,7 +241,7 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
         return;
       }
       // What was given out already cannot be taken back.
-      throw new PayloadStoreError("UNAVAILABLE", "the index was made anew meanwhile: ask again", { cause: error });
+      throw madeAnew(error);
     }
   }
 
@@ -254,11 +291,18 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
       }
       const before = this.#inner;
       this.#inner = await make();
-      if (this.#inner !== before) this.#switching.letGo(before);
+      if (this.#inner !== before) {
+        this.#numbering = undefined;
+        this.#switching.letGo(before);
+      }
     } finally {
       this.#idle = undefined;
       this.#gate = undefined;
       resolve();
     }
   }
+}
+
+function madeAnew(cause?: unknown): PayloadStoreError {
+  return new PayloadStoreError("UNAVAILABLE", "the index was made anew meanwhile: ask again", { cause });
 }

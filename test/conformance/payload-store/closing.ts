@@ -7,7 +7,7 @@ const tenant = "acme";
 const key = { tenant, group: "g", id: "a" };
 
 /** The end of a store. */
-export function closingCases({ describe, given }: PayloadStoreCases): void {
+export function closingCases({ describe, given, supports }: PayloadStoreCases): void {
   describe("close", () => {
     given("lets later calls be refused with CLOSED, and can be called again", async ({ store }) => {
       const location = await store.append(key, text("x"));
@@ -83,8 +83,10 @@ export function closingCases({ describe, given }: PayloadStoreCases): void {
       const report = await store.verify();
 
       assert.deepEqual(report.faults, []);
-      assert.equal(report.frames, 4);
-      assert.equal(report.payloads, 4);
+      if (!supports.moves) {
+        assert.equal(report.frames, 4);
+        assert.equal(report.payloads, 4);
+      }
       assert.ok(report.bytes > 0);
     });
   });

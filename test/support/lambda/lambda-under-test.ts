@@ -48,6 +48,7 @@ export async function lambdaUnderTest(): Promise<LambdaUnderTest> {
       environment: {
         PAYLODE_BUCKET: bucket,
         PAYLODE_TABLE: table,
+        PAYLODE_INDEXED_ATTRIBUTES: "user, model",
         AWS_ACCESS_KEY_ID: credentials.accessKeyId,
         AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
         AWS_ENDPOINT_URL_S3: s3.url,

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { openDisk, type Durability } from "../../../core/entries/disk.ts";
 import { Draws, noise, prose } from "../../conformance/sample-bytes.ts";
+import { startFaultyServers } from "../aws/handlers.ts";
+import { manyHandlers } from "../aws/many-handlers.ts";
+import { flipBit, flippables } from "../bit-flips.ts";
 import { fuzzDecoders } from "../fuzz/decoder-fuzz.ts";
 import { runKillTrials, runServerKillTrials, type KillReport } from "../kill-trials.ts";
 import { runPowerLossSchedule } from "../power-loss-schedules.ts";
@@ -61,6 +64,20 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     chunk: 5000,
     firstSeed: 7_000_000,
     run: fuzzed,
+  },
+  flips: {
+    what: "every bit of every file of a store of ten records, in each state of its segment, flipped",
+    runs: 80_000,
+    chunk: 2000,
+    firstSeed: 9_000_000,
+    run: flipped,
+  },
+  handlers: {
+    what: "1,500 calls of 50 handlers on 10 groups while 400 requests fail are linearizable, id by id",
+    runs: 60,
+    chunk: 2,
+    firstSeed: 10_000_000,
+    run: linearizable,
   },
   sizes: {
     what: "payloads of 0 B–8 MiB stored, read, and read again after a restart",
@@ -125,6 +142,40 @@ async function scheduled(firstSeed: number, count: number): Promise<ChunkResult>
     figures,
     violations: violations.map(({ seed, what }) => ({ what, firstSeed: seed, count: 1 })),
   };
+}
+
+/** A seed is the number of a bit, counted through all files. */
+async function flipped(firstSeed: number, count: number): Promise<ChunkResult> {
+  const files = await Promise.all(Object.values(flippables).map((flippable) => flippable()));
+  const sizes = files.map(({ fs, file }) => 8 * fs.readFile(file).length);
+  const bits = sizes.reduce((sum, size) => sum + size, 0);
+  const violations: Violation[] = [];
+  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+    let bit = seed % bits;
+    let which = 0;
+    for (; bit >= sizes[which]!; which++) bit -= sizes[which]!;
+    const { wrong } = await flipBit(files[which]!, bit >> 3, bit & 7);
+    const what = `${Object.keys(flippables)[which]}, byte ${bit >> 3}, bit ${bit & 7}: ${wrong.join("; ")}`;
+    if (wrong.length > 0) violations.push({ what, firstSeed: seed, count: 1 });
+  }
+  return { runs: count, figures: {}, violations };
+}
+
+async function linearizable(firstSeed: number, count: number): Promise<ChunkResult> {
+  const servers = await startFaultyServers();
+  const violations: Violation[] = [];
+  let unknown = 0;
+  try {
+    for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+      const work = { handlers: 50, groups: 10, ids: 5, calls: 30, faults: 400, seed };
+      const { broken, unknown: failed } = await manyHandlers(servers, work);
+      unknown += failed;
+      if (broken.length > 0) violations.push({ what: broken.join("\n"), firstSeed: seed, count: 1 });
+    }
+  } finally {
+    await servers.close();
+  }
+  return { runs: count, figures: { unknown }, violations };
 }
 
 const tenant = "soak";

@@ -1,0 +1,204 @@
+import { type AttributeValue, type DynamoDBClient, PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
+import { LRUCache } from "lru-cache";
+import { concat, hex, utf8, utf8Text, view } from "../../bytes.ts";
+import { PayloadStoreError } from "../../errors.ts";
+import { KeyHasher } from "../../index/key-hasher.ts";
+import { limits } from "../../limits.ts";
+import type { Page } from "../../page/page.ts";
+import { type Term, termsOf } from "../../page/terms.ts";
+import type { Digest } from "../../ports/digest.ts";
+import type { Candidate } from "../../ports/offset-index.ts";
+import { damaged, decoded, type Decoded } from "../../segment/decoded.ts";
+import { crcText } from "../../segment/header.ts";
+import { awsError } from "./aws-error.ts";
+import type { Deadline } from "./deadline.ts";
+
+export interface AttributeRowsOptions {
+  readonly client: DynamoDBClient;
+  readonly table: string;
+  readonly digest: Digest;
+  /** Of the store: groups and attributes are hashed with it, and rows sealed. */
+  readonly secret: Uint8Array;
+  readonly deadline: Deadline;
+  /** The attributes that have rows, as the table's own row says. */
+  readonly indexed: readonly string[];
+}
+
+/** Rows that are remembered to be there: they are never removed, and need not be put again. */
+const knownRowsMax = 20_000;
+
+/** Puts under way at the same time for one commit. */
+const puttingMax = 16;
+
+/** Rows of the first query of an attribute, which tells which of several has the fewest, and of further ones. */
+const firstRows = 50;
+const furtherRows = 500;
+
+const rowVersion = 0;
+const crcBytes = 4;
+
+type Item = Record<string, AttributeValue>;
+
+/**
+ * Attribute and value → the groups that have had payloads with it: a row for each, partition key `~find/<tenant>/<hash>`, sort
+ * key 120 bits of the group's hash, record as in docs/format.md §11. A row is put before the page that needs it, never
+ * changed and never removed: one too many costs a find a query, one too few would be an answer that is wrong.
+ *
+ * Cost: a commit writes a row for each attribute that is new in its group, as far as this process knows; nothing else.
+ */
+export class AttributeRows {
+  readonly #options: AttributeRowsOptions;
+  readonly #hasher: KeyHasher;
+  readonly #indexed: ReadonlySet<string>;
+  readonly #known = new LRUCache<string, true>({ max: knownRowsMax });
+  readonly #crcSeed: number;
+
+  constructor(options: AttributeRowsOptions) {
+    this.#options = options;
+    this.#hasher = new KeyHasher(options.secret);
+    this.#indexed = new Set(options.indexed);
+    this.#crcSeed = options.digest.crc32(options.secret);
+  }
+
+  /**
+   * Resolves when all rows are there that a page needs.
+   * @throws {PayloadStoreError} `TOO_LARGE` above 1,000 of them; `UNAVAILABLE`
+   */
+  async put(tenant: string, group: string, page: Page): Promise<void> {
+    if (this.#indexed.size === 0) return;
+    const terms = termsOf(page, this.#indexed);
+    if (terms.length > limits.indexedTermsMax) {
+      const message = `the commit has ${terms.length} different values of indexed attributes; at most ${limits.indexedTermsMax}: commit fewer payloads at once`;
+      throw new PayloadStoreError("TOO_LARGE", message);
+    }
+    const sk = this.#sortKey(tenant, group);
+    const waiting = terms.map((term) => this.#partition(tenant, term)).filter((pk) => !this.#known.has(`${pk} ${sk}`));
+    const queue = waiting.values();
+    await Promise.all(
+      Array.from({ length: Math.min(puttingMax, waiting.length) }, async () => {
+        for (const pk of queue) await this.#putRow(pk, sk, group);
+      }),
+    );
+  }
+
+  /** The groups of the attribute that has the fewest of those that are indexed, in the order of their hashes. */
+  async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
+    const indexed = terms.filter(([name]) => this.#indexed.has(name));
+    if (indexed.length === 0) throw this.#notIndexed(terms);
+    const start = from === undefined ? "0" : sortKeyIn(from);
+    const partitions = await Promise.all(
+      indexed.map(async (term) => {
+        const pk = this.#partition(tenant, term);
+        return { pk, ...(await this.#query(pk, start, firstRows)) };
+      }),
+    );
+    const shortest = partitions.reduce((a, b) => (b.items.length < a.items.length ? b : a));
+    let damage: PayloadStoreError | undefined;
+    for (let { items, last } = shortest; ; { items, last } = await this.#query(shortest.pk, start, furtherRows, last)) {
+      for (const item of items) {
+        const sk = item["sk"]?.N ?? "";
+        const group = this.#decode(item["r"]?.B, shortest.pk, sk);
+        if (group.ok) yield { kind: "group", group: group.value, cursor: BigInt(sk).toString(36) };
+        else damage ??= damagedRow(shortest.pk, sk, this.#options.table, group.damage);
+      }
+      if (!last) break;
+    }
+    if (damage) throw damage;
+  }
+
+  async #putRow(pk: string, sk: string, group: string): Promise<void> {
+    const { client, table, deadline } = this.#options;
+    const command = new PutItemCommand({
+      TableName: table,
+      Item: { pk: { S: pk }, sk: { N: sk }, r: { B: this.#encode(group, pk, sk) } },
+    });
+    try {
+      await client.send(command, deadline.options());
+    } catch (error) {
+      throw awsError(error, `indexing an attribute in table ${table} failed, nothing was committed`);
+    }
+    this.#known.set(`${pk} ${sk}`, true);
+  }
+
+  async #query(pk: string, from: string, rows: number, after?: Item) {
+    const { client, table, deadline } = this.#options;
+    const command = new QueryCommand({
+      TableName: table,
+      KeyConditionExpression: "pk = :pk AND sk >= :from",
+      ExpressionAttributeValues: { ":pk": { S: pk }, ":from": { N: from } },
+      ConsistentRead: true,
+      Limit: rows,
+      ExclusiveStartKey: after,
+    });
+    try {
+      const { Items: items = [], LastEvaluatedKey: last } = await client.send(command, deadline.options());
+      return { items, last };
+    } catch (error) {
+      throw awsError(error, `reading from table ${table} failed`);
+    }
+  }
+
+  #partition(tenant: string, term: Term): string {
+    const [name, value] = term.map(utf8) as [Uint8Array, Uint8Array];
+    // 0xff occurs in no UTF-8. Without the secret: where that is lost, rows must be found and be damage, not be missed.
+    const hash = this.#options.digest.sha256(concat([name, Uint8Array.of(0xff), value]));
+    return `~find/${tenant}/${hash.slice(0, partitionDigits)}`;
+  }
+
+  /** A sort key is a number of at most 38 digits: 120 bits of the hash, so that no two groups of one value ever share it. */
+  #sortKey(tenant: string, group: string): string {
+    const hash = new Int32Array(4);
+    this.#hasher.group(tenant, group, hash);
+    return String(BigInt(`0x${hex(new Uint8Array(hash.buffer).subarray(0, sortKeyBytes))}`));
+  }
+
+  #encode(group: string, pk: string, sk: string): Uint8Array {
+    const body = concat([Uint8Array.of(rowVersion), utf8(group)]);
+    const crc = new Uint8Array(crcBytes);
+    view(crc).setUint32(0, this.#crc(body, pk, sk), true);
+    return concat([body, crc]);
+  }
+
+  #decode(bytes: Uint8Array | undefined, pk: string, sk: string): Decoded<string> {
+    if (!bytes || bytes.length < 1 + crcBytes) return damaged(`record of ${bytes?.length ?? 0} bytes`);
+    const body = bytes.subarray(0, bytes.length - crcBytes);
+    const stored = view(bytes).getUint32(body.length, true);
+    const computed = this.#crc(body, pk, sk);
+    if (stored !== computed) return damaged(`record crc ${crcText(stored)} ≠ ${crcText(computed)}`);
+    if (body[0] !== rowVersion) return damaged(`record version ${body[0]}, expected ${rowVersion}`);
+    const group = utf8Text(body.subarray(1));
+    return group === undefined ? damaged("the group's name is not UTF-8") : decoded(group);
+  }
+
+  /** Bound to the row's key and the store's secret, as those of pages are. */
+  #crc(body: Uint8Array, pk: string, sk: string): number {
+    const { digest } = this.#options;
+    return digest.crc32(body, digest.crc32(utf8(`${pk} ${sk}`), this.#crcSeed));
+  }
+
+  #notIndexed(terms: readonly Term[]): PayloadStoreError {
+    const { table, indexed } = this.#options;
+    const asked = terms.map(([name]) => JSON.stringify(name)).join(", ");
+    const known = indexed.length === 0 ? "no attributes" : indexed.map((name) => JSON.stringify(name)).join(", ");
+    const message = `table ${table} indexes ${known}, so nothing is found by ${asked} alone: name one with \`indexedAttributes\` when a table is new`;
+    return new PayloadStoreError("UNSUPPORTED", message, { details: { table } });
+  }
+}
+
+/** Of a SHA-256: 128 bits. */
+const partitionDigits = 32;
+const sortKeyBytes = 15;
+
+function damagedRow(pk: string, sk: string, table: string, damage: string): PayloadStoreError {
+  return new PayloadStoreError("CORRUPT", `row ${sk} of ${JSON.stringify(pk)} in table ${table}: ${damage}`);
+}
+
+/** The sort key that a cursor spells in base 36. */
+function sortKeyIn(cursor: string): string {
+  let key = 0n;
+  for (const digit of cursor) key = key * 36n + BigInt(Number.parseInt(digit, 36) || 0);
+  if (/^[0-9a-z]{1,24}$/.test(cursor) && key < 1n << BigInt(8 * sortKeyBytes)) return String(key);
+  throw new PayloadStoreError("INVALID", "`after` is not a cursor that a find answered", {
+    details: { field: "after" },
+  });
+}

@@ -1,0 +1,2 @@
+// Beside a server, and not on a folder.
+import "./cli.test.ts";

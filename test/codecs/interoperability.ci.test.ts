@@ -1,0 +1,2 @@
+// The highest level, of four mebibytes, takes seconds.
+import "./interoperability.test.ts";

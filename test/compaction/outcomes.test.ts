@@ -1,0 +1,301 @@
+import { describe, expect, test } from "vitest";
+import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
+import { openDisk, type DiskOptions, type DiskStore } from "../../core/entries/disk.ts";
+import { collect } from "../conformance/expectations.ts";
+import { noise, prose, text } from "../conformance/sample-bytes.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { simulatedMachine } from "../support/machine.ts";
+import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
+import { seededRandom } from "../support/seeded-random.ts";
+
+const tenant = "acme";
+const directory = "/store";
+const all = { deadShareMin: 0, smallCountMin: 1 } as const;
+
+function open(fs: FileSystem, options: Partial<DiskOptions> = {}, clock?: ManualClock): Promise<DiskStore> {
+  const machine = simulatedMachine(fs, 1);
+  return openDisk({ directory, segmentBytesMax: 262_144, ...options }, clock ? { ...machine, clock } : machine);
+}
+
+function newDisk(): PowerLossFileSystem {
+  return new PowerLossFileSystem({ random: seededRandom(1) });
+}
+
+function bytesOnDisk(fs: FileSystem): number {
+  const folder = `${directory}/segments/${tenant}`;
+  return fs.list(folder).reduce((sum, file) => sum + (fs.stat(`${folder}/${file}`)?.bytes ?? 0), 0);
+}
+
+describe("compaction gives back", () => {
+  test("what is dead: of 90 % dead payloads, alone and in groups, at most 1.1 times what the live ones take", async () => {
+    const items = Array.from({ length: 1500 }, (_, i) => ({
+      group: i % 3 === 0 ? `run-${i % 30}` : `lone-${i}`,
+      id: `${i}`,
+      bytes: prose(900 + (i % 700), i),
+    }));
+    const lives = (i: number) => i % 10 === 3;
+    const [fs, fresh] = [newDisk(), newDisk()];
+    const store = await open(fs);
+    for (const item of items) await store.append({ tenant, ...item }, item.bytes);
+    for (const [i, item] of items.entries()) if (!lives(i)) await store.delete({ tenant, ...item });
+    const before = bytesOnDisk(fs);
+
+    await store.compact({ graceMs: 0 });
+
+    const other = await open(fresh);
+    for (const [i, item] of items.entries()) if (lives(i)) await other.append({ tenant, ...item }, item.bytes);
+    expect(bytesOnDisk(fs)).toBeLessThan(1.1 * bytesOnDisk(fresh));
+    expect(bytesOnDisk(fs)).toBeLessThan(before / 5);
+    for (const [i, item] of items.entries()) {
+      expect(await store.get({ tenant, ...item })).toEqual(lives(i) ? item.bytes : undefined);
+    }
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
+  test("all of a store that has nothing left, and leaves no trace of it in any file", async () => {
+    const fs = newDisk();
+    const store = await open(fs);
+    for (let i = 0; i < 40; i++) await store.append({ tenant, group: `secret-${i % 7}`, id: `${i}` }, prose(2000, i));
+    for (let i = 0; i < 7; i++) await store.deleteGroup({ tenant, group: `secret-${i}` });
+
+    await store.compact({ graceMs: 0 });
+    await store.close();
+
+    expect(fs.list(`${directory}/segments/${tenant}`)).toEqual([]);
+    const again = await open(fs, { rebuild: true });
+    expect(again.recovery.damage).toEqual([]);
+    await again.append({ tenant, group: "secret-1", id: "1" }, text("new"));
+    expect(await collect(again.list({ tenant, group: "secret-1" }))).toHaveLength(1);
+  });
+
+  test("nothing, and does not begin, where no segment is worth it", async () => {
+    const fs = newDisk();
+    const store = await open(fs);
+    for (let i = 0; i < 300; i++) await store.append({ tenant, group: `g${i % 5}`, id: `${i}` }, noise(2000, i));
+    const before = bytesOnDisk(fs);
+
+    const { plan, segments } = await store.compact({ graceMs: 0 });
+
+    expect([plan.segments, segments]).toEqual([[], []]);
+    expect(bytesOnDisk(fs)).toBe(before);
+  });
+});
+
+describe("a group that is compacted", () => {
+  test("of 1,000 payloads in 100 commits is read with at most 4 reads of segments", async () => {
+    const disk = newDisk();
+    let reads = 0;
+    const counting = new Proxy(disk, {
+      get(target, name) {
+        if (name !== "open") {
+          const member: unknown = Reflect.get(target, name, target);
+          return typeof member === "function" ? member.bind(target) : member;
+        }
+        return (path: string, mode: "create" | "update" | "read") => {
+          const file = target.open(path, mode);
+          if (!path.endsWith(".seg")) return file;
+          return new Proxy(file, {
+            get(opened, member) {
+              if (member === "read") reads += 1;
+              const value: unknown = Reflect.get(opened, member, opened);
+              return typeof value === "function" ? value.bind(opened) : value;
+            },
+          });
+        };
+      },
+    });
+    const store = await open(counting, { cacheBytes: 0 });
+    for (let i = 0; i < 100; i++) {
+      const items = Array.from({ length: 10 }, (_, j) => ({ id: `${i}-${j}`, bytes: prose(1500, i + j) }));
+      await store.appendMany({ tenant, group: "run" }, items);
+      await store.append({ tenant, group: "other", id: `${i}` }, prose(3000, i));
+    }
+    const listed = await collect(store.list({ tenant, group: "run" }));
+    await store.compact({ graceMs: 0, rules: all, mustGo: () => true });
+    reads = 0;
+
+    const read = await collect(store.contents({ tenant, group: "run" }));
+
+    expect(reads).toBeLessThanOrEqual(4);
+    expect(read.map(({ id }) => id)).toEqual(listed.map(({ id }) => id));
+  });
+
+  test("keeps order, times and cursors, also where it takes many pages", async () => {
+    const store = await open(newDisk(), { segmentBytesMax: 4_194_304 });
+    const put = (i: number, version: number) =>
+      store.append({ tenant, group: "large", id: `${i}` }, noise(200_000, i + 1000 * version), {
+        contentType: `v/${version}`,
+      });
+    for (let i = 0; i < 120; i++) await put(i, 0);
+    for (let i = 0; i < 120; i += 7) await put(i, 1);
+    for (let i = 3; i < 120; i += 11) await store.delete({ tenant, group: "large", id: `${i}` });
+    for (let i = 3; i < 120; i += 22) await put(i, 2);
+    const known = async () =>
+      (await collect(store.list({ tenant, group: "large" }))).map(({ location: _, ...head }) => head);
+    const before = await known();
+
+    for (let run = 0; run < 3; run++) {
+      const { pages, skipped } = await store.compact({ graceMs: 0, rules: all, mustGo: () => true });
+
+      expect([pages > 1, skipped]).toEqual([true, []]);
+      expect(await known()).toEqual(before);
+      const after = await collect(store.list({ tenant, group: "large" }, { after: before[40]!.cursor }));
+      expect(after.map(({ id }) => id)).toEqual(before.slice(41).map(({ id }) => id));
+    }
+    for (const { id, etag } of before) {
+      expect((await store.read({ tenant, group: "large", id }))?.etag).toBe(etag);
+    }
+    await store.rebuildIndex();
+    expect(await known()).toEqual(before);
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
+  test("still answers a request that is sent again within a day, and stores it anew after that", async () => {
+    const clock = new ManualClock();
+    const store = await open(newDisk(), {}, clock);
+    const key = { tenant, group: "g", id: "a" };
+    const first = await store.append(key, text("one"), { idempotencyKey: "k" });
+    await store.append(key, text("two"));
+    await store.delete({ ...key, id: "nobody" });
+
+    for (let run = 0; run < 2; run++) {
+      await store.compact({ graceMs: 0, rules: all, mustGo: () => true });
+      expect(await store.append(key, text("one"), { idempotencyKey: "k" })).toEqual(first);
+      expect(await store.get(key)).toEqual(text("two"));
+    }
+    await expect(store.append(key, text("other"), { idempotencyKey: "k" })).rejects.toMatchObject({
+      code: "KEY_REUSED",
+    });
+
+    clock.ms += 86_400_001;
+    await store.compact({ graceMs: 0, rules: all, mustGo: () => true });
+    await store.append(key, text("one"), { idempotencyKey: "k" });
+    expect(await store.get(key)).toEqual(text("one"));
+  });
+
+  test("is read where it lay during the grace, and looked up anew after it", async () => {
+    const clock = new ManualClock();
+    const store = await open(newDisk(), {}, clock);
+    const key = { tenant, group: "g", id: "a" };
+    const location = await store.append(key, prose(5000, 1));
+    await store.append({ ...key, id: "b" }, prose(5000, 2));
+    await store.delete({ ...key, id: "b" });
+
+    const { waiting } = await store.compact({ graceMs: 60_000, rules: all, mustGo: () => true });
+    expect(waiting).toBe(1);
+    expect(await store.getAt({ tenant }, location)).toEqual(prose(5000, 1));
+    expect(await store.get(key)).toEqual(prose(5000, 1));
+
+    clock.ms += 60_000;
+    const { freed } = await store.compact({ graceMs: 60_000 });
+    expect(freed.map(({ segment }) => segment)).toContain(location.segment);
+    await expect(store.getAt({ tenant }, location)).rejects.toMatchObject({ code: "GONE" });
+    expect(await store.get(key)).toEqual(prose(5000, 1));
+  });
+
+  test("takes less the older it is, and reads the same", async () => {
+    const clock = new ManualClock();
+    const store = await open(newDisk(), {}, clock);
+    for (let i = 0; i < 400; i++) await store.append({ tenant, group: `g${i % 8}`, id: `${i}` }, prose(1200, i));
+    const stored = async () => (await store.stats({ tenant })).compressedBytes;
+    const sizes = [await stored()];
+    for (const ageMs of [86_400_001, 30 * 86_400_000]) {
+      clock.ms += ageMs;
+      // What fills a segment ends it; a growing one is left alone.
+      await store.append({ tenant, group: "end", id: "x" }, noise(262_144, 1));
+      await store.delete({ tenant, group: "end", id: "x" });
+      await store.compact({ graceMs: 0 });
+      sizes.push(await stored());
+    }
+
+    expect(sizes[1]).toBeLessThan(sizes[0]! * 0.8);
+    expect(sizes[2]).toBeLessThanOrEqual(sizes[1]!);
+    for (let i = 0; i < 400; i++) {
+      expect(await store.get({ tenant, group: `g${i % 8}`, id: `${i}` })).toEqual(prose(1200, i));
+    }
+  });
+});
+
+describe("compaction leaves as it is", () => {
+  test("what is damaged, says so, and serves the rest", async () => {
+    const disk = newDisk();
+    const store = await open(disk);
+    const { segment, offset, stored } = await store.append({ tenant, group: "bad", id: "a" }, noise(3000, 1));
+    await store.append({ tenant, group: "good", id: "a" }, noise(3000, 2));
+    await store.append({ tenant, group: "good", id: "b" }, noise(3000, 3));
+    await store.delete({ tenant, group: "good", id: "b" });
+    const file = disk.open(`${directory}/segments/${tenant}/${segment}.seg`, "update");
+    file.write([Uint8Array.of(0xff, 0x00)], offset + stored - 100);
+    file.close();
+
+    const { skipped, freed } = await store.compact({ graceMs: 0, rules: all, mustGo: () => true });
+
+    expect(skipped).toMatchObject([{ tenant, segment, group: "bad" }]);
+    expect(freed).toEqual([]);
+    expect(await store.get({ tenant, group: "good", id: "a" })).toEqual(noise(3000, 2));
+    await expect(store.get({ tenant, group: "bad", id: "a" })).rejects.toMatchObject({ code: "CORRUPT" });
+  });
+
+  test("everything, where the disk has no room to write it again", async () => {
+    const disk = newDisk();
+    const full = new Proxy(disk, {
+      get(target, name) {
+        if (name === "freeBytes") return () => 1000;
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    const store = await open(full);
+    for (let i = 0; i < 10; i++) await store.append({ tenant, group: "g", id: `${i % 2}` }, noise(3000, i));
+    const before = bytesOnDisk(disk);
+
+    const { complete, skipped } = await store.compact({ graceMs: 0 });
+
+    expect([complete, skipped.length]).toEqual([false, 1]);
+    expect(bytesOnDisk(disk)).toBeGreaterThanOrEqual(before);
+    expect(await store.get({ tenant, group: "g", id: "1" })).toEqual(noise(3000, 9));
+  });
+});
+
+describe("beside writers", () => {
+  test("compaction hides nothing that is written, overwritten or deleted meanwhile", async () => {
+    const store = await open(newDisk(), { segmentBytesMax: 20_000 });
+    const expected = new Map<string, Uint8Array>();
+    const random = seededRandom(9);
+    let writing = true;
+    const writers = Promise.all(
+      [0, 1, 2, 3].map(async (writer) => {
+        for (let step = 0; step < 150; step++) {
+          const key = { tenant, group: `g${Math.floor(random() * 3)}`, id: `${writer}-${Math.floor(random() * 8)}` };
+          const name = `${key.group}/${key.id}`;
+          if (random() < 0.25) {
+            await store.delete(key);
+            expected.delete(name);
+          } else {
+            const bytes = noise(Math.floor(random() * 900), step);
+            await store.append(key, bytes);
+            expected.set(name, bytes);
+          }
+        }
+        writing = false;
+      }),
+    );
+    let runs = 0;
+    while (writing) {
+      await store.compact({ graceMs: 0, rules: all });
+      runs += 1;
+    }
+    await writers;
+    await store.compact({ graceMs: 0, rules: all });
+
+    expect(runs).toBeGreaterThan(2);
+    for (const group of ["g0", "g1", "g2"]) {
+      for await (const { id, body } of store.contents({ tenant, group })) {
+        expect(body, `${group}/${id}`).toEqual(expected.get(`${group}/${id}`));
+        expected.delete(`${group}/${id}`);
+      }
+    }
+    expect([...expected.keys()]).toEqual([]);
+    expect((await store.verify()).faults).toEqual([]);
+  });
+});

@@ -1,0 +1,2 @@
+// Each step fails.
+import "./faults.test.ts";

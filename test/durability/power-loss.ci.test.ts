@@ -1,0 +1,2 @@
+// More schedules.
+import "./power-loss.test.ts";

@@ -1,0 +1,2 @@
+// Each byte is flipped.
+import "./checkpoint.test.ts";

@@ -1,0 +1,2 @@
+// Each byte is where the segment is cut.
+import "./torn-tail.test.ts";
