@@ -188,9 +188,6 @@ export const rareBugs = {
         },
       }),
   },
-  "rows are taken and removed that may still be on their way": {
-    times: { restMs: 0, arrivalMs: 0, graceMs: 0, graceMsMin: 0 },
-  },
 } as const satisfies Readonly<Record<string, Bug>>;
 
 async function removeSegmentOf(segments: ProcessSegments, { tenant, place }: PageRecord): Promise<void> {
