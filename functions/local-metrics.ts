@@ -69,6 +69,8 @@ export class HttpMetrics implements MetricsText {
       labelNames: ["kind"],
       registers,
     });
+    // They are there before the first run.
+    for (const kind of ["read", "written", "freed"]) this.#compactionBytes.inc({ kind }, 0);
     // The registry keeps the gauge, which asks the store each time it is asked itself.
     void new Gauge({
       name: "paylode_store_writable",
