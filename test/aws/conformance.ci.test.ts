@@ -34,3 +34,4 @@ httpApiSuite(`createApp over ${name}`, async () => {
     close: () => store.close(),
   };
 });
+await awsStoreConformance(name, servers, 0.02, ["by price, and compacted after each write"]);

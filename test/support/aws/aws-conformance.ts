@@ -1,6 +1,7 @@
 import { RequestMeter } from "../../../core/adapters/aws/request-meter.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { listPrices, type AwsOptions } from "../../../core/entries/aws.ts";
+import { isPayloadStoreError } from "../../../core/errors.ts";
 import type { PayloadStore } from "../../../core/payload-store.ts";
 import { offsetIndexSuite, payloadStoreSuite, segmentStoreSuite } from "../../conformance/index.ts";
 import { freshPlace, openAt, portsAt, type AwsServers } from "./aws-under-test.ts";
@@ -10,6 +11,7 @@ const placements = {
   "by price": {},
   "segments alone": { placement: "segments" },
   "rows before segments": { prices: { ...listPrices, objectPut: 1 } },
+  "by price, and compacted after each write": {},
 } as const satisfies Record<string, Partial<AwsOptions>>;
 
 /** Every suite of the ports, on S3 and DynamoDB as `servers` speaks them. */
@@ -46,16 +48,21 @@ export async function awsStoreConformance(
     const options = placements[placement];
     await payloadStoreSuite({
       name: `${name}, placed ${placement},`,
-      supports: { reopen: true, readers: true, syncs: !placement.startsWith("segments") },
+      supports: {
+        reopen: true,
+        readers: true,
+        syncs: !placement.startsWith("segments"),
+        moves: placement.includes("compacted"),
+      },
       scale,
       open: async (asked) => {
         const place = await freshPlace(servers);
         const opened: PayloadStore[] = [];
         const open = async (more: Partial<AwsOptions> = {}) => {
           const indexing = { codecPolicy: "tiered", indexedAttributes: ["user", "model"] } as const;
-          const store = await openAt(servers, place, { ...indexing, ...options, ...asked, ...more });
+          const store = await openAt(servers, place, { ...indexing, ...options, ...asked, ...more }, { compaction });
           opened.push(store);
-          return store;
+          return placement.includes("compacted") ? compactedAfterWrites(store) : store;
         };
         const store = await open();
         let writer = store;
@@ -78,4 +85,28 @@ export async function awsStoreConformance(
       },
     });
   }
+}
+
+/** Takes rows at once; what they stood for stays beside them. */
+const compaction = { times: { restMs: -2_000, leaseMs: 0 } };
+
+/** A store that is compacted before each write is answered. */
+function compactedAfterWrites<Store extends PayloadStore>(store: Store): Store {
+  const writes: readonly (string | symbol)[] = ["append", "appendMany", "delete", "deleteGroup"];
+  return new Proxy(store, {
+    get(of, name) {
+      const value: unknown = Reflect.get(of, name);
+      if (typeof value !== "function") return value;
+      const method = value.bind(of) as (...args: unknown[]) => unknown;
+      if (!writes.includes(name)) return method;
+      return async (...args: unknown[]) => {
+        const answer = await method(...args);
+        await store.compact().catch((error: unknown) => {
+          // Another is at it, or the store was closed meanwhile.
+          if (!isPayloadStoreError(error, "LOCKED") && !isPayloadStoreError(error, "CLOSED")) throw error;
+        });
+        return answer;
+      };
+    },
+  });
 }

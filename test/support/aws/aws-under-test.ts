@@ -6,7 +6,7 @@ import { S3SegmentStore } from "../../../core/adapters/aws/s3-segment-store.ts";
 import { systemClock } from "../../../core/adapters/node/clock.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { SystemRandom } from "../../../core/adapters/node/random.ts";
-import { type AwsOptions, type AwsStore, openAws } from "../../../core/entries/aws.ts";
+import { type AwsMachine, type AwsOptions, type AwsStore, openAws } from "../../../core/entries/aws.ts";
 import { FrameReader } from "../../../core/segment/read-frame.ts";
 import type { DynamoServer } from "./dynamo-server.ts";
 import type { S3Server } from "./s3-server.ts";
@@ -30,8 +30,13 @@ export async function freshPlace({ s3, dynamo }: AwsServers): Promise<AwsPlace> 
 }
 
 /** Opens the store at a place, as a process of its own would. */
-export function openAt({ clients }: AwsServers, place: AwsPlace, options: Partial<AwsOptions> = {}): Promise<AwsStore> {
-  return openAws({ ...place, clients, ...options });
+export function openAt(
+  { clients }: AwsServers,
+  place: AwsPlace,
+  options: Partial<AwsOptions> = {},
+  machine: Partial<AwsMachine> = {},
+): Promise<AwsStore> {
+  return openAws({ ...place, clients, ...options }, machine);
 }
 
 /** The two ports of a place, without a store on them. No frame is inline, so that the segments hold them all. */
