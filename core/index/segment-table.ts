@@ -1,4 +1,5 @@
 import type { EntryPlace } from "../page/page.ts";
+import type { SegmentState } from "../ports/offset-index.ts";
 
 /** How much of a segment the index has taken in: everything below `bytes`, which is `frames` frames. */
 export interface Coverage {
@@ -91,6 +92,15 @@ export class SegmentTable {
     return this.#segments;
   }
 
+  states(): SegmentState[] {
+    return this.#segments.map(stateOf);
+  }
+
+  state(tenant: string, name: string): SegmentState | undefined {
+    const segment = this.find(tenant, name);
+    return segment && stateOf(segment);
+  }
+
   restore(segments: readonly IndexedSegment[]): void {
     this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live] }));
     this.#ordinals.clear();
@@ -106,4 +116,18 @@ export class SegmentTable {
     this.#segments.push({ tenant, name, frames: 0, covered, stored: 0, live: [0, 0, 0] });
     return this.#segments.length - 1;
   }
+}
+
+function stateOf({ tenant, name, covered, stored, live, supersededMs, removed }: IndexedSegment): SegmentState {
+  const [young, day, month] = live;
+  return {
+    tenant,
+    segment: name,
+    bytes: covered.bytes,
+    sealed: covered.sealed,
+    stored,
+    live: young + day + month,
+    supersededMs,
+    removed,
+  };
 }

@@ -68,13 +68,15 @@ describe("power loss", () => {
   });
 
   const ofIndex = [...fileSyncs, ...directorySyncs].filter((reason) => reason.includes("index"));
-  // Those of the keys are in test/access/key-stores.test.ts, that of removed segments in test/compaction/crashes.test.ts.
+  // Those of the keys are in test/access/key-stores.test.ts, that of removed segments in test/compaction/crashes.test.ts,
+  // those of a repair in test/repair/repair.test.ts.
   const elsewhere = new Set<string>([
     "new store.json",
     "header",
     "removed segment",
     "keys.json",
     "new keys.json",
+    "repair",
     ...ofIndex,
   ]);
   const needed = [...fileSyncs, ...directorySyncs].filter((reason) => !elsewhere.has(reason));

@@ -14,6 +14,8 @@ export class Layout {
   readonly manifest: string;
   readonly runs: string;
   readonly quarantine: string;
+  readonly uploads: string;
+  readonly lossesFile: string;
   readonly keysFile: string;
   readonly keysLockFile: string;
 
@@ -28,6 +30,8 @@ export class Layout {
     this.manifest = join(this.index, "manifest");
     this.runs = join(this.index, "runs");
     this.quarantine = join(root, "quarantine");
+    this.uploads = join(root, "uploads");
+    this.lossesFile = join(root, "losses.json");
     this.keysFile = join(root, "keys.json");
     this.keysLockFile = join(root, "KEYS.LOCK");
   }
@@ -51,7 +55,7 @@ export class Layout {
   }
 
   upload(tenant: string, name: string): string {
-    return join(this.root, "uploads", tenant, name);
+    return join(this.uploads, tenant, name);
   }
 }
 
