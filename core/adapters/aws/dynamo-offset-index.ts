@@ -4,8 +4,8 @@ import type { Page } from "../../page/page.ts";
 import type { Term } from "../../page/terms.ts";
 import type { Basis, Candidate, CommitOutcome, PageRecord } from "../../ports/offset-index.ts";
 import { RowOffsetIndex, type RowOffsetIndexOptions } from "../../rows/row-offset-index.ts";
-import { awsError } from "./aws-error.ts";
 import { AttributeRows } from "./attribute-rows.ts";
+import { awsError } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
 import { DynamoRowTable } from "./dynamo-row-table.ts";
 
@@ -23,14 +23,14 @@ export interface DynamoOffsetIndexOptions extends Omit<RowOffsetIndexOptions, "r
  * Cost: as {@link RowOffsetIndex}, and one write for each indexed attribute that is new in its group.
  */
 export class DynamoOffsetIndex extends RowOffsetIndex {
+  readonly #options: Pick<DynamoOffsetIndexOptions, "client" | "table" | "deadline">;
   readonly #attributes: AttributeRows;
-  readonly #of: Pick<DynamoOffsetIndexOptions, "client" | "table" | "deadline">;
   /** The rows that pages on their way need of their attributes. */
   readonly #prepared = new WeakMap<Page, Promise<void>>();
 
   constructor({ client, table, deadline, indexed = [], ...options }: DynamoOffsetIndexOptions) {
     super({ ...options, rows: new DynamoRowTable({ client, table, deadline }), sleep });
-    this.#of = { client, table, deadline };
+    this.#options = { client, table, deadline };
     this.#attributes = new AttributeRows({ ...options, client, table, deadline, indexed });
   }
 
@@ -53,7 +53,7 @@ export class DynamoOffsetIndex extends RowOffsetIndex {
 
   /** As DynamoDB counts them, every six hours. For the operator: a handler may not ask. */
   async size(): Promise<{ readonly rows: number; readonly bytes: number }> {
-    const { client, table, deadline } = this.#of;
+    const { client, table, deadline } = this.#options;
     try {
       const { Table } = await client.send(new DescribeTableCommand({ TableName: table }), deadline.options());
       return { rows: Table?.ItemCount ?? 0, bytes: Table?.TableSizeBytes ?? 0 };
