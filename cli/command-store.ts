@@ -5,7 +5,7 @@ import type { AppendOptions, ListedPayload, Location, PayloadInput, Stats } from
 /** What `ls` shows of a payload. */
 export type ListedEntry = Pick<
   ListedPayload,
-  "group" | "id" | "bytes" | "etag" | "contentType" | "attributes" | "timeMs"
+  "group" | "id" | "bytes" | "etag" | "contentType" | "attributes" | "timeMs" | "expiresMs"
 >;
 
 /**

@@ -32,3 +32,14 @@ export function parseSeconds(text: string): number {
   if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("Seconds are a whole number.");
   return Number(text);
 }
+
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** @returns milliseconds */
+export function parseDuration(text: string): number {
+  const [, number = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const unitOf = unitMs[unit];
+  if (unitOf === undefined)
+    throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
+  return Number(number) * unitOf;
+}

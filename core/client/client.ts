@@ -1,5 +1,6 @@
 import { concat } from "../bytes.ts";
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { checkedExpiry } from "../expiry.ts";
 import { resolveGroup, resolveKey, resolveTenant, type PayloadId, type ResolvedKey } from "../key.ts";
 import { limits } from "../limits.ts";
 import { splitLines } from "../line-splitter.ts";
@@ -23,7 +24,15 @@ import { idempotencyKeyOf } from "./idempotency-key.ts";
 import { answerOf } from "./json-answer.ts";
 import { decodeLine, encodeLine, parsedLine, type ClientContent, type ClientPayloadInput } from "./lines.ts";
 import { checkedOptions, type ClientOptions } from "./options.ts";
-import { acceptStored, headOf, rangeHeader, wholeBody, type AnswerReader, type ClientHead } from "./payload-answer.ts";
+import {
+  acceptStored,
+  expiryIn,
+  headOf,
+  rangeHeader,
+  wholeBody,
+  type AnswerReader,
+  type ClientHead,
+} from "./payload-answer.ts";
 import type { ClientPlatform, FrameDecoders } from "./platform.ts";
 import { Transport, type ClientRequest } from "./transport.ts";
 import { PayloadWriter } from "./writer.ts";
@@ -72,10 +81,12 @@ export class PayloadClient {
   async append(key: ClientKey, bytes: Uint8Array, options: AppendOptions = {}): Promise<Location> {
     const path = this.#payloadPath(this.#resolve(key));
     const { contentType, attributes, codec, ifAbsent, signal } = options;
-    checkPayloadInput({ bytes, contentType, attributes, codec }, limits.payloadBytesMax);
+    checkPayloadInput({ ...options, bytes }, limits.payloadBytesMax);
+    const expiresMs = checkedExpiry(options.expiresAt);
     const headers = {
       ...(contentType === undefined ? {} : { "content-type": contentType }),
       ...(attributes === undefined ? {} : { "paylode-attributes": new URLSearchParams(attributes).toString() }),
+      ...(expiresMs === undefined ? {} : { "paylode-expires": new Date(expiresMs).toISOString() }),
       ...(ifAbsent === true ? { "if-none-match": "*" } : {}),
       ...this.#idempotent(options),
     };
@@ -345,10 +356,13 @@ export class PayloadClient {
 }
 
 /** A payload as a page of a list tells of it. */
-type ListedEntry = Omit<ClientHead, "group" | "timeMs"> & { readonly time: string };
+type ListedEntry = Omit<ClientHead, "group" | "timeMs" | "expiresMs"> & {
+  readonly time: string;
+  readonly expiresAt?: string;
+};
 
-function listedHead(group: string, { time, ...entry }: ListedEntry): ClientHead {
-  return { ...entry, group, timeMs: Date.parse(time) };
+function listedHead(group: string, { time, expiresAt, ...entry }: ListedEntry): ClientHead {
+  return { ...entry, group, timeMs: Date.parse(time), expiresMs: expiryIn(expiresAt) };
 }
 
 function pageQuery(options: {

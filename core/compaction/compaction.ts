@@ -48,6 +48,8 @@ export interface CompactionReport {
   readonly pages: number;
   readonly payloads: number;
   readonly bytesOut: number;
+  /** Payloads that had expired and were not written again, with the sum of their lengths. */
+  readonly expired: { readonly payloads: number; readonly bytes: number };
   /** Segments that are gone now, and what they took. */
   readonly freed: readonly RewrittenSegment[];
   readonly freedBytes: number;

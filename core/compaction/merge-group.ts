@@ -1,5 +1,6 @@
 import type { CommitLanes, DecidedDraft, PageDraft } from "../commit-lanes.ts";
 import { PayloadStoreError } from "../errors.ts";
+import { isExpired } from "../expiry.ts";
 import type { PlacedPayload } from "../group-view.ts";
 import { limits } from "../limits.ts";
 import type { Lookup } from "../lookup.ts";
@@ -38,6 +39,13 @@ export interface Merged {
   readonly payloads: number;
   /** Bytes of blocks that were written. */
   readonly bytes: number;
+  readonly expired: Readonly<Expired>;
+}
+
+/** Payloads that had expired, and the sum of their lengths. */
+export interface Expired {
+  payloads: number;
+  bytes: number;
 }
 
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
@@ -59,12 +67,15 @@ export async function mergeGroup(
   { tenant, group }: { readonly tenant: string; readonly group: string },
   wish: MergeWish,
 ): Promise<Merged> {
-  const merged = { pages: 0, payloads: 0, bytes: 0 };
+  const merged = { pages: 0, payloads: 0, bytes: 0, expired: { payloads: 0, bytes: 0 } };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     wish.goOn();
     const { view, records, basis } = await tools.lookup.view(tenant, group);
-    const live = view.places().filter(({ found }) => !isExpired(found.entry, tools.nowMs()));
+    const nowMs = tools.nowMs();
+    const { live = [], over = [] } = Object.groupBy(view.places(), ({ found }) =>
+      isExpired(found.entry, nowMs) ? "over" : "live",
+    );
     const upTo = newestToMerge(records, live, basis, wish);
     if (upTo === 0 && requests.length === 0) return merged;
     const chunk = nextChunk(live, upTo);
@@ -74,6 +85,11 @@ export async function mergeGroup(
     merged.pages += 1;
     merged.payloads += draft.entries.length;
     for (const { body } of draft.blocks) merged.bytes += body.length;
+    for (const { page, found } of over) {
+      if (page.sequence > chunk.through) continue;
+      merged.expired.payloads += 1;
+      merged.expired.bytes += found.entry.bytes;
+    }
     requests = [];
     if (chunk.through >= wish.through) return merged;
     // There is more of it: it went on, so it may be disturbed anew.
@@ -83,10 +99,6 @@ export async function mergeGroup(
     "CONFLICT",
     `group ${JSON.stringify(group)} changed ${attemptsMax} times while it was merged`,
   );
-}
-
-export function isExpired({ expiresMs }: PageEntry, nowMs: number): boolean {
-  return expiresMs !== undefined && expiresMs <= nowMs;
 }
 
 /** The newest page that is merged: all that may be of a group that fits one page, else what has to be. */

@@ -1,4 +1,5 @@
 import type { EntryPlace } from "../page/page.ts";
+import { countExpiring, type Expiring, firstExpiryMs } from "./expiring.ts";
 
 /** How much of a segment the index has taken in: everything below `bytes`, which is `frames` frames. */
 export interface Coverage {
@@ -18,6 +19,8 @@ export interface IndexedSegment {
   stored: number;
   /** The same of those that are alive, by {@link Tier}. */
   readonly live: [number, number, number];
+  /** Those of the payloads that expire, if there are any. */
+  expiring?: Expiring;
   /** Since when nothing in it is needed any more, milliseconds since 1970. */
   supersededMs?: number;
   /** The file is gone, or about to be. */
@@ -40,16 +43,33 @@ export class SegmentTable {
   add(ordinal: number, places: readonly EntryPlace[], headBytes: number): void {
     const segment = this.#segments[ordinal]!;
     if (places.length === 0) segment.stored += headBytes;
-    for (const { storedShare, tier, upload } of places) {
+    for (const { entry, storedShare, tier, upload } of places) {
       if (upload !== undefined) continue;
       segment.stored += storedShare;
       segment.live[tier] += storedShare;
+      const { expiresMs } = entry;
+      if (expiresMs !== undefined) countExpiring((segment.expiring ??= []), segment.name, expiresMs, storedShare, 1);
     }
   }
 
   /** A payload of a segment that is dead now. */
-  subtract(ordinal: number, { storedShare, tier, upload }: EntryPlace): void {
-    if (upload === undefined) this.#segments[ordinal]!.live[tier] -= storedShare;
+  subtract(ordinal: number, { entry, storedShare, tier, upload }: EntryPlace): void {
+    if (upload !== undefined) return;
+    const segment = this.#segments[ordinal]!;
+    segment.live[tier] -= storedShare;
+    const { expiresMs } = entry;
+    if (expiresMs !== undefined) countExpiring((segment.expiring ??= []), segment.name, expiresMs, -storedShare, -1);
+  }
+
+  /** Before then no payload of these segments expires, milliseconds since 1970; `undefined` if none ever does. */
+  firstExpiryMs(ordinals: Iterable<number>): number | undefined {
+    let first: number | undefined;
+    for (const ordinal of ordinals) {
+      const { expiring, name } = this.#segments[ordinal]!;
+      const ms = firstExpiryMs(expiring, name);
+      if (ms !== undefined) first = Math.min(first ?? ms, ms);
+    }
+    return first;
   }
 
   find(tenant: string, name: string): IndexedSegment | undefined {
@@ -92,7 +112,7 @@ export class SegmentTable {
   }
 
   restore(segments: readonly IndexedSegment[]): void {
-    this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live] }));
+    this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live], ...expiringOf(segment) }));
     this.#ordinals.clear();
     for (const [ordinal, { tenant, name }] of segments.entries()) this.#ordinals.set(`${tenant}/${name}`, ordinal);
   }
@@ -106,4 +126,9 @@ export class SegmentTable {
     this.#segments.push({ tenant, name, frames: 0, covered, stored: 0, live: [0, 0, 0] });
     return this.#segments.length - 1;
   }
+}
+
+/** A copy, for a table that goes on counting. */
+function expiringOf({ expiring }: IndexedSegment): { expiring?: Expiring } {
+  return expiring ? { expiring: expiring.map(([byMs, bytes, payloads]) => [byMs, bytes, payloads]) } : {};
 }

@@ -19,6 +19,7 @@ import type {
   Basis,
   Candidate,
   CommitOutcome,
+  ExpiringCount,
   GroupCount,
   GroupSummary,
   OffsetIndex,
@@ -191,10 +192,10 @@ export class DynamoOffsetIndex implements OffsetIndex {
     return { basis, ...pages.count() };
   }
 
-  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+  async *groups(tenant: string): AsyncGenerator<GroupSummary & ExpiringCount> {
     for await (const { group, pages } of this.#scan(tenant)) {
-      const { payloads } = pages.count();
-      if (payloads > 0) yield { group, payloads };
+      const { payloads, expiresMs } = pages.count();
+      if (payloads > 0) yield { group, payloads, expiresMs };
     }
   }
 

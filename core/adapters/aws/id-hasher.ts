@@ -28,6 +28,7 @@ export class IdHasher {
   page(tenant: string, group: string, page: Page): PageHashes {
     return {
       clearsGroup: page.clearsGroup,
+      expires: page.entries.some(({ expiresMs }) => expiresMs !== undefined) || undefined,
       request: page.request && this.request(tenant, group, page.request.key),
       deleted: page.deleted.map((id) => this.id(tenant, group, id)),
       entries: page.entries.map(({ id }) => this.id(tenant, group, id)),

@@ -20,7 +20,7 @@ import { isSegmentName } from "../../segment/name.ts";
  *      body        varint   length of its blocks
  *      keeps 1, 2           the frame's first bytes
  *      keeps 0:
- *        flags          1   1 hides the group, 2 answers a request
+ *        flags          1   1 hides the group, 2 answers a request, 4 some of what it brings expires
  *        request        8   hash of the idempotency key, if it answers one
  *        deleted   varint   count, then 8 bytes each: hashes of the ids it hides
  *        entries   varint   count, then 8 bytes each: hashes of the ids it brings
@@ -36,6 +36,8 @@ export interface Row {
 /** What a page says, by the first 64 bits of keyed hashes. */
 export interface PageHashes {
   readonly clearsGroup: boolean;
+  /** Whether some of what it brings expires: then it takes the page to know whether it is there. */
+  readonly expires?: true | undefined;
   readonly request?: IdHash | undefined;
   readonly deleted: readonly IdHash[];
   readonly entries: readonly IdHash[];
@@ -51,6 +53,7 @@ const keepsHead = 1;
 const keepsFrame = 2;
 const clearsGroupFlag = 1;
 const requestFlag = 2;
+const expiresFlag = 4;
 const hashBytes = 8;
 const crcBytes = 4;
 const nameBytes = 26;
@@ -97,7 +100,9 @@ export function encodeRow(row: Row, pk: string, sequence: number, crcOf: RowCrc)
   writer.varint(place.headBytes);
   writer.varint(bodyBytes);
   if (hashes) {
-    writer.uint8((hashes.clearsGroup ? clearsGroupFlag : 0) | (hashes.request === undefined ? 0 : requestFlag));
+    const { clearsGroup, request, expires } = hashes;
+    const flags = [clearsGroup && clearsGroupFlag, request !== undefined && requestFlag, expires && expiresFlag];
+    writer.uint8(flags.reduce<number>((sum, flag) => sum | (flag || 0), 0));
     if (hashes.request !== undefined) writer.bytes(bytesOfHash(hashes.request));
     for (const list of [hashes.deleted, hashes.entries]) {
       writer.varint(list.length);
@@ -154,10 +159,11 @@ export function samePlace(a: FramePlace, b: FramePlace): boolean {
 
 function readHashes(reader: ByteReader): PageHashes {
   const flags = reader.uint8();
-  if (flags & ~(clearsGroupFlag | requestFlag)) reader.fail();
+  if (flags & ~(clearsGroupFlag | requestFlag | expiresFlag)) reader.fail();
   const request = flags & requestFlag ? readHash(reader) : undefined;
   const [deleted, entries] = [readHashList(reader), readHashList(reader)];
-  return { clearsGroup: (flags & clearsGroupFlag) !== 0, request, deleted, entries };
+  const expires = flags & expiresFlag ? true : undefined;
+  return { clearsGroup: (flags & clearsGroupFlag) !== 0, expires, request, deleted, entries };
 }
 
 function readHashList(reader: ByteReader): IdHash[] {
