@@ -43,3 +43,11 @@ export function parseDuration(text: string): number {
     throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
   return Number(number) * unitOf;
 }
+
+/** With a zone, so that it is the same moment on every machine. @returns milliseconds since 1970 */
+export function parseTime(text: string): number {
+  const timeMs = /T.*(?:Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(timeMs))
+    throw new InvalidArgumentError("A time is ISO 8601 with its zone, such as 2030-01-31T12:00:00Z.");
+  return timeMs;
+}

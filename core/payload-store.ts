@@ -4,6 +4,15 @@ import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-pol
 import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf, type DraftTools } from "./draft.ts";
+import {
+  type Erasure,
+  type ErasureSelector,
+  type ErasureWish,
+  isSelected,
+  receiptOf,
+  resolveSelector,
+} from "./erasure/erasure.ts";
+import { Eraser } from "./erasure/eraser.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
 import { isExpired } from "./expiry.ts";
 import { type FindQuestion, findPayloads } from "./find.ts";
@@ -45,6 +54,7 @@ import type {
 import type { Clock } from "./ports/clock.ts";
 import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
+import type { ErasureLedger } from "./ports/erasure-ledger.ts";
 import type { Basis, ExpiringCount, GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { SegmentStore } from "./ports/segment-store.ts";
@@ -67,6 +77,8 @@ export interface PayloadStorePorts {
   /** What was read last, kept where a read costs more than the memory. */
   readonly heads?: HeadCache | undefined;
   readonly blocks?: BlockCache | undefined;
+  /** Where erasures are kept, if this store takes any. */
+  readonly erasures?: ErasureLedger | undefined;
   /** How room is given back, if this store can. */
   readonly compaction?: ((store: StoreInside) => Compaction) | undefined;
 }
@@ -76,6 +88,7 @@ export interface StoreInside {
   readonly lanes: CommitLanes;
   readonly lookup: Lookup;
   readonly frames: FrameReader;
+  readonly eraser?: Eraser | undefined;
 }
 
 export interface PayloadStoreOptions {
@@ -102,6 +115,7 @@ export class PayloadStore {
   readonly #drafting: DraftTools;
   readonly #readOnly: boolean;
   readonly #compaction: Compaction | undefined;
+  readonly #eraser: Eraser | undefined;
   #uploads: Uploads | undefined;
   #closing: Promise<void> | undefined;
   /** Longest payload taken, in bytes. */
@@ -113,7 +127,9 @@ export class PayloadStore {
     this.#lookup = new Lookup(ports.index, this.#frames, ports.clock);
     this.#lanes = new CommitLanes(ports);
     this.#readOnly = options.readOnly ?? false;
-    this.#compaction = ports.compaction?.({ lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames });
+    this.#eraser = ports.erasures && this.#eraserOf(ports.erasures);
+    const inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
+    this.#compaction = ports.compaction?.(inside);
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
       throw new PayloadStoreError("INVALID", `payloadBytesMax must be 1–${limits.payloadBytesMax}`, {
@@ -186,6 +202,64 @@ export class PayloadStore {
     const [location] = await this.#commit(tenant, group, draft, options, options.ifAbsent ? refuseTaken : undefined);
     invariant(location !== undefined, "a commit of one payload has one location");
     return location;
+  }
+
+  #erasing(): Eraser {
+    if (this.#eraser) return this.#eraser;
+    throw new PayloadStoreError("UNSUPPORTED", "this store keeps no erasures: delete the payloads");
+  }
+
+  #eraserOf(ledger: ErasureLedger): Eraser {
+    const { index, segments, clock, random } = this.#ports;
+    return new Eraser({
+      ledger,
+      index,
+      segments,
+      clock,
+      random,
+      hideGroup: (tenant, group) => this.deleteGroup({ tenant, group }),
+      selected: async (tenant, group, wish) => (await this.#selected(tenant, group, wish)).ids,
+      hideSelected: (tenant, group, wish) => this.#hideSelected(tenant, group, wish),
+    });
+  }
+
+  /**
+   * What an erasure means of a group, expired payloads too.
+   * Where damage hides what there is, it is what is named.
+   * @throws {PayloadStoreError} `CORRUPT` where nothing is named
+   */
+  async #selected(tenant: string, group: string, wish: ErasureWish): Promise<Selected> {
+    const found = await twice({ group }, () => this.#lookup.view(tenant, group)).catch(whenCorrupt(undefined));
+    if (!found) {
+      if (wish.ids)
+        return { ids: wish.ids, basis: (await this.#ports.index.count(tenant, group)).basis, isWhole: false };
+      const message = `${describeKey({ group })}: damage keeps it from being looked into`;
+      throw new PayloadStoreError("CORRUPT", message, { details: { group } });
+    }
+    const ids = found.view.places().flatMap(({ page, found: { entry } }) => {
+      const { id, attributes, origin } = entry;
+      return isSelected(wish, { id, attributes, timeMs: origin?.timeMs ?? page.timeMs }) ? [id] : [];
+    });
+    return { ids, basis: found.basis, isWhole: true };
+  }
+
+  async #hideSelected(tenant: string, group: string, wish: ErasureWish): Promise<number> {
+    let hidden = 0;
+    for (let left = 1; left > 0;) {
+      left = 0;
+      let count = 0;
+      await this.#lanes.decide(tenant, group, async () => {
+        const { ids, basis, isWhole } = await this.#selected(tenant, group, wish);
+        const deleted = ids.slice(0, limits.commitPayloadsMax);
+        count = deleted.length;
+        if (count === 0) return undefined;
+        left = ids.length - deleted.length;
+        const clearsGroup = isWhole && this.#ports.index.isEmptied?.(tenant, group, deleted.length) === true;
+        return { draft: { deleted, clearsGroup, entries: [], blocks: [] }, basis };
+      });
+      hidden += count;
+    }
+    return hidden;
   }
 
   #uploadsOf(): Uploads {
@@ -453,6 +527,44 @@ export class PayloadStore {
     return outcome === "hidden" ? payloads : 0;
   }
 
+  /**
+   * Erases payloads for good, and keeps a receipt of it. It resolves once no answer has any of them, by a delete in each group;
+   * meanwhile {@link erasures} tells how far it is. Their bytes go with the next compactions, which read first what held them,
+   * and after their grace; {@link erasure} says when, and of which segments.
+   *
+   * What is stored while it goes on may be erased too. What was overwritten or deleted before in the groups that it looks
+   * into is gone then as well.
+   *
+   * @throws {PayloadStoreError} `INVALID`; `UNSUPPORTED` where the store keeps no erasures; `CORRUPT` where damage keeps a group
+   *   from being looked into: all others are hidden, and the next compaction takes it up again
+   * Cost: a few writes of the receipt; with `group` a delete; with `everything` one for each group, as the groups are listed;
+   *   with times or attributes alone it reads all pages of all groups.
+   */
+  async erase(key: TenantKey & ErasureSelector, options: CallOptions = {}): Promise<Erasure> {
+    const tenant = resolveTenant(key);
+    const selector = resolveSelector(key);
+    this.#enterWriting(options);
+    return receiptOf(await this.#erasing().begin(tenant, selector, options));
+  }
+
+  /** The receipt of an erasure as it is now, `undefined` if there is none. */
+  async erasure(
+    key: TenantKey & { readonly erasure: string },
+    options: CallOptions = {},
+  ): Promise<Erasure | undefined> {
+    this.#enter(options);
+    const tenant = resolveTenant(key);
+    if (!/^[0-9a-f]{12}$/.test(key.erasure)) return undefined;
+    const record = await this.#erasing().ledger.get(tenant, key.erasure);
+    return record && receiptOf(record);
+  }
+
+  /** The receipts of a tenant, oldest first. */
+  async erasures(key: TenantKey, options: CallOptions = {}): Promise<Erasure[]> {
+    this.#enter(options);
+    return (await this.#erasing().ledger.list(resolveTenant(key))).map(receiptOf);
+  }
+
   /** Number of payloads of a tenant, exactly. Cost: none that grows. */
   async size(key: TenantKey): Promise<number> {
     this.#enter({});
@@ -694,6 +806,13 @@ function refuseLonger(head: PayloadHead, { range, bytesMax = limits.readBytesMax
 
 function olderOf(a: Basis, b: Basis): Basis {
   return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs) };
+}
+
+interface Selected {
+  readonly ids: readonly string[];
+  readonly basis: Basis;
+  /** Whether it is all that there is, and not what was asked for. */
+  readonly isWhole: boolean;
 }
 
 interface Named {

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { AccessKey, Quota } from "../../core/access/access-key.ts";
 import type { IssuedKey, KeyKeeper } from "../../core/access/key-keeper.ts";
 import { isScope, type Scope, scopes } from "../../core/access/scope.ts";
-import { type Globals, optionsOf, parseDuration } from "../globals.ts";
+import { type Globals, optionsOf, parseDuration, parseTime } from "../globals.ts";
 import { note, printable, write, writeAll, writeJson } from "../output.ts";
 import { table as tableOf } from "../table.ts";
 
@@ -163,12 +163,4 @@ function parseNatural(text: string): number {
   const number = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(number)) throw new InvalidArgumentError("It is a whole number from 1.");
   return number;
-}
-
-/** With a zone, so that it is the same moment on every machine. */
-function parseTime(text: string): number {
-  const timeMs = /T.*(?:Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(timeMs))
-    throw new InvalidArgumentError("A time is ISO 8601 with its zone, such as 2030-01-31T12:00:00Z.");
-  return timeMs;
 }

@@ -30,6 +30,8 @@ export interface RewrittenSegment {
   readonly tenant: string;
   readonly segment: string;
   readonly bytes: number;
+  /** Segments that what is alive of it was written to. */
+  readonly into?: readonly string[] | undefined;
 }
 
 /** A segment or group that was left as it is, and why. */

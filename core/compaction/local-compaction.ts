@@ -127,12 +127,13 @@ export class LocalCompaction implements Compaction {
         if (full) skipped.push({ tenant, segment, reason: "the disk has no room to write its payloads again" });
         break;
       }
-      const left = await this.#empty(planned, done, options);
+      const into = new Set<string>();
+      const left = await this.#empty(planned, done, into, options);
       skipped.push(...left);
       done.bytesIn += bytes;
       if (left.length === 0) {
         index.supersede(tenant, segment, nowMs());
-        done.segments.push({ tenant, segment, bytes });
+        done.segments.push({ tenant, segment, bytes, into: [...into] });
       }
       options.onProgress?.({
         segments: done.segments.length,
@@ -178,6 +179,7 @@ export class LocalCompaction implements Compaction {
   async #empty(
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number; readonly expired: Expired },
+    into: Set<string>,
     options: CompactOptions,
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
@@ -205,6 +207,7 @@ export class LocalCompaction implements Compaction {
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
+        for (const name of merged.into) into.add(name);
         done.expired.payloads += merged.expired.payloads;
         done.expired.bytes += merged.expired.bytes;
       } catch (error) {

@@ -40,6 +40,8 @@ export interface Merged {
   /** Bytes of blocks that were written. */
   readonly bytes: number;
   readonly expired: Readonly<Expired>;
+  /** Segments that it was written to. */
+  readonly into: ReadonlySet<string>;
 }
 
 /** Payloads that had expired, and the sum of their lengths. */
@@ -67,7 +69,7 @@ export async function mergeGroup(
   { tenant, group }: { readonly tenant: string; readonly group: string },
   wish: MergeWish,
 ): Promise<Merged> {
-  const merged = { pages: 0, payloads: 0, bytes: 0, expired: { payloads: 0, bytes: 0 } };
+  const merged = { pages: 0, payloads: 0, bytes: 0, expired: { payloads: 0, bytes: 0 }, into: new Set<string>() };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     wish.goOn();
@@ -83,6 +85,7 @@ export async function mergeGroup(
     const committed = await tools.lanes.decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis));
     if (!committed) continue;
     merged.pages += 1;
+    merged.into.add(committed.place.segment);
     merged.payloads += draft.entries.length;
     for (const { body } of draft.blocks) merged.bytes += body.length;
     for (const { page, found } of over) {

@@ -2,6 +2,7 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { dynamoClient, s3Client } from "../adapters/aws/clients.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
+import { DynamoErasureLedger } from "../adapters/aws/dynamo-erasure-ledger.ts";
 import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
 import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
 import { S3SegmentStore } from "../adapters/aws/s3-segment-store.ts";
@@ -102,7 +103,8 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const frames = new FrameReader(segments, digest);
   const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames, indexed });
   const uploads = new S3UploadStore({ client: s3, bucket, deadline });
-  const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
+  const erasures = new DynamoErasureLedger({ client: dynamo, table, deadline });
+  const ports = { segments, index, uploads, erasures, codecs: nodeCodecs, clock, random, digest };
   return new AwsStore(ports, { codecPolicy: "auto", ...options }, (rebuilding) =>
     rebuildTable(segments, index, digest, rebuilding),
   );

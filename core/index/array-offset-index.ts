@@ -258,6 +258,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     }
   }
 
+  torn(tenant: string): readonly string[] {
+    return this.segments.torn(tenant);
+  }
+
   supersede(tenant: string, segment: string, nowMs: number): void {
     this.segments.supersede(tenant, segment, nowMs);
     this.changes += 1;

@@ -34,6 +34,8 @@ export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Requi
   /** Every page of a group, hidden ones too, that lies in a segment which is still there; newest first. */
   history(tenant: string, group: string): Iterable<PageRecord>;
 
+  torn(tenant: string): readonly string[];
+
   /** Says that nothing in a segment is needed any more. */
   supersede(tenant: string, segment: string, nowMs: number): void;
 

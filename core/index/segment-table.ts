@@ -25,6 +25,8 @@ export interface IndexedSegment {
   supersededMs?: number;
   /** The file is gone, or about to be. */
   removed?: true;
+  /** It holds bytes that no page names: a tail whose frames were appended again. */
+  torn?: true;
 }
 
 /** The segments that pages lie in, numbered densely, and how far each is covered. */
@@ -83,6 +85,15 @@ export class SegmentTable {
 
   markRemoved(tenant: string, name: string): void {
     this.#segments[this.#ordinal(tenant, name)]!.removed = true;
+  }
+
+  markTorn(tenant: string, name: string): void {
+    this.#segments[this.#ordinal(tenant, name)]!.torn = true;
+  }
+
+  torn(tenant: string): readonly string[] {
+    const segments = this.#segments.filter((segment) => segment.torn && segment.tenant === tenant && !segment.removed);
+    return segments.map(({ name }) => name);
   }
 
   isRemoved(ordinal: number): boolean {

@@ -251,6 +251,10 @@ export class HashOffsetIndex implements RecoverableIndex {
     }
   }
 
+  torn(tenant: string): readonly string[] {
+    return this.segments.torn(tenant);
+  }
+
   supersede(tenant: string, segment: string, nowMs: number): void {
     this.segments.supersede(tenant, segment, nowMs);
     this.changes += 1;

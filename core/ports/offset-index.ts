@@ -131,6 +131,12 @@ export interface OffsetIndex {
    */
   isEmptied?(tenant: string, group: string, dying?: number): boolean;
 
+  /** Every page of a group, hidden ones too, that lies in a segment which is still there; newest first. */
+  history?(tenant: string, group: string): Iterable<PageRecord>;
+
+  /** Segments of a tenant that hold bytes of which no page tells what they are. */
+  torn?(tenant: string): readonly string[];
+
   /**
    * Groups that have payloads, expired ones too. An index with one writer answers them in the order of the oldest commit that is kept of
    * them: of their first, until compaction or a deletion of the whole group took its place; another one in
