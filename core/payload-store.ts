@@ -1,7 +1,7 @@
 import type { BlockCache } from "./block-cache.ts";
 import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
-import { CommitLanes, type Committed, type PageDraft } from "./commit-lanes.ts";
+import { CommitLanes, type Committed, type PageDraft, type Retention } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf, type DraftTools } from "./draft.ts";
 import {
@@ -96,6 +96,11 @@ export interface PayloadStoreOptions {
   readonly payloadBytesMax?: number | undefined;
   /** Chooses a codec where a payload names none: `tiered`, the default, goes by size, `auto` looks at the bytes. */
   readonly codecPolicy?: CodecPolicyName | CodecPolicy | undefined;
+  /**
+   * How long payloads are kept that are written without an expiry of their own, in whole milliseconds, for all tenants or for each;
+   * 0, the default, keeps them for ever. It stands in what is written: changing it changes nothing that is stored.
+   */
+  readonly retentionMs?: number | Retention | undefined;
   /** Refuses every write. */
   readonly readOnly?: boolean | undefined;
 }
@@ -125,7 +130,7 @@ export class PayloadStore {
     this.#ports = ports;
     this.#frames = new FrameReader(ports.segments, ports.digest, ports.heads);
     this.#lookup = new Lookup(ports.index, this.#frames, ports.clock);
-    this.#lanes = new CommitLanes(ports);
+    this.#lanes = new CommitLanes(ports, retentionOf(options.retentionMs));
     this.#readOnly = options.readOnly ?? false;
     this.#eraser = ports.erasures && this.#eraserOf(ports.erasures);
     const inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
@@ -775,6 +780,18 @@ export class PayloadStore {
     if (this.#readOnly) throw new PayloadStoreError("INVALID", "the store was opened read-only");
     if (this.#ports.segments.failure) throw this.#ports.segments.failure;
   }
+}
+
+/** @throws {PayloadStoreError} `INVALID`, of a function when it answers something else than a time */
+function retentionOf(retentionMs: number | Retention = 0): Retention {
+  const checked = (ms: number): number => {
+    if (Number.isSafeInteger(ms) && ms >= 0 && ms <= limits.retentionMsMax) return ms;
+    const message = `retentionMs must be whole milliseconds, 0–${limits.retentionMsMax}; got ${ms}`;
+    throw new PayloadStoreError("INVALID", message, { details: { field: "retentionMs" } });
+  };
+  if (typeof retentionMs === "function") return (tenant) => checked(retentionMs(tenant));
+  const ms = checked(retentionMs);
+  return () => ms;
 }
 
 function locationsOf(committed: Committed): Location[] {

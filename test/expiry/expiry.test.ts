@@ -10,7 +10,8 @@ import { smallIndex } from "../support/small-index.ts";
 
 const tenant = "acme";
 const minuteMs = 60_000;
-const dayMs = 1440 * minuteMs;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
 
 /** A store on a disk of memory, whose clock stands until it is moved. */
 async function opened(options: Partial<DiskOptions> = {}) {
@@ -143,5 +144,40 @@ describe("expiry by the store's clock", () => {
     expect(await rebuilt.has(key)).toBe(false);
     expect(await rebuilt.size({ tenant })).toBe(1);
     await rebuilt.close();
+  });
+
+  test("comes after the retention of the tenant, where a payload has none of its own", async () => {
+    const retentionMs = (name: string) => (name === tenant ? dayMs : 0);
+    const { store, clock, reopen } = await opened({ retentionMs });
+    const key = { tenant, group: "g", id: "a" };
+    const start = clock.ms;
+    const first = await store.append(key, text("x"), { idempotencyKey: "k" });
+    await store.append({ ...key, id: "own" }, text("x"), { expiresAt: start + 9 * dayMs });
+    await store.append({ ...key, tenant: "other" }, text("x"));
+    clock.ms += hourMs;
+    expect(await store.append(key, text("x"), { idempotencyKey: "k" })).toEqual(first);
+    await store.append({ ...key, id: "b" }, text("x"));
+
+    expect((await collect(store.list({ tenant, group: "g" }))).map(({ expiresMs }) => expiresMs)).toEqual([
+      start + dayMs,
+      start + 9 * dayMs,
+      start + hourMs + dayMs,
+    ]);
+    expect((await store.head({ ...key, tenant: "other" }))?.expiresMs).toBeUndefined();
+
+    // What is stored is not changed by another retention, nor by a merge.
+    const reopened = await reopen(store, { retentionMs: 5 * dayMs });
+    await reopened.compact({ graceMs: 0, rules: { smallCountMin: 1 } });
+    expect((await reopened.head(key))?.expiresMs).toBe(start + dayMs);
+    expect((await reopened.head({ ...key, tenant: "other" }))?.expiresMs).toBeUndefined();
+    clock.ms = start + dayMs;
+    expect((await collect(reopened.list({ tenant, group: "g" }))).map(({ id }) => id)).toEqual(["own", "b"]);
+    await reopened.close();
+  });
+
+  test("is refused as a retention that is no time", async () => {
+    for (const retentionMs of [-1, 1.5, Number.NaN, 1e15]) {
+      await expect(opened({ retentionMs })).rejects.toMatchObject({ code: "INVALID" });
+    }
   });
 });

@@ -55,6 +55,7 @@ const ofEveryEntry = {
     "PutUpload",
     "ReadOptions",
     "ReadRange",
+    "Retention",
     "SegmentDamage",
     "Stats",
     "StoredPayload",
