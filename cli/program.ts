@@ -10,6 +10,7 @@ import { keysCommand } from "./commands/keys.ts";
 import { lsCommand } from "./commands/ls.ts";
 import { putCommand } from "./commands/put.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
+import { repairCommand } from "./commands/repair.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statsCommand } from "./commands/stats.ts";
@@ -20,7 +21,7 @@ import { defaultDirectory, optionsOf } from "./globals.ts";
 const exitCodeHelp = `
 Exit codes:
   0  done
-  1  not found; for verify and rebuild: faults found
+  1  not found; for verify and rebuild: faults found; for repair: a loss that is not accepted
   2  the command line, a name or an option is not valid
   3  the store or the input failed
 
@@ -59,6 +60,7 @@ export function createProgram(): Command {
     erasuresCommand(),
     statsCommand(),
     verifyCommand(),
+    repairCommand(),
     rebuildCommand(),
     compactCommand(),
     importCommand(),

@@ -43,6 +43,12 @@ export interface Committed extends PlacedPage {
   readonly entries: readonly EntryPlace[];
 }
 
+/** Bytes of pages and blocks that were stored, for commits and again by compaction. */
+export interface WrittenBytes {
+  appendedBytes: number;
+  compactedBytes: number;
+}
+
 interface Waiting {
   /** Resolves when the draft is there; it took its place in the lane before. */
   readonly ready: Promise<PageDraft | undefined>;
@@ -75,6 +81,8 @@ export class CommitLanes {
   /** Commits under way; they never reject. */
   readonly #committing = new Set<Promise<void>>();
   #paused: Promise<void> | undefined;
+  /** By tenant, since the store was opened. */
+  readonly written: Map<string, WrittenBytes> = new Map();
 
   constructor(
     ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random },
@@ -223,12 +231,14 @@ export class CommitLanes {
     const clearsGroup = sequence > 1 && this.#index.isEmptied?.(tenant, group) === true;
     const timeMs = Math.floor(this.#clock.nowMs());
     const page = joinDrafts(drafts, clearsGroup, this.#random.bytes(16), this.#expiryOf(tenant, timeMs));
+    const encoded = encodePage(page);
+    this.#count(tenant, page, encoded.length);
     const appending = this.#segments.append(tenant, {
       kind: page.entries.length > 0 ? "payloads" : "tombstone",
       group,
       sequence,
       timeMs,
-      page: encodePage(page),
+      page: encoded,
       ids: page.entries.length + page.deleted.length,
       inSegment: page.upload === undefined ? undefined : true,
       blocks: drafts.flatMap((draft) => draft.blocks),
@@ -239,6 +249,13 @@ export class CommitLanes {
     const placed = placeEntries(page);
     invariant(placed.ok, "a page places its own entries");
     return { page, places: placed.value, timeMs, place: await appending };
+  }
+
+  #count(tenant: string, { merged, upload, blocks }: Page, pageBytes: number): void {
+    const bytes = upload === undefined ? blocks.reduce((sum, { bodyBytes }) => sum + bodyBytes, pageBytes) : pageBytes;
+    const written = this.written.get(tenant) ?? { appendedBytes: 0, compactedBytes: 0 };
+    written[merged ? "compactedBytes" : "appendedBytes"] += bytes;
+    this.written.set(tenant, written);
   }
 }
 

@@ -34,7 +34,7 @@ export const errorCodes: Readonly<Record<ErrorCode, { readonly retryable: boolea
   GONE: { retryable: false, action: "look the payload up by its key" },
   CORRUPT: {
     retryable: false,
-    action: "run `paylode verify`, restore the segment it names, then run `paylode rebuild`",
+    action: "run `paylode verify`; restore the segment it names, or run `paylode repair`",
   },
   UNSUPPORTED: { retryable: false, action: "do it another way: the message says which" },
   UNSUPPORTED_VERSION: { retryable: false, action: "open it with the release that wrote it, or a newer one" },

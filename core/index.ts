@@ -39,8 +39,11 @@ export type {
   StoredPayload,
   StreamedPayload,
 } from "./payload.ts";
+export type { Health } from "./health.ts";
+export type { StorageStats } from "./storage.ts";
 export type { CodecCode, CodecName } from "./ports/codec.ts";
 export type { GroupSummary } from "./ports/offset-index.ts";
 export type { SegmentDamage } from "./segment/scan.ts";
-export type { Fault, FaultKind, VerifyOptions, VerifyReport } from "./verify.ts";
+export type { VerifyEstimate } from "./verify/estimate.ts";
+export type { Fault, FaultKind, VerifyOptions, VerifyReport } from "./verify/report.ts";
 export type { BegunUpload, PutUpload, UploadInput } from "./uploads.ts";

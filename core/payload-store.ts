@@ -1,7 +1,7 @@
 import type { BlockCache } from "./block-cache.ts";
 import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
-import { CommitLanes, type Committed, type PageDraft, type Retention } from "./commit-lanes.ts";
+import { CommitLanes, type Committed, type PageDraft, type Retention, type WrittenBytes } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf, type DraftTools } from "./draft.ts";
 import {
@@ -17,6 +17,7 @@ import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors
 import { isExpired } from "./expiry.ts";
 import { type FindQuestion, findPayloads } from "./find.ts";
 import type { ViewedPayload } from "./group-view.ts";
+import { type Health, HealthWatch } from "./health.ts";
 import { invariant } from "./invariant.ts";
 import {
   resolveGroup,
@@ -51,18 +52,24 @@ import type {
   StoredPayload,
   StreamedPayload,
 } from "./payload.ts";
+import type { Prices } from "./placement.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
 import type { ErasureLedger } from "./ports/erasure-ledger.ts";
-import type { Basis, ExpiringCount, GroupSummary, OffsetIndex } from "./ports/offset-index.ts";
+import type { Basis, ExpiringCount, GroupSummary, OffsetIndex, SegmentState } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { SegmentStore } from "./ports/segment-store.ts";
 import type { UploadReader, UploadStore } from "./ports/upload-store.ts";
+import { recount } from "./recount.ts";
+import type { LossList } from "./repair/loss.ts";
 import { FrameReader, type HeadCache } from "./segment/read-frame.ts";
+import { storageOf, type StorageStats, withRatios } from "./storage.ts";
 import { UploadBlocks } from "./upload-blocks.ts";
 import { type BegunUpload, type PutUpload, type UploadInput, Uploads } from "./uploads.ts";
-import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
+import type { VerifyOptions, VerifyReport } from "./verify/report.ts";
+import { estimateVerify, type VerifyEstimate } from "./verify/estimate.ts";
+import { verifyStore } from "./verify/verify-store.ts";
 
 /** What a store is made of. Entries (`core/entries/`) put these together. */
 export interface PayloadStorePorts {
@@ -79,11 +86,13 @@ export interface PayloadStorePorts {
   readonly blocks?: BlockCache | undefined;
   /** Where erasures are kept, if this store takes any. */
   readonly erasures?: ErasureLedger | undefined;
+  /** What repairs found lost for good. */
+  readonly losses?: LossList | undefined;
   /** How room is given back, if this store can. */
   readonly compaction?: ((store: StoreInside) => Compaction) | undefined;
 }
 
-/** What compaction uses of a store. */
+/** What compaction and repair use of a store. */
 export interface StoreInside {
   readonly lanes: CommitLanes;
   readonly lookup: Lookup;
@@ -121,10 +130,12 @@ export class PayloadStore {
   readonly #readOnly: boolean;
   readonly #compaction: Compaction | undefined;
   readonly #eraser: Eraser | undefined;
+  readonly #watch = new HealthWatch();
   #uploads: Uploads | undefined;
   #closing: Promise<void> | undefined;
   /** Longest payload taken, in bytes. */
   readonly payloadBytesMax: number;
+  protected readonly inside: StoreInside;
 
   constructor(ports: PayloadStorePorts, options: PayloadStoreOptions = {}) {
     this.#ports = ports;
@@ -133,8 +144,8 @@ export class PayloadStore {
     this.#lanes = new CommitLanes(ports, retentionOf(options.retentionMs));
     this.#readOnly = options.readOnly ?? false;
     this.#eraser = ports.erasures && this.#eraserOf(ports.erasures);
-    const inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
-    this.#compaction = ports.compaction?.(inside);
+    this.inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
+    this.#compaction = ports.compaction?.(this.inside);
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
       throw new PayloadStoreError("INVALID", `payloadBytesMax must be 1–${limits.payloadBytesMax}`, {
@@ -580,14 +591,49 @@ export class PayloadStore {
     return (await this.size(key)) === 0;
   }
 
-  /** What a tenant has. Cost: none that grows. */
-  async stats(key: TenantKey): Promise<Stats> {
+  /**
+   * What a tenant has. Cost: none that grows.
+   * @param options  `full`: counts anew, by all pages, and is exact unless pages are lost
+   */
+  async stats(key: TenantKey, { full = false }: { readonly full?: boolean | undefined } = {}): Promise<Stats> {
     this.#enter({});
-    const { payloads, rawBytes, storedBytes, none, lz4, zstd, exact } = await this.#ports.index.totals(
-      resolveTenant(key),
-    );
+    const tenant = resolveTenant(key);
+    const { index } = this.#ports;
+    const counted = full ? await recount({ index, lookup: this.#lookup }, tenant) : await index.totals(tenant);
+    const { payloads, rawBytes, storedBytes, none, lz4, zstd, exact } = counted;
     const ratio = storedBytes === 0 ? 1 : rawBytes / storedBytes;
     return { payloads, uncompressedBytes: rawBytes, compressedBytes: storedBytes, ratio, none, lz4, zstd, exact };
+  }
+
+  /**
+   * The room that a tenant's payloads take. Cost: none that grows, and no read.
+   * @param options  `full`: looks at the segments and counts by all pages
+   * @throws {PayloadStoreError} `UNSUPPORTED` without `full` where several processes write: nobody keeps count
+   */
+  async storage(key: TenantKey, { full = false }: { readonly full?: boolean | undefined } = {}): Promise<StorageStats> {
+    this.#enter({});
+    const tenant = resolveTenant(key);
+    const { index, segments } = this.#ports;
+    const states = this.#segmentStates()?.filter((state) => state.tenant === tenant);
+    const written = writtenBytes(this.#lanes, tenant);
+    if (!full) {
+      if (states) return storageOf(states, written);
+      throw new PayloadStoreError("UNSUPPORTED", "this store keeps no count of its room: ask for the full one");
+    }
+    const there = (await segments.segments()).filter((summary) => summary.tenant === tenant);
+    const bytes = there.reduce((sum, summary) => sum + summary.bytes, 0);
+    const liveBytes = (await recount({ index, lookup: this.#lookup }, tenant)).inSegments;
+    const { supersededSegments, supersededBytes } = storageOf(states ?? [], written);
+    const stored = states?.reduce((sum, state) => sum + (state.removed || state.supersededMs ? 0 : state.stored), 0);
+    const deadBytes = Math.max(0, (stored ?? bytes) - liveBytes);
+    const counted = { segments: there.length, bytes, liveBytes, deadBytes, supersededSegments, supersededBytes };
+    return withRatios({ ...counted, ...written });
+  }
+
+  /** As {@link storage} of all tenants together; `undefined` where nobody keeps count. Cost: no read. */
+  storageOfAll(): StorageStats | undefined {
+    const states = this.#segmentStates();
+    return states && storageOf(states, writtenBytes(this.#lanes));
   }
 
   /** Resolves when everything acknowledged is durable, and the index can be opened without reading it again. */
@@ -597,10 +643,18 @@ export class PayloadStore {
     await this.#ports.index.checkpoint();
   }
 
+  /** What {@link verify} will ask for, at most, and what that costs by a price list. Cost: a LIST for 1,000 segments. */
+  async estimateVerify(prices?: Prices): Promise<VerifyEstimate> {
+    this.#enter({});
+    return estimateVerify(this.#ports, prices);
+  }
+
   /** Reads and checks everything there is. Never on a request path. */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.#enter({});
-    return verifyStore(this.#ports, options);
+    const report = await verifyStore(this.#ports, options);
+    this.#watch.verified(report.counts);
+    return report;
   }
 
   /**
@@ -618,11 +672,13 @@ export class PayloadStore {
     return this.#compaction.run(options);
   }
 
-  /** Whether the store takes writes, and if not, why. Cost: none. */
-  health(): { readonly ok: boolean; readonly reason?: string } {
-    const failure = this.#ports.segments.failure;
-    if (this.#closing) return { ok: false, reason: "the store is closed" };
-    return failure ? { ok: false, reason: failure.message } : { ok: true };
+  /** Whether the store takes writes, and if not, why; and what else an operator should look at. Cost: no read. */
+  health(): Health {
+    const { segments, index } = this.#ports;
+    const { failure } = segments;
+    if (this.#closing) return { ok: false, reason: "the store is closed", degraded: [] };
+    const degraded = this.#watch.degraded(this.storageOfAll() ?? { deadShare: 0, deadBytes: 0 }, index.damage());
+    return failure ? { ok: false, reason: failure.message, degraded } : { ok: true, degraded };
   }
 
   /** Ends what was begun, saves the index, lets go of the store. Rejects if anything could not be saved. */
@@ -770,6 +826,15 @@ export class PayloadStore {
     });
   }
 
+  /** What the index knows of segments, and how long those are that it has not saved yet. */
+  #segmentStates(): readonly SegmentState[] | undefined {
+    const { index, segments } = this.#ports;
+    return index.segmentStates?.().map((state) => ({
+      ...state,
+      bytes: segments.writtenBytes?.(state.tenant, state.segment) ?? state.bytes,
+    }));
+  }
+
   #enter(options: CallOptions): void {
     throwIfAborted(options.signal);
     if (this.#closing) throw new PayloadStoreError("CLOSED", "the store is closed");
@@ -792,6 +857,16 @@ function retentionOf(retentionMs: number | Retention = 0): Retention {
   if (typeof retentionMs === "function") return (tenant) => checked(retentionMs(tenant));
   const ms = checked(retentionMs);
   return () => ms;
+}
+
+function writtenBytes({ written }: CommitLanes, only?: string): WrittenBytes {
+  const total = { appendedBytes: 0, compactedBytes: 0 };
+  for (const [tenant, { appendedBytes, compactedBytes }] of written) {
+    if (only !== undefined && tenant !== only) continue;
+    total.appendedBytes += appendedBytes;
+    total.compactedBytes += compactedBytes;
+  }
+  return total;
 }
 
 function locationsOf(committed: Committed): Location[] {

@@ -30,7 +30,7 @@ export class HttpMetrics implements MetricsText {
   readonly #compactedSegments: Counter;
   readonly #compactionBytes: Counter<"kind">;
 
-  constructor(store: Pick<PayloadStore, "health">) {
+  constructor(store: Pick<PayloadStore, "health" | "storageOfAll">) {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: "paylode_http_requests_total",
@@ -75,6 +75,48 @@ export class HttpMetrics implements MetricsText {
       help: "1 while the store takes writes, else 0.",
       collect() {
         this.set(store.health().ok ? 1 : 0);
+      },
+      registers,
+    });
+    void new Gauge({
+      name: "paylode_store_degraded",
+      help: "1 while an operator should look at the store: /healthz says why.",
+      collect() {
+        this.set(store.health().degraded.length > 0 ? 1 : 0);
+      },
+      registers,
+    });
+    void new Gauge({
+      name: "paylode_store_bytes",
+      help: "Bytes of segments: payloads that are alive, payloads that are dead, segments that compaction replaced.",
+      labelNames: ["kind"],
+      collect() {
+        const { liveBytes = 0, deadBytes = 0, supersededBytes = 0 } = store.storageOfAll() ?? {};
+        for (const [kind, bytes] of Object.entries({ live: liveBytes, dead: deadBytes, superseded: supersededBytes }))
+          this.set({ kind }, bytes);
+      },
+      registers,
+    });
+    void new Gauge({
+      name: "paylode_store_amplification",
+      help: "space: bytes of segments for each that is alive. write: bytes written for each that was appended.",
+      labelNames: ["of"],
+      collect() {
+        const { spaceAmplification = 1, writeAmplification = 1 } = store.storageOfAll() ?? {};
+        this.set({ of: "space" }, spaceAmplification);
+        this.set({ of: "write" }, writeAmplification);
+      },
+      registers,
+    });
+    void new Counter({
+      name: "paylode_store_written_bytes_total",
+      help: "Bytes of pages and blocks written since the store was opened.",
+      labelNames: ["by"],
+      collect() {
+        const { appendedBytes = 0, compactedBytes = 0 } = store.storageOfAll() ?? {};
+        this.reset();
+        this.inc({ by: "append" }, appendedBytes);
+        this.inc({ by: "compaction" }, compactedBytes);
       },
       registers,
     });

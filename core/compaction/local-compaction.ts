@@ -41,7 +41,10 @@ const graceMsDefault = 300_000;
 const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
 
 /** Groups that are merged at the same time share their syncs. */
-const groupsAtOnce = 32;
+const groupsAtOnce = 8;
+
+/** Frames that are looked at before others run: some 2 ms. */
+const framesBetweenPauses = 256;
 
 /** Room that compaction leaves for others, in bytes. */
 const roomLeftBytes = 67_108_864;
@@ -187,7 +190,7 @@ export class LocalCompaction implements Compaction {
     const scan = await this.#tools.segments.scan(tenant, segment);
     const [damage] = scan.damage;
     if (damage) return [{ tenant, segment, reason: `it is damaged: ${damage.reason}` }];
-    const groups = [...this.#groupsOf(scan)];
+    const groups = await this.#groupsOf(scan);
     const waiting = groups.filter(({ group, through }) => this.#waits(tenant, segment, group, through)).length;
     // Its deletes would only be written again, and again, until what they hide is gone.
     if (waiting * 2 > groups.length && reason !== "erasure") {
@@ -225,11 +228,12 @@ export class LocalCompaction implements Compaction {
   }
 
   /** What a segment holds of each group, and the requests that may be sent again. */
-  *#groupsOf(scan: SegmentScan): Generator<HeldGroup> {
+  async #groupsOf(scan: SegmentScan): Promise<HeldGroup[]> {
     const { tenant, segment } = scan;
     const since = this.#tools.nowMs() - requestsKeptMs;
     const held = new Map<string, { through: number; requests: MergedRequest[] }>();
-    for (const { group, sequence, timeMs, offset, headBytes, page: bytes } of scan.frames) {
+    for (const [i, { group, sequence, timeMs, offset, headBytes, page: bytes }] of scan.frames.entries()) {
+      if (i % framesBetweenPauses === 0) await this.#tools.pause();
       const known = held.get(group) ?? { through: 0, requests: [] };
       held.set(group, known);
       known.through = Math.max(known.through, sequence);
@@ -242,7 +246,7 @@ export class LocalCompaction implements Compaction {
       }
       known.requests.push(...(page.merged?.requests.filter((request) => request.timeMs > since) ?? []));
     }
-    for (const [group, { through, requests }] of held) yield { group, through, requests };
+    return Array.from(held, ([group, { through, requests }]) => ({ group, through, requests }));
   }
 
   #isHidden(tenant: string, group: string, through: number): boolean {

@@ -2,7 +2,6 @@ import type { CommitLanes, DecidedDraft, PageDraft } from "../commit-lanes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { isExpired } from "../expiry.ts";
 import type { PlacedPayload } from "../group-view.ts";
-import { limits } from "../limits.ts";
 import type { Lookup } from "../lookup.ts";
 import {
   decodePage,
@@ -53,6 +52,9 @@ export interface Expired {
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
 export const mergedBytesMax = 8_388_608;
 
+/** Its page is decoded and taken into the index in one go. */
+const mergedPayloadsMax = 2_000;
+
 /** Writers that overwrite what is being merged make it begin again, so often. */
 const attemptsMax = 4;
 
@@ -73,6 +75,7 @@ export async function mergeGroup(
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     wish.goOn();
+    await tools.pause();
     const { view, records, basis } = await tools.lookup.view(tenant, group);
     const nowMs = tools.nowMs();
     const { live = [], over = [] } = Object.groupBy(view.places(), ({ found }) =>
@@ -112,7 +115,7 @@ function newestToMerge(
   wish: MergeWish,
 ): number {
   const bytes = live.reduce((sum, { found }) => sum + found.entry.bytes, 0);
-  const isSmall = bytes <= mergedBytesMax && live.length <= limits.commitPayloadsMax;
+  const isSmall = bytes <= mergedBytesMax && live.length <= mergedPayloadsMax;
   // Without a payload nothing keeps its newest page from going too.
   if (live.length === 0) return basis.sequence;
   const mayGo = records.find(({ place }) => isSmall && wish.mayMerge(place.segment))?.sequence ?? 0;
@@ -134,7 +137,7 @@ function nextChunk(live: readonly PlacedPayload[], upTo: number): Chunk {
   for (const payload of oldestFirst) {
     const { found } = payload;
     bytes += found.entry.bytes;
-    const isFull = payloads.length === limits.commitPayloadsMax || bytes > mergedBytesMax;
+    const isFull = payloads.length === mergedPayloadsMax || bytes > mergedBytesMax;
     // What lies in an upload has a page to itself.
     const isApart = found.upload !== undefined || payloads[0]?.found.upload !== undefined;
     next = payload;

@@ -9,8 +9,10 @@ import { FollowingOffsetIndex } from "../adapters/disk/following-offset-index.ts
 import type { IndexGrowth } from "../adapters/disk/index-growth.ts";
 import { Layout } from "../adapters/disk/layout.ts";
 import { NodeFileSystem } from "../adapters/disk/node-file-system.ts";
+import { LossesFile } from "../adapters/disk/losses-file.ts";
 import { recover, type Recovery } from "../adapters/disk/recover.ts";
-import { setAside } from "../adapters/disk/set-aside.ts";
+import { type Repairing, repairStore } from "../adapters/disk/repair.ts";
+import { mendStoreFile } from "../adapters/disk/mend-store-file.ts";
 import { StoreLock } from "../adapters/disk/store-lock.ts";
 import { createStoreFile, readStoreFile } from "../adapters/disk/store-file.ts";
 import { systemClock } from "../adapters/node/clock.ts";
@@ -23,9 +25,11 @@ import { indexBounds, type IndexBounds } from "../lsm/index-bounds.ts";
 import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
+import type { RepairOptions, RepairReport } from "../repair/report.ts";
 import { SegmentNames } from "../segment/name.ts";
 import type { FrameHead } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
+import type { VerifyOptions } from "../verify/report.ts";
 import { LRUCache } from "lru-cache";
 import { resolve } from "node:path";
 import { localCompaction } from "./local-compaction.ts";
@@ -34,6 +38,8 @@ import { nodeCodecs } from "./node-codecs.ts";
 export * from "../index.ts";
 export type { IndexGrowth } from "../adapters/disk/index-growth.ts";
 export type { Recovery } from "../adapters/disk/recover.ts";
+export type { Loss } from "../repair/loss.ts";
+export type { MendedFile, RepairOptions, RepairReport } from "../repair/report.ts";
 
 export interface DiskOptions extends PayloadStoreOptions {
   /** The store's folder. Made if it is not there, unless `readOnly`. */
@@ -87,6 +93,7 @@ interface DiskParts {
   readonly recovery: Recovery;
   /** Makes a new index from the segments and puts it in the place of the old one. */
   readonly rebuild: () => Promise<Rebuild>;
+  readonly repair: (store: Repairing, options: RepairOptions) => Promise<RepairReport>;
 }
 
 /** A store in one folder. */
@@ -113,6 +120,27 @@ export class DiskStore extends PayloadStore {
    */
   rebuildIndex(): Promise<Rebuild> {
     return this.withoutWrites(() => this.#parts.rebuild());
+  }
+
+  /**
+   * Sets damage aside, and serves the rest: damaged segments go to `quarantine/`, and others of the same names, without what is
+   * damaged, take their places. What was lost stays `CORRUPT` until it is accepted, also when the index is made anew.
+   * docs/operations.md. Writes wait while it works on segments.
+   *
+   * @throws {PayloadStoreError} `UNAVAILABLE`; it may be done again
+   * Cost: reads everything, writes the damaged segments twice; the index anew with `acceptLoss`.
+   */
+  async repair(options: RepairOptions = {}): Promise<RepairReport> {
+    const repairing = {
+      inside: this.inside,
+      verify: (wish: VerifyOptions) => this.verify(wish),
+      withoutWrites: <T>(work: () => Promise<T>) => this.withoutWrites(work),
+    };
+    try {
+      return await this.#parts.repair(repairing, options);
+    } catch (error) {
+      throw diskError(error, "the repair failed; what it did is kept, and it may be done again");
+    }
   }
 
   override close(): Promise<void> {
@@ -145,7 +173,7 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     if (!readOnly) {
       await ensureDirectory(fs, layout.root, "new store");
       lock = await StoreLock.acquire(fs, layout, machine.pid ?? process.pid);
-      if (options.rebuild) await setAside(ports);
+      if (options.rebuild) await mendStoreFile(ports);
     }
     const known = readStoreFile(ports);
     if (!known && readOnly) throw noStore(layout);
@@ -161,8 +189,11 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       syncWithinMs: syncWithinMs[options.durability ?? "safe"],
     });
     for (const { segment } of await segments.segments()) names.seen(segment);
-    const { index, checkpoint, rebuild } = await openDiskIndex({
+    const losses = LossesFile.open(ports);
+    const { index, checkpoint, rebuild, readSaved } = await openDiskIndex({
       ...ports,
+      losses,
+      anew: options.rebuild,
       segments,
       secret,
       kind: options.index ?? "disk-hash",
@@ -173,14 +204,22 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     const uploads = new DiskUploads({ fs, layout });
     const caches = cachesOf(options.cacheBytes ?? limits.cacheBytes);
     const erasures = new DiskErasureLedger(ports);
-    const writing = { segments, uploads, erasures, codecs: nodeCodecs, clock, random, digest, ...caches };
+    const writing = { segments, uploads, erasures, codecs: nodeCodecs, clock, random, digest, losses, ...caches };
     if (readOnly) {
-      const following = new FollowingOffsetIndex({ inner: index, segments, fs, layout, nowMs: () => clock.nowMs() });
+      const following = new FollowingOffsetIndex({
+        inner: index,
+        segments,
+        fs,
+        layout,
+        readSaved,
+        nowMs: () => clock.nowMs(),
+      });
       // It plans, and no more.
       const compaction = localCompaction({ ...writing, index });
       return new DiskStore({ ...writing, index: following, compaction }, options, {
         recovery: { ...nothingDone, checkpoint, damage: index.damage() },
-        rebuild: () => Promise.reject(new PayloadStoreError("INVALID", "the store was opened read-only")),
+        rebuild: refuseReadOnly,
+        repair: refuseReadOnly,
       });
     }
     const recovery = await recover({ ...ports, segments, index }, checkpoint);
@@ -189,6 +228,7 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       lock,
       recovery,
       rebuild: async () => ({ pages: await rebuild(), damage: index.damage() }),
+      repair: (repairing, wish) => repairStore({ ...ports, ...writing, index, rebuild }, repairing, wish),
     });
   } catch (error) {
     lock?.release();
@@ -235,6 +275,10 @@ function invalid(field: string, expected: string, found: unknown): PayloadStoreE
   return new PayloadStoreError("INVALID", `${field} must be ${expected}; got ${JSON.stringify(found)}`, {
     details: { field },
   });
+}
+
+function refuseReadOnly(): Promise<never> {
+  return Promise.reject(new PayloadStoreError("INVALID", "the store was opened read-only"));
 }
 
 function noStore(layout: Layout): PayloadStoreError {

@@ -9,12 +9,29 @@ import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { limits } from "../limits.ts";
 import type { Tier } from "../page/page.ts";
 import type { PayloadStorePorts } from "../payload-store.ts";
+import type { Codecs } from "../ports/codec.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
 /** Levels of zstd by tier: what is rewritten early is soon rewritten again, what is a month old is kept for long. */
 const levels: readonly [number, number, number] = [3, 3, 19];
+
+/** Whoever waits goes on alone in a turn of the event loop, so that many together hold it up no longer than one. */
+function turns(): () => Promise<void> {
+  const inTurn = queue();
+  return () => inTurn(() => setImmediate());
+}
+
+/** Runs one after the other. The thread pool has room for the syncs of others then, and a core for their work. */
+function queue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work);
+    last = next.catch(() => {});
+    return next;
+  };
+}
 
 /** Compaction of a store that one process on Node writes. */
 export function localCompaction(
@@ -25,7 +42,12 @@ export function localCompaction(
   { rules = {} }: { readonly rules?: Partial<PlanRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
   const { clock, heads, blocks } = ports;
-  const codecs = (tier: Tier) => ({ ...nodeCodecs, 2: compactionCodec(levels[tier]) });
+  const inTurn = turns();
+  const oneAtATime = queue();
+  const codecs = (tier: Tier): Codecs => {
+    const codec = compactionCodec(levels[tier]);
+    return { ...nodeCodecs, 2: { ...codec, encode: (raw) => oneAtATime(async () => codec.encode(raw)) } };
+  };
   return ({ eraser, ...inside }) => {
     const compaction = new LocalCompaction({
       ...ports,
@@ -33,7 +55,7 @@ export function localCompaction(
       rules,
       encoderOf: (tier) => new BlockEncoder(codecs(tier), autoPolicy(), limits.mergedBlockBytes),
       nowMs: () => clock.nowMs(),
-      pause: () => setImmediate(),
+      pause: inTurn,
       forget: () => {
         heads?.clear();
         blocks?.clear();

@@ -12,6 +12,7 @@ import type {
   GroupSummary,
   PageRecord,
   Records,
+  SegmentState,
   Totals,
 } from "../ports/offset-index.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
@@ -282,6 +283,18 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       }
     }
     return false;
+  }
+
+  segmentStates(): readonly SegmentState[] {
+    return this.segments.states();
+  }
+
+  segmentState(tenant: string, segment: string): SegmentState | undefined {
+    return this.segments.state(tenant, segment);
+  }
+
+  acceptLosses(losses: readonly SegmentDamage[]): void {
+    if (this.damageNotes.accept(losses)) this.changes += 1;
   }
 
   damage(): readonly SegmentDamage[] {

@@ -1,5 +1,6 @@
 import { utf8 } from "../bytes.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
+import { isAccepted } from "../repair/loss.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 
 /**
@@ -10,6 +11,7 @@ export class DamageNotes {
   readonly #crc32: (bytes: Uint8Array) => number;
   readonly #known = new Set<string>();
   readonly #byTenant = new Map<string, SegmentDamage[]>();
+  #accepted: readonly SegmentDamage[] = [];
 
   constructor(crc32: (bytes: Uint8Array) => number) {
     this.#crc32 = crc32;
@@ -18,12 +20,22 @@ export class DamageNotes {
   /** @returns whether it was not known yet. */
   add(damage: SegmentDamage): boolean {
     const place = placeOf(damage);
-    if (this.#known.has(place)) return false;
+    if (this.#known.has(place) || isAccepted(this.#accepted, damage)) return false;
     this.#known.add(place);
     const notes = this.#byTenant.get(damage.tenant);
     if (notes) notes.push(damage);
     else this.#byTenant.set(damage.tenant, [damage]);
     return true;
+  }
+
+  /** Losses that are not noted any more. @returns whether one was. */
+  accept(losses: readonly SegmentDamage[]): boolean {
+    this.#accepted = losses;
+    const before = this.all();
+    this.#known.clear();
+    this.#byTenant.clear();
+    for (const note of before) this.add(note);
+    return this.all().length < before.length;
   }
 
   /** A newer page stands for the group's pages up to this sequence: that they are missing is no damage. */

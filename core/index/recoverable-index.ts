@@ -1,5 +1,5 @@
 import type { Page } from "../page/page.ts";
-import type { OffsetIndex, PageRecord } from "../ports/offset-index.ts";
+import type { OffsetIndex, PageRecord, SegmentState } from "../ports/offset-index.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import type { SegmentTable } from "./segment-table.ts";
@@ -26,6 +26,9 @@ export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Requi
 
   noteDamage(damage: SegmentDamage): void;
 
+  /** Losses that somebody has accepted: they are noted no more, now and when they are met again. */
+  acceptLosses(losses: readonly SegmentDamage[]): void;
+
   isEmptied(tenant: string, group: string, dying?: number): boolean;
 
   /** Pages of a group up to this sequence are hidden, 0 for none. */
@@ -35,6 +38,10 @@ export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Requi
   history(tenant: string, group: string): Iterable<PageRecord>;
 
   torn(tenant: string): readonly string[];
+
+  segmentStates(): readonly SegmentState[];
+
+  segmentState(tenant: string, segment: string): SegmentState | undefined;
 
   /** Says that nothing in a segment is needed any more. */
   supersede(tenant: string, segment: string, nowMs: number): void;

@@ -1,4 +1,5 @@
 import type { EntryPlace } from "../page/page.ts";
+import type { SegmentState } from "../ports/offset-index.ts";
 import { countExpiring, type Expiring, firstExpiryMs } from "./expiring.ts";
 
 /** How much of a segment the index has taken in: everything below `bytes`, which is `frames` frames. */
@@ -122,6 +123,15 @@ export class SegmentTable {
     return this.#segments;
   }
 
+  states(): SegmentState[] {
+    return this.#segments.map(stateOf);
+  }
+
+  state(tenant: string, name: string): SegmentState | undefined {
+    const segment = this.find(tenant, name);
+    return segment && stateOf(segment);
+  }
+
   restore(segments: readonly IndexedSegment[]): void {
     this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live], ...expiringOf(segment) }));
     this.#ordinals.clear();
@@ -142,4 +152,18 @@ export class SegmentTable {
 /** A copy, for a table that goes on counting. */
 function expiringOf({ expiring }: IndexedSegment): { expiring?: Expiring } {
   return expiring ? { expiring: expiring.map(([byMs, bytes, payloads]) => [byMs, bytes, payloads]) } : {};
+}
+
+function stateOf({ tenant, name, covered, stored, live, supersededMs, removed }: IndexedSegment): SegmentState {
+  const [young, day, month] = live;
+  return {
+    tenant,
+    segment: name,
+    bytes: covered.bytes,
+    sealed: covered.sealed,
+    stored,
+    live: young + day + month,
+    supersededMs,
+    removed,
+  };
 }

@@ -24,6 +24,24 @@ export interface Basis {
   readonly knownMs: number;
 }
 
+/** What an index with one writer knows of a segment. */
+export interface SegmentState {
+  readonly tenant: string;
+  readonly segment: string;
+  /** Length of the part that was taken in, in bytes. */
+  readonly bytes: number;
+  /** Whether it had its footer then. */
+  readonly sealed: boolean;
+  /** Shares of blocks of all payloads that were taken in from it, and heads of pages that only hide, in bytes. */
+  readonly stored: number;
+  /** The same of those that are alive. */
+  readonly live: number;
+  /** Since when nothing in it is needed any more, milliseconds since 1970. */
+  readonly supersededMs?: number | undefined;
+  /** It is gone, or about to be. */
+  readonly removed?: true | undefined;
+}
+
 /** The pages that decide a question, newest first. */
 export interface Records {
   readonly records: readonly PageRecord[];
@@ -164,6 +182,15 @@ export interface OffsetIndex {
 
   /** Cost: no read where one process writes; otherwise a scan of the whole index. */
   totals(tenant: string): Promise<Totals>;
+
+  /** The segments that the index took pages from. Cost: none but memory. Of an index with one writer. */
+  segmentStates?(): readonly SegmentState[];
+
+  /** What is known of one segment now; a reader beside the writer may have to ask what that has saved. */
+  segmentState?(tenant: string, segment: string): SegmentState | undefined;
+
+  /** Its rows and their bytes, about, where scanning them has a price. */
+  size?(): Promise<{ readonly rows: number; readonly bytes: number }>;
 
   /** Damage that {@link Records.incomplete} rests on; of a shared index, what {@link all} met last. */
   damage(): readonly SegmentDamage[];

@@ -68,6 +68,9 @@ export interface SegmentStore {
    */
   scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan>;
 
+  /** Length of a segment that this process has written, as it knows it, in bytes. Cost: no read. */
+  writtenBytes?(tenant: string, segment: string): number | undefined;
+
   /** Resolves when everything acknowledged is as durable as it will be without closing. */
   flush(): Promise<void>;
 

@@ -8,6 +8,15 @@ export interface UploadReader {
    * @throws {PayloadStoreError} `GONE` if there is no such upload, `CORRUPT` if it ends before, `UNAVAILABLE`
    */
   read(tenant: string, name: string, offset: number, bytes: number): Promise<Uint8Array>;
+
+  /** Every upload. Never on a request path. */
+  list?(): Promise<readonly UploadSummary[]>;
+}
+
+export interface UploadSummary {
+  readonly tenant: string;
+  readonly name: string;
+  readonly bytes: number;
 }
 
 export interface UploadStore extends UploadReader {

@@ -21,12 +21,12 @@ export interface HeadCache {
 
 /** Reads frames and blocks from a segment store and checks them: what comes back is what was stored, or `CORRUPT`. */
 export class FrameReader {
-  readonly #segments: SegmentStore;
+  readonly #segments: Pick<SegmentStore, "read">;
   readonly #digest: Digest;
   readonly #heads: HeadCache | undefined;
   #binding: SegmentBinding | undefined;
 
-  constructor(segments: SegmentStore, digest: Digest, heads?: HeadCache) {
+  constructor(segments: Pick<SegmentStore, "read">, digest: Digest, heads?: HeadCache) {
     this.#segments = segments;
     this.#digest = digest;
     this.#heads = heads;

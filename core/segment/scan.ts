@@ -92,9 +92,15 @@ export interface SegmentScan {
  * What lies beyond the last mark is a torn tail: the whole frames before its first damage are kept, the rest is cut.
  * What is damaged below it was acknowledged, and is reported.
  *
+ * @param told  `frames`: frame by frame although it has a footer, to compare what the two say
  * @throws {PayloadStoreError} `UNSUPPORTED_VERSION`
  */
-export async function scanSegment(source: SegmentSource, digest: Digest, start?: ScanStart): Promise<SegmentScan> {
+export async function scanSegment(
+  source: SegmentSource,
+  digest: Digest,
+  start?: ScanStart,
+  told: "footer" | "frames" = "footer",
+): Promise<SegmentScan> {
   const binding = new SegmentBinding(digest, source.segment);
   const window = new Window(source);
   const damage: SegmentDamage[] = [];
@@ -119,9 +125,10 @@ export async function scanSegment(source: SegmentSource, digest: Digest, start?:
   if (!marker) return unreadable(source, damage);
 
   const { footer, offset: named } = await readFooter(source, marker, binding);
-  const scanned = footer.ok
-    ? await readListed(source, window, footer.value, binding, report, start)
-    : await readFrames(source, window, marker, binding, digest, report, start);
+  const scanned =
+    footer.ok && told === "footer"
+      ? await readListed(source, window, footer.value, binding, report, start)
+      : await readFrames(source, window, marker, binding, digest, report, start);
   const { footerAt: met, ...found } = scanned;
   const footerAt = named ?? met;
   return {

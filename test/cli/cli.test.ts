@@ -248,7 +248,28 @@ describe("paylode", () => {
     expect(damaged.code).toBe(1);
     const report = JSON.parse(String(damaged.stdout)) as { faults: object[] };
     expect(report.faults).toMatchObject([{ kind: "damaged", tenant: "default", segment }]);
-  });
+
+    const at = ["--dir", directory];
+    expect((await run([...at, "export", "g"])).code).toBe(3);
+    const exported = await run([...at, "export", "g", "--skip-damaged"]);
+    expect(exported).toMatchObject({ code: 1, stderr: expect.stringContaining("left out payload a of group g") });
+    expect(String(exported.stdout)).toContain(`"id":"b"`);
+    expect(String(exported.stdout)).not.toContain(`"id":"a"`);
+    expect(await run([...at, "repair", "--dry-run"])).toMatchObject({ code: 1 });
+    const repaired = await run([...at, "repair"]);
+    expect(repaired).toMatchObject({ code: 1, stderr: expect.stringContaining("1 loss not accepted") });
+    expect(String(repaired.stdout)).toContain("lost: ");
+    expect((await run([...at, "get", "g", "a"])).code).toBe(3);
+    const accepted = await run([...at, "repair", "--accept-loss"]);
+    expect(accepted.code).toBe(0);
+    expect(String(accepted.stdout)).toContain("deleted in group g of default: a");
+    expect((await run([...at, "get", "g", "a"])).code).toBe(1);
+    const verified = await run([...at, "verify"]);
+    expect(verified.code).toBe(0);
+    expect(String(verified.stdout)).toContain("no faults");
+    const stats = await run([...at, "--json", "stats", "--full"]);
+    expect(JSON.parse(String(stats.stdout))).toMatchObject({ exact: true, storage: { supersededSegments: 0 } });
+  }, 60_000);
 });
 
 describe("paylode and a process that holds the folder without serving it", () => {

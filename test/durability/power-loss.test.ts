@@ -69,7 +69,7 @@ describe("power loss", () => {
 
   const ofIndex = [...fileSyncs, ...directorySyncs].filter((reason) => reason.includes("index"));
   // Those of the keys are in test/access/key-stores.test.ts, those of erasures in test/erasure/erasure-ledgers.test.ts, that of
-  // removed segments in test/compaction/crashes.test.ts.
+  // removed segments in test/compaction/crashes.test.ts, those of a repair in test/repair/repair.test.ts.
   const elsewhere = new Set<string>([
     "new store.json",
     "header",
@@ -78,6 +78,7 @@ describe("power loss", () => {
     "new keys.json",
     "erasure",
     "new erasure",
+    "repair",
     ...ofIndex,
   ]);
   const needed = [...fileSyncs, ...directorySyncs].filter((reason) => !elsewhere.has(reason));

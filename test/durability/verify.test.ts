@@ -5,7 +5,7 @@ import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
 import { nodeCodecs } from "../../core/entries/node-codecs.ts";
 import { PayloadStore } from "../../core/payload-store.ts";
-import { verifyStore } from "../../core/verify.ts";
+import { verifyStore } from "../../core/verify/verify-store.ts";
 import { storeFolder } from "../support/crash-workload.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
@@ -84,7 +84,8 @@ describe("verify", () => {
     const random = { bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)) };
     const segments = new MemorySegmentStore({ clock, random, digest: nodeDigest });
     const index = arrayIndex(segments);
-    const store = new PayloadStore({ segments, index, codecs: nodeCodecs, clock, random, digest: nodeDigest });
+    const ports = { segments, index, codecs: nodeCodecs, clock, random, digest: nodeDigest };
+    const store = new PayloadStore(ports);
     const location = await store.append({ tenant, group: "g", id: "a" }, text("a"));
     const scan = await segments.scan(tenant, location.segment);
     const frame = scan.frames[0];
@@ -92,7 +93,7 @@ describe("verify", () => {
     const copy = await segments.append(tenant, { ...stray, group: "g", sequence: 1 });
     const orphan = await segments.append(tenant, { ...stray, group: "h", sequence: 1 });
 
-    const { faults } = await verifyStore({ segments, index, codecs: nodeCodecs, digest: nodeDigest }, {});
+    const { faults } = await verifyStore(ports, {});
 
     const kinds = (segment: string) => faults.filter((fault) => fault.segment === segment).map(({ kind }) => kind);
     expect(kinds(location.segment)).toEqual([]);

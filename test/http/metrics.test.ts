@@ -126,7 +126,7 @@ describe("/metrics of the local server", () => {
 
   test("says whether the store takes writes", async () => {
     expect(await samples("paylode_store_writable")).toEqual({ "": 1 });
-    server.store.health = () => ({ ok: false, reason: "a sync failed" });
+    server.store.health = () => ({ ok: false, reason: "a sync failed", degraded: [] });
     expect(await samples("paylode_store_writable")).toEqual({ "": 0 });
   });
 

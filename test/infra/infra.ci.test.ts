@@ -411,7 +411,7 @@ const actionFor: Readonly<Record<string, string>> = {
 /** Permissions that commands of the operator need and no request of a client does. */
 const operators: readonly string[] = [
   "dynamodb:DeleteItem", // keys that expired long ago, when one is made
-  "dynamodb:DescribeTable", // the words of an error; it does without
+  "dynamodb:DescribeTable", // what a verification will cost; the words of an error, which does without
   "dynamodb:Scan", // verify, export, rebuild
 ];
 

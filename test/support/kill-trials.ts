@@ -24,6 +24,8 @@ export function runKillTrials(trials: number, seed: number): Promise<KillReport>
   return runTrials(trials, seed, async (directory, trial, moment) => {
     const writer = await start("kill-writer.ts", directory, trial);
     await wait(moment * 120);
+    // On a busy machine it may not have come to write in that time.
+    while (writer.output().split("\n").length < moment * 20) await wait(1);
     return killed(writer);
   });
 }

@@ -21,6 +21,7 @@ const longest: readonly string[] = [
   "infra/infra.ci.test.ts",
   "aws/faults.ci.test.ts",
   "readme.ci.test.ts",
+  "find/find.properties.ci.test.ts",
   "durability/bit-flips.ci.test.ts",
   "http/volume.ci.test.ts",
   "aws/handlers.ci.test.ts",
@@ -41,5 +42,6 @@ const longest: readonly string[] = [
   "adapters/disk.conformance.test.ts",
   "durability/power-loss.test.ts",
   "lambda/http-api.test.ts",
+  "find/find.properties.test.ts",
   "adapters/disk-hash.conformance.test.ts",
 ];

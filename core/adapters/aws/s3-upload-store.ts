@@ -1,9 +1,16 @@
-import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  paginateListObjectsV2,
+  PutObjectCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
 import pRetry, { AbortError } from "p-retry";
 import { bytesOfHex } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
-import type { SignedUpload, UploadShape, UploadStore } from "../../ports/upload-store.ts";
+import type { SignedUpload, UploadShape, UploadStore, UploadSummary } from "../../ports/upload-store.ts";
+import { isSegmentName } from "../../segment/name.ts";
 import { awsError, httpStatus } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
 
@@ -54,6 +61,22 @@ export class S3UploadStore implements UploadStore {
       if (httpStatus(error) === 404) return undefined;
       throw awsError(error, `reading ${key} from bucket ${bucket} failed`);
     }
+  }
+
+  async list(): Promise<UploadSummary[]> {
+    const { client, bucket } = this.#options;
+    const found: UploadSummary[] = [];
+    try {
+      for await (const { Contents } of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: "uploads/" })) {
+        for (const { Key, Size } of Contents ?? []) {
+          const match = /^uploads\/([^/]+)\/([^/]+)$/.exec(Key ?? "");
+          if (match && isSegmentName(match[2]!)) found.push({ tenant: match[1]!, name: match[2]!, bytes: Size ?? 0 });
+        }
+      }
+    } catch (error) {
+      throw awsError(error, `listing the uploads in bucket ${bucket} failed`);
+    }
+    return found;
   }
 
   /** A body that is cut short is asked for again. */

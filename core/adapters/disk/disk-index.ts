@@ -1,10 +1,12 @@
 import { littleEndian } from "../../index/checkpoint.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
+import type { SegmentTable } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
 import type { IndexBounds } from "../../lsm/index-bounds.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { Random } from "../../ports/random.ts";
 import { FrameReader } from "../../segment/read-frame.ts";
+import type { SegmentDamage } from "../../segment/scan.ts";
 import { diskError } from "./disk-error.ts";
 import { DiskHashIndex } from "./disk-hash-index.ts";
 import { DiskOffsetIndex } from "./disk-offset-index.ts";
@@ -13,6 +15,7 @@ import type { FileSystem } from "./file-system.ts";
 import { removeFile } from "./files.ts";
 import type { IndexGrowth } from "./index-growth.ts";
 import type { Layout } from "./layout.ts";
+import type { LossesFile } from "./losses-file.ts";
 import { replayAll, type Recovery } from "./recover.ts";
 import { SwitchingOffsetIndex, type Switching } from "./switching-offset-index.ts";
 
@@ -32,18 +35,24 @@ export interface DiskIndexOptions {
   /** Never writes; takes the index that is there, of whichever kind. */
   readonly readOnly: boolean;
   readonly onGrowth: (growth: IndexGrowth) => void;
+  /** What repairs found lost. */
+  readonly losses: LossesFile;
+  /** Sets what is saved aside, and begins with an empty index. What it knew to be missing is not forgotten. */
+  readonly anew?: boolean | undefined;
 }
 
 export interface OpenedIndex {
   readonly index: SwitchingOffsetIndex;
   readonly checkpoint: Recovery["checkpoint"];
+  /** The segments as they are saved now, by whoever writes. */
+  readonly readSaved: () => SegmentTable;
   /** Makes the index anew from the segments and saves it. @returns how many pages they hold */
   readonly rebuild: () => Promise<number>;
 }
 
 /** Opens the index of a store as it was saved. Damage is said: the segments are read instead, and the next save takes its place. */
 export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIndex> {
-  const { fs, layout, segments, kind, bounds, readOnly } = options;
+  const { fs, layout, segments, kind, bounds, readOnly, losses } = options;
   const parts = {
     ...options,
     reader: new FrameReader(segments, options.digest),
@@ -52,8 +61,12 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
     stop: (error: unknown) => segments.stop(diskError(error, "the index has no room and could not be saved")),
     onDamage: () => index.renewInTime(),
   };
-  const newPlain = () => new DiskOffsetIndex(parts);
-  const newHash = () => new DiskHashIndex(parts);
+  const accepting = <Index extends RecoverableIndex>(index: Index): Index => {
+    index.acceptLosses(losses.accepted());
+    return index;
+  };
+  const newPlain = () => accepting(new DiskOffsetIndex(parts));
+  const newHash = () => accepting(new DiskHashIndex(parts));
   let growAt = bounds.plainKeysMax;
   let pagesReplayed = 0;
 
@@ -108,6 +121,7 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   ): Promise<Index> => {
     try {
       pagesReplayed = await replayAll(segments, fresh, before);
+      for (const damage of [...losses.unaccepted(), ...(await lostWith(segments, before))]) fresh.noteDamage(damage);
       if (!readOnly) await fresh.checkpoint();
       return fresh;
     } catch (error) {
@@ -122,11 +136,19 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   const stored = (await segments.segments()).reduce((sum, { bytes }) => sum + bytes, 0);
   const isLarge = stored > limits.segmentBytesMax;
   const kinds = (kind === "disk-hash" || readOnly) && littleEndian ? { newPlain, newHash } : { newPlain };
+  const missing = options.anew ? await setSavedAside(options, kinds) : [];
   const found = openSaved(kinds, isLarge && !readOnly);
+  if (found.checkpoint !== "loaded")
+    for (const damage of [...missing, ...losses.unaccepted()]) found.index.noteDamage(damage);
   const index: SwitchingOffsetIndex = new SwitchingOffsetIndex(found.index, switching, options.random);
   return {
     index,
     checkpoint: found.checkpoint,
+    readSaved: () => {
+      const saved = openSaved(kinds, false).index;
+      switching.letGo(saved);
+      return saved.segments;
+    },
     rebuild: async () => {
       await index.renew();
       return pagesReplayed;
@@ -134,9 +156,14 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   };
 }
 
+interface IndexKinds {
+  readonly newPlain: () => DiskOffsetIndex;
+  readonly newHash?: () => DiskHashIndex;
+}
+
 /** @param isLarge  the store will not fit typed arrays, so they are left out where no index was saved */
 function openSaved(
-  { newPlain, newHash }: { readonly newPlain: () => DiskOffsetIndex; readonly newHash?: () => DiskHashIndex },
+  { newPlain, newHash }: IndexKinds,
   isLarge: boolean,
 ): { readonly index: RecoverableIndex; readonly checkpoint: Recovery["checkpoint"] } {
   const hash = newHash?.();
@@ -148,6 +175,36 @@ function openSaved(
     if (checkpoint === "loaded") return { index: plain, checkpoint };
   }
   return { index: newHash && isLarge ? newHash() : newPlain(), checkpoint };
+}
+
+/** What an index knows to be lost in segments that are gone: the others tell by themselves what they have lost. */
+async function lostWith(segments: DiskSegmentStore, before: RecoverableIndex): Promise<SegmentDamage[]> {
+  const there = new Set((await segments.segments()).map(({ tenant, segment }) => `${tenant}/${segment}`));
+  const isGone = ({ tenant, segment }: { tenant: string; segment: string }) => !there.has(`${tenant}/${segment}`);
+  const known = before.damage().filter(isGone);
+  const gone = before.segmentStates().filter((state) => {
+    const isNeeded = state.removed === undefined && state.supersededMs === undefined && state.bytes > 0;
+    return (
+      isNeeded &&
+      isGone(state) &&
+      !known.some(({ tenant, segment }) => tenant === state.tenant && segment === state.segment)
+    );
+  });
+  const reason = "the segment is gone";
+  return [
+    ...known,
+    ...gone.map(({ tenant, segment, bytes }) => ({ tenant, segment, start: 0, end: bytes, reason, frames: undefined })),
+  ];
+}
+
+/** Moves the saved index out of the way, as `….damaged`. @returns what it knew to be lost */
+async function setSavedAside({ fs, layout, segments }: DiskIndexOptions, kinds: IndexKinds): Promise<SegmentDamage[]> {
+  const { index } = openSaved(kinds, false);
+  const lost = await lostWith(segments, index);
+  if (index instanceof DiskHashIndex) index.letGo();
+  setManifestAside(fs, layout);
+  if (fs.stat(layout.checkpoint)) fs.rename(layout.checkpoint, `${layout.checkpoint}.damaged`);
+  return lost;
 }
 
 /** What is there is not read again; the next save takes its place. */

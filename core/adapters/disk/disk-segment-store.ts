@@ -8,7 +8,7 @@ import { isSegmentName } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
 import { diskError, errorCode } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { readUpTo } from "./files.ts";
+import { readUpTo, yielding } from "./files.ts";
 import { segmentOfFile, type Layout } from "./layout.ts";
 import { SegmentWriter, type GrowingSegment, type WriterContext } from "./segment-writer.ts";
 
@@ -108,7 +108,7 @@ export class DiskSegmentStore implements ReclaimingSegments {
         tenant,
         segment,
         size: file.size(),
-        read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+        read: yielding((at: number, bytes: number) => readUpTo(file, at, bytes)),
       };
       return await scanSegment(source, this.#digest, start);
     } catch (error) {
@@ -135,6 +135,10 @@ export class DiskSegmentStore implements ReclaimingSegments {
     const growing = this.#writers.get(tenant)?.growing;
     if (growing?.segment !== segment) return this.#sealed.get(`${tenant}/${segment}`);
     return { bytes: growing.bytes, frames: growing.frames, sealed: false };
+  }
+
+  writtenBytes(tenant: string, segment: string): number | undefined {
+    return this.durable(tenant, segment)?.bytes;
   }
 
   /** Goes on writing where an earlier process ended in good order. */
@@ -174,6 +178,7 @@ export class DiskSegmentStore implements ReclaimingSegments {
     const name = `${tenant}/${segment}`;
     this.#files.get(name)?.close();
     this.#files.delete(name);
+    this.#sealed.delete(name);
     this.#last = undefined;
   }
 

@@ -1,6 +1,9 @@
 import { PayloadStoreError } from "../../errors.ts";
-import type { UploadReader } from "../../ports/upload-store.ts";
+import type { UploadReader, UploadSummary } from "../../ports/upload-store.ts";
+import { isSegmentName } from "../../segment/name.ts";
+import { join } from "node:path";
 import { diskError, errorCode } from "./disk-error.ts";
+import { listOrNothing } from "./disk-segment-store.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
 import { readUpTo } from "./files.ts";
 import type { Layout } from "./layout.ts";
@@ -17,6 +20,17 @@ export class DiskUploads implements UploadReader {
 
   async size(tenant: string, name: string): Promise<number | undefined> {
     return this.#fs.stat(this.#layout.upload(tenant, name))?.bytes;
+  }
+
+  async list(): Promise<UploadSummary[]> {
+    const found: UploadSummary[] = [];
+    for (const tenant of listOrNothing(this.#fs, this.#layout.uploads)) {
+      for (const name of listOrNothing(this.#fs, join(this.#layout.uploads, tenant))) {
+        const stat = this.#fs.stat(this.#layout.upload(tenant, name));
+        if (stat && isSegmentName(name)) found.push({ tenant, name, bytes: stat.bytes });
+      }
+    }
+    return found;
   }
 
   async read(tenant: string, name: string, offset: number, bytes: number): Promise<Uint8Array> {

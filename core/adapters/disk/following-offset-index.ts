@@ -1,3 +1,4 @@
+import type { SegmentTable } from "../../index/segment-table.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { Term } from "../../page/terms.ts";
 import type {
@@ -8,6 +9,7 @@ import type {
   OffsetIndex,
   PageRecord,
   Records,
+  SegmentState,
   Totals,
 } from "../../ports/offset-index.ts";
 import { PayloadStoreError } from "../../errors.ts";
@@ -33,6 +35,9 @@ export class FollowingOffsetIndex implements OffsetIndex {
   readonly #layout: Layout;
   readonly #nowMs: () => number;
   readonly #folders = new Map<string, { changedMs: number; listedMs: number; newest: string | undefined }>();
+  readonly #readSaved: () => SegmentTable;
+  readonly #savedFiles: readonly string[];
+  #saved: { readonly changedMs: number; readonly segments: SegmentTable };
   #following: Promise<void> = Promise.resolve();
 
   constructor(parts: {
@@ -41,7 +46,12 @@ export class FollowingOffsetIndex implements OffsetIndex {
     fs: FileSystem;
     layout: Layout;
     nowMs: () => number;
+    /** What the writer has saved of its segments by now. */
+    readSaved: () => SegmentTable;
   }) {
+    this.#readSaved = parts.readSaved;
+    this.#savedFiles = [parts.layout.checkpoint, parts.layout.manifest];
+    this.#saved = { changedMs: -1, segments: parts.inner.segments };
     this.#inner = parts.inner;
     this.#segments = parts.segments;
     this.#fs = parts.fs;
@@ -103,6 +113,17 @@ export class FollowingOffsetIndex implements OffsetIndex {
   async totals(tenant: string): Promise<Totals> {
     await this.#follow(tenant);
     return this.#inner.totals(tenant);
+  }
+
+  segmentStates(): readonly SegmentState[] {
+    return this.#inner.segmentStates();
+  }
+
+  /** The writer saves that a segment goes before it removes it. */
+  segmentState(tenant: string, segment: string): SegmentState | undefined {
+    const changedMs = Math.max(...this.#savedFiles.map((file) => this.#fs.stat(file)?.changedMs ?? 0));
+    if (changedMs !== this.#saved.changedMs) this.#saved = { changedMs, segments: this.#readSaved() };
+    return this.#saved.segments.state(tenant, segment) ?? this.#inner.segmentState(tenant, segment);
   }
 
   damage(): readonly SegmentDamage[] {

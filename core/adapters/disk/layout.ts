@@ -15,6 +15,8 @@ export class Layout {
   readonly runs: string;
   readonly quarantine: string;
   readonly erasures: string;
+  readonly uploads: string;
+  readonly lossesFile: string;
   readonly keysFile: string;
   readonly keysLockFile: string;
 
@@ -30,6 +32,8 @@ export class Layout {
     this.runs = join(this.index, "runs");
     this.quarantine = join(root, "quarantine");
     this.erasures = join(root, "erasures");
+    this.uploads = join(root, "uploads");
+    this.lossesFile = join(root, "losses.json");
     this.keysFile = join(root, "keys.json");
     this.keysLockFile = join(root, "KEYS.LOCK");
   }
@@ -61,7 +65,7 @@ export class Layout {
   }
 
   upload(tenant: string, name: string): string {
-    return join(this.root, "uploads", tenant, name);
+    return join(this.uploads, tenant, name);
   }
 }
 

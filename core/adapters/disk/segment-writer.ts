@@ -14,7 +14,7 @@ import type { SegmentNames } from "../../segment/name.ts";
 import { scanSegment, type SegmentScan } from "../../segment/scan.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { ensureDirectory, readUpTo, writeAll } from "./files.ts";
+import { ensureDirectory, readUpTo, writeAll, yielding } from "./files.ts";
 import type { Layout } from "./layout.ts";
 
 /** What every writer of a store shares. */
@@ -261,7 +261,7 @@ export class SegmentWriter {
       tenant: this.#tenant,
       segment: growing.segment,
       size: growing.bytes,
-      read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+      read: yielding((at: number, bytes: number) => readUpTo(file, at, bytes)),
     };
     const scan = await scanSegment(source, digest);
     if (hidesDamage(scan)) await file.sync("seal");

@@ -14,6 +14,7 @@ import type {
   GroupSummary,
   PageRecord,
   Records,
+  SegmentState,
   Totals,
 } from "../../ports/offset-index.ts";
 import type { Random } from "../../ports/random.ts";
@@ -93,6 +94,18 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
 
   noteDamage(damage: SegmentDamage): void {
     this.#inner.noteDamage(damage);
+  }
+
+  acceptLosses(losses: readonly SegmentDamage[]): void {
+    this.#inner.acceptLosses(losses);
+  }
+
+  segmentStates(): readonly SegmentState[] {
+    return this.#inner.segmentStates();
+  }
+
+  segmentState(tenant: string, segment: string): SegmentState | undefined {
+    return this.#inner.segmentState(tenant, segment);
   }
 
   lastSequence(tenant: string, group: string): Promise<number> {

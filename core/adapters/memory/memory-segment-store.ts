@@ -79,6 +79,10 @@ export class MemorySegmentStore implements ReclaimingSegments {
     return scanSegment({ tenant, segment, size: whole.length, read }, this.#digest, start);
   }
 
+  writtenBytes(tenant: string, segment: string): number | undefined {
+    return this.#segments.get(`${tenant}/${segment}`)?.bytes.length;
+  }
+
   /** None grows: every append is a segment of its own. */
   growing(): undefined {
     return undefined;

@@ -5,7 +5,7 @@ import type { PayloadStoreCases } from "../payload-store.suite.ts";
 import { Draws, prose, text } from "../sample-bytes.ts";
 
 /** Tenants never see each other, and nobody sees anything without naming one. */
-export function isolationCases({ describe, given, scaled }: PayloadStoreCases): void {
+export function isolationCases({ describe, given, scaled, supports }: PayloadStoreCases): void {
   describe("a call without a tenant", () => {
     const nobodies = [undefined, null, "", "A", "a_b", "-a", "..", ".", "a/b", "a b", "é", "x".repeat(64), 5, {}];
 
@@ -42,10 +42,11 @@ export function isolationCases({ describe, given, scaled }: PayloadStoreCases): 
   describe("a tenant", () => {
     given("never observes another: every answer is as if it were alone", async ({ store }) => {
       // The other tenant does the same at the same names, so that anything shared would show.
-      const alone = await answers(store, "alone");
-      await Promise.all([answers(store, "noisy"), answers(store, "noisy-2")]);
+      const ask = (tenant: string) => answers(store, tenant, supports.moves);
+      const alone = await ask("alone");
+      await Promise.all([ask("noisy"), ask("noisy-2")]);
 
-      const beside = await Promise.all([answers(store, "one"), answers(store, "noisy"), answers(store, "two")]);
+      const beside = await Promise.all([ask("one"), ask("noisy"), ask("two")]);
 
       assert.deepEqual(beside[0], alone);
       assert.deepEqual(beside[2], alone);
@@ -111,7 +112,7 @@ function everyCall(store: PayloadStore, tenant: string, location: object): (() =
 }
 
 /** Everything a tenant can ask, after a little work of its own, without the places and times that are nobody's promise. */
-async function answers(store: PayloadStore, tenant: string): Promise<unknown> {
+async function answers(store: PayloadStore, tenant: string, moves = false): Promise<unknown> {
   const key = { tenant, group: "g", id: "a" };
   await store.append(key, prose(2000, 1), { contentType: "text/plain" });
   await store.appendMany(
@@ -132,7 +133,8 @@ async function answers(store: PayloadStore, tenant: string): Promise<unknown> {
     contents: (await collect(store.contents(group))).map(({ body }) => body),
     groups: (await collect(store.groups({ tenant }))).toSorted((a, b) => (a.group < b.group ? -1 : 1)),
     size: await store.size({ tenant }),
-    stats: await store.stats({ tenant }),
+    // How well payloads are compressed depends on when they were moved.
+    stats: moves ? (await store.stats({ tenant })).uncompressedBytes : await store.stats({ tenant }),
     created: await store.append({ ...key, id: "b" }, text("b"), { ifAbsent: true }).then(
       () => "created",
       () => "refused",

@@ -27,7 +27,7 @@ export function roundTripCases({ describe, given, scaled, supports }: PayloadSto
       });
       assert.deepEqual(await collect(store.list({ tenant, group: "g" })), []);
       assert.deepEqual(await collect(store.groups({ tenant })), []);
-      assert.deepEqual(store.health(), { ok: true });
+      assert.deepEqual(store.health(), { ok: true, degraded: [] });
     });
 
     given("answers undefined for what was never stored", async ({ store }) => {

@@ -1,14 +1,13 @@
 import { isPayloadStoreError } from "../../errors.ts";
 import type { Digest } from "../../ports/digest.ts";
-import { setManifestAside } from "./disk-index.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { Layout } from "./layout.ts";
 import { readStoreFile, createStoreFile } from "./store-file.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
 
-/** Moves what a rebuild makes anew out of the way, as `….damaged`: the saved index, and `store.json` if it cannot be read. */
-export async function setAside(ports: {
+/** Makes `store.json` anew if it cannot be read, and keeps that as `store.json.damaged`. */
+export async function mendStoreFile(ports: {
   fs: FileSystem;
   layout: Layout;
   clock: Clock;
@@ -16,8 +15,6 @@ export async function setAside(ports: {
   digest: Digest;
 }): Promise<void> {
   const { fs, layout } = ports;
-  setManifestAside(fs, layout);
-  if (fs.stat(layout.checkpoint)) fs.rename(layout.checkpoint, `${layout.checkpoint}.damaged`);
   try {
     readStoreFile(ports);
   } catch (error) {

@@ -1,0 +1,205 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { openDisk } from "../core/entries/disk.ts";
+import { agentTraces, type TraceLine } from "./agent-traces.ts";
+import { thisMachine, thisVersion } from "./machine.ts";
+import { latency, type Latency } from "./spread.ts";
+
+/**
+ * npm run bench:compaction -- --payloads N --no-record
+ *
+ * What compaction does to callers, and to bytes. A folder is filled and half of it deleted; then appends and reads are timed
+ * while nothing else goes on, while it is compacted, and so once more. Then the recorded messages and calls of agents, or
+ * made-up ones where there are none, are stored one by one and compacted, beside gzip of each payload alone.
+ */
+const { values: options } = parseArgs({
+  allowNegative: true,
+  options: { payloads: { type: "string", default: "40000" }, record: { type: "boolean", default: true } },
+});
+const payloads = Number(options.payloads);
+const root = path.resolve(import.meta.dirname, "..");
+const tenant = "bench";
+const encoder = new TextEncoder();
+
+interface Calls {
+  readonly append: Latency;
+  readonly read: Latency;
+  /** The longest the event loop was held up, and 99 % of its turns, in milliseconds. */
+  readonly stallMaxMs: number;
+  readonly stallP99Ms: number;
+}
+
+const foreground = await measureForeground();
+const sizes = [
+  measureSize("messages", "airline-messages"),
+  measureSize("calls with their history", "airline-llm-calls"),
+];
+const compression = await Promise.all(sizes);
+console.log(JSON.stringify({ foreground, compression }, null, 2));
+if (options.record) {
+  const machine = thisMachine();
+  const folder = path.join(import.meta.dirname, "records", machine.name);
+  mkdirSync(folder, { recursive: true });
+  const record = { date: new Date().toISOString(), version: thisVersion(root), machine, foreground, compression };
+  writeFileSync(path.join(folder, "compaction.json"), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+async function measureForeground(): Promise<{
+  readonly payloads: number;
+  readonly idle: Calls[];
+  readonly compacting: Calls[];
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly amplification: number;
+}> {
+  const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
+  try {
+    const store = await openDisk({ directory, segmentBytesMax: 8_388_608 });
+    const keys: { readonly group: string; readonly id: string }[] = [];
+    const lines = bytesOf(agentTraces({ seed: 1, traces: payloads / 20 }));
+    for (const { group, id, bytes } of lines.slice(0, payloads)) {
+      keys.push({ group, id });
+      await store.append({ tenant, group, id }, bytes);
+    }
+    const alive = keys.filter((_, i) => i % 2 === 0);
+    for (const [i, key] of keys.entries()) if (i % 2 === 1) await store.delete({ tenant, ...key });
+    const bytesBefore = bytesIn(directory);
+    const idle: Calls[] = [];
+    const compacting: Calls[] = [];
+    let bytesIn_ = 0;
+    let bytesOut = 0;
+    idle.push(await calls(store, alive, async () => sleep(3_000)));
+    compacting.push(
+      await calls(store, alive, async () => {
+        const report = await store.compact({ graceMs: 0 });
+        bytesIn_ += report.freedBytes;
+        bytesOut += report.bytesOut;
+      }),
+    );
+    idle.push(await calls(store, alive, async () => sleep(3_000)));
+    const bytesAfter = bytesIn(directory);
+    await store.close();
+    const amplification = bytesOut / Math.max(1, bytesIn_ - bytesOut);
+    return { payloads: keys.length, idle, compacting, bytesBefore, bytesAfter, amplification };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** One caller that appends and one that reads, each waiting for its answer, while `work` goes on. */
+async function calls(
+  store: Awaited<ReturnType<typeof openDisk>>,
+  keys: readonly { readonly group: string; readonly id: string }[],
+  work: () => Promise<unknown>,
+): Promise<Calls> {
+  const [appends, reads]: [number[], number[]] = [[], []];
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  let working = true;
+  const timed = async (into: number[], call: (i: number) => Promise<unknown>) => {
+    for (let i = 0; working; i++) {
+      const start = performance.now();
+      await call(i);
+      into.push((performance.now() - start) * 1000);
+      await sleep(1);
+    }
+  };
+  delay.enable();
+  const bytes = encoder.encode("a payload as long as a short answer. ".repeat(30));
+  const both = [
+    timed(appends, (i) => store.append({ tenant, group: `beside-${i % 50}`, id: `${performance.now()}` }, bytes)),
+    timed(reads, (i) => store.get({ tenant, ...keys[(i * 7919) % keys.length]! })),
+  ];
+  await work();
+  working = false;
+  await Promise.all(both);
+  delay.disable();
+  return {
+    append: latency(Float64Array.from(appends)),
+    read: latency(Float64Array.from(reads)),
+    stallMaxMs: delay.max / 1e6,
+    stallP99Ms: delay.percentile(99) / 1e6,
+  };
+}
+
+async function measureSize(
+  what: string,
+  corpus: string,
+): Promise<{
+  readonly what: string;
+  readonly source: string;
+  readonly payloads: number;
+  readonly rawBytes: number;
+  readonly gzipEach: number;
+  readonly stored: number;
+  readonly compacted: number;
+  readonly folder: number;
+}> {
+  const file = path.join(root, "..", "shared", "corpus", `${corpus}.ndjson.gz`);
+  const isThere = existsSync(file);
+  const text = isThere ? gunzipSync(readFileSync(file)).toString() : "";
+  const lines = isThere
+    ? text
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as TraceLine)
+    : agentTraces({ seed: 2, traces: 200 });
+  const items = bytesOf(lines);
+  const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
+  try {
+    const store = await openDisk({ directory });
+    let rawBytes = 0;
+    let gzipBytes = 0;
+    for (const { group, id, bytes } of items) {
+      rawBytes += bytes.length;
+      gzipBytes += gzipSync(bytes).length;
+      await store.append({ tenant, group, id }, bytes);
+    }
+    const stored = (await store.stats({ tenant })).ratio;
+    await store.compact({ graceMs: 0, mustGo: () => true });
+    const compacted = (await store.stats({ tenant })).ratio;
+    await store.close();
+    const folder = rawBytes / bytesIn(directory);
+    const source = isThere ? corpus : "made up";
+    return {
+      what,
+      source,
+      payloads: items.length,
+      rawBytes,
+      gzipEach: rawBytes / gzipBytes,
+      stored,
+      compacted,
+      folder,
+    };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function bytesOf(
+  lines: Iterable<TraceLine & { readonly payload?: string }>,
+): { group: string; id: string; bytes: Uint8Array }[] {
+  return Array.from(lines, ({ group, id, text, payload, json, base64 }) => {
+    const raw = text ?? payload ?? JSON.stringify(json);
+    return { group, id, bytes: base64 === undefined ? encoder.encode(raw) : Buffer.from(base64, "base64") };
+  });
+}
+
+/** Of segments. */
+function bytesIn(directory: string): number {
+  const folder = path.join(directory, "segments", tenant);
+  return readdirSync(folder).reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0);
+}
