@@ -1,3 +1,4 @@
+import type { Erasure, ErasureSelector } from "../core/erasure/erasure.ts";
 import type { FindQuestion } from "../core/find.ts";
 import type { GroupKey, PayloadKey, TenantKey } from "../core/key.ts";
 import type { AppendOptions, ListedPayload, Location, PayloadInput, Stats } from "../core/payload.ts";
@@ -5,7 +6,7 @@ import type { AppendOptions, ListedPayload, Location, PayloadInput, Stats } from
 /** What `ls` shows of a payload. */
 export type ListedEntry = Pick<
   ListedPayload,
-  "group" | "id" | "bytes" | "etag" | "contentType" | "attributes" | "timeMs"
+  "group" | "id" | "bytes" | "etag" | "contentType" | "attributes" | "timeMs" | "expiresMs"
 >;
 
 /**
@@ -21,6 +22,8 @@ export interface CommandStore {
   groups(key: TenantKey): AsyncIterable<{ readonly group: string; readonly payloads: number }>;
   delete(key: Required<PayloadKey>): Promise<boolean>;
   deleteGroup(key: GroupKey): Promise<number>;
+  erase(key: TenantKey & ErasureSelector): Promise<Erasure>;
+  erasures(key: TenantKey): Promise<readonly Erasure[]>;
   stats(key: TenantKey): Promise<Stats>;
   /** A group as NDJSON that imports it again, in pieces that need not be lines. */
   exportLines(key: GroupKey): AsyncIterable<string | Uint8Array>;

@@ -32,3 +32,22 @@ export function parseSeconds(text: string): number {
   if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("Seconds are a whole number.");
   return Number(text);
 }
+
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** @returns milliseconds */
+export function parseDuration(text: string): number {
+  const [, number = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const unitOf = unitMs[unit];
+  if (unitOf === undefined)
+    throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
+  return Number(number) * unitOf;
+}
+
+/** With a zone, so that it is the same moment on every machine. @returns milliseconds since 1970 */
+export function parseTime(text: string): number {
+  const timeMs = /T.*(?:Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(timeMs))
+    throw new InvalidArgumentError("A time is ISO 8601 with its zone, such as 2030-01-31T12:00:00Z.");
+  return timeMs;
+}

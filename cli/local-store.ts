@@ -13,6 +13,8 @@ export function localStore(store: PayloadStore): CommandStore {
     groups: (key) => store.groups(key),
     delete: (key) => store.delete(key),
     deleteGroup: (key) => store.deleteGroup(key),
+    erase: (key) => store.erase(key),
+    erasures: (key) => store.erasures(key),
     stats: (key) => store.stats(key),
     exportLines: (key) => exportLines(store, key),
     close: () => store.close(),

@@ -1,6 +1,8 @@
 import { createRequire } from "node:module";
 import { Command, Option } from "commander";
 import { compactCommand } from "./commands/compact.ts";
+import { eraseCommand } from "./commands/erase.ts";
+import { erasuresCommand } from "./commands/erasures.ts";
 import { exportCommand } from "./commands/export.ts";
 import { getCommand } from "./commands/get.ts";
 import { importCommand } from "./commands/import.ts";
@@ -27,7 +29,7 @@ While a server holds the folder, commands speak to that server. With --url they 
 in $PAYLODE_KEY or in the file that --key-file names.`;
 
 /** What works on any server. The others work on the folder itself. */
-const remoteCommands = new Set(["put", "get", "ls", "rm", "stats", "import", "export"]);
+const remoteCommands = new Set(["put", "get", "ls", "rm", "erase", "erasures", "stats", "import", "export"]);
 
 /** The command line. Errors are thrown, not printed and exited on: {@link run} does that once, for all commands. */
 export function createProgram(): Command {
@@ -54,6 +56,8 @@ export function createProgram(): Command {
     getCommand(),
     lsCommand(),
     rmCommand(),
+    eraseCommand(),
+    erasuresCommand(),
     statsCommand(),
     verifyCommand(),
     repairCommand(),

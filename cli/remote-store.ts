@@ -18,6 +18,8 @@ export function remoteStore(url: string, bearer: string | undefined): CommandSto
     groups: (key) => on(key).groups(),
     delete: (key) => on(key).delete(key),
     deleteGroup: (key) => on(key).deleteGroup(key),
+    erase: ({ tenant, ...selector }) => on({ tenant }).erase(selector),
+    erasures: (key) => on(key).erasures(),
     stats: (key) => on(key).stats(),
     exportLines: (key) => exportLines({ contents: () => on(key).contents(key) }, key),
     // Connections wait in fetch's pool, which keeps no process alive.

@@ -75,6 +75,7 @@ export class CommitLanes {
   readonly #index: OffsetIndex;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #retention: Retention;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #idle: (() => void)[] = [];
   /** Commits under way; they never reject. */
@@ -83,7 +84,11 @@ export class CommitLanes {
   /** By tenant, since the store was opened. */
   readonly written: Map<string, WrittenBytes> = new Map();
 
-  constructor(ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random }) {
+  constructor(
+    ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random },
+    retention: Retention = () => 0,
+  ) {
+    this.#retention = retention;
     this.#segments = ports.segments;
     this.#index = ports.index;
     this.#clock = ports.clock;
@@ -216,11 +221,16 @@ export class CommitLanes {
     );
   }
 
+  #expiryOf(tenant: string, timeMs: number): number | undefined {
+    const keptMs = this.#retention(tenant);
+    return keptMs === 0 ? undefined : timeMs + keptMs;
+  }
+
   async #store(tenant: string, group: string, sequence: number, drafts: readonly PageDraft[]): Promise<Framed> {
     // What a group without payloads had before is not needed any more once a page says so.
     const clearsGroup = sequence > 1 && this.#index.isEmptied?.(tenant, group) === true;
-    const page = joinDrafts(drafts, clearsGroup, this.#random.bytes(16));
     const timeMs = Math.floor(this.#clock.nowMs());
+    const page = joinDrafts(drafts, clearsGroup, this.#random.bytes(16), this.#expiryOf(tenant, timeMs));
     const encoded = encodePage(page);
     this.#count(tenant, page, encoded.length);
     const appending = this.#segments.append(tenant, {
@@ -248,6 +258,9 @@ export class CommitLanes {
     this.written.set(tenant, written);
   }
 }
+
+/** How long a tenant's payloads are kept that have no expiry of their own, in milliseconds; 0 for ever. */
+export type Retention = (tenant: string) => number;
 
 /** A page that is stored and not committed yet. */
 interface Framed {
@@ -277,8 +290,17 @@ function takeSharing(waiting: Waiting[]): Waiting[] {
   return waiting.splice(0, Math.max(count, 1));
 }
 
-function joinDrafts(drafts: readonly PageDraft[], clearsGroup: boolean, commitId: Uint8Array): Page {
+/** @param expiresMs  of payloads that have none of their own */
+function joinDrafts(
+  drafts: readonly PageDraft[],
+  clearsGroup: boolean,
+  commitId: Uint8Array,
+  expiresMs: number | undefined,
+): Page {
   const upload = drafts[0]?.upload;
+  const entries = drafts.length === 1 && drafts[0] ? drafts[0].entries : drafts.flatMap((draft) => draft.entries);
+  // What is merged has been given its time before.
+  const isKept = expiresMs === undefined || drafts[0]?.merged !== undefined;
   return {
     commitId,
     request: drafts[0]?.request,
@@ -287,7 +309,7 @@ function joinDrafts(drafts: readonly PageDraft[], clearsGroup: boolean, commitId
     deleted: drafts.flatMap((draft) => draft.deleted ?? []),
     upload: upload?.name,
     blocks: upload?.blocks ?? drafts.flatMap((draft) => draft.blocks.map(pageBlock)),
-    entries: drafts.length === 1 && drafts[0] ? drafts[0].entries : drafts.flatMap((draft) => draft.entries),
+    entries: isKept ? entries : entries.map((entry) => ({ ...entry, expiresMs: entry.expiresMs ?? expiresMs })),
   };
 }
 

@@ -2,6 +2,7 @@ import type { BlockEncoder } from "./blocks.ts";
 import { bytesOfHex, utf8, utf8Length } from "./bytes.ts";
 import type { PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError } from "./errors.ts";
+import { checkedExpiry } from "./expiry.ts";
 import { isWellFormed } from "./key.ts";
 import { limits } from "./limits.ts";
 import { etagBytes, type PageEntry, type PageRequest } from "./page/page.ts";
@@ -47,19 +48,18 @@ export async function draftPage(
       `the commit has ${bytes} bytes; at most ${limits.commitBytesMax}: split it`,
     );
   }
-  const entries = items.map((item): PageEntry => ({
-    id: item.id,
-    bytes: item.bytes.length,
-    etag: tools.digest.sha256(item.bytes).slice(0, 2 * etagBytes),
-    contentType: item.contentType,
-    attributes: item.attributes,
-  }));
+  const entries = items.map((item): PageEntry => {
+    const { id, contentType, attributes } = item;
+    const etag = tools.digest.sha256(item.bytes).slice(0, 2 * etagBytes);
+    const entry: PageEntry = { id, bytes: item.bytes.length, etag, contentType, attributes };
+    return item.expiresAt === undefined ? entry : { ...entry, expiresMs: checkedExpiry(item.expiresAt) };
+  });
   return { entries, blocks: await tools.blocks.encode(items) };
 }
 
 /**
- * An idempotent request by its key and what it asks: ids, the payloads by their hashes, types and attributes, not how they
- * are stored; and what it hides.
+ * An idempotent request by its key and what it asks: ids, the payloads by their hashes, types, attributes and expiry, not
+ * how they are stored; and what it hides.
  */
 export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRequest {
   const bytes = typeof key === "string" ? utf8Length(key) : 0;
@@ -67,12 +67,13 @@ export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRe
     const message = `idempotencyKey must be 1–${limits.idempotencyKeyBytesMax} bytes of UTF-8`;
     throw new PayloadStoreError("INVALID", message, { details: { field: "idempotencyKey" } });
   }
-  const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes }) => [
+  const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes, expiresMs }) => [
     id,
     etag,
     length,
     contentType ?? null,
     attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
+    ...(expiresMs === undefined ? [] : [expiresMs]),
   ]);
   const hidden = draft.clearsGroup ? [{ hidden: "group" }] : (draft.deleted ?? []).map((id) => ({ hidden: [id] }));
   return { key, bodyHash: bytesOfHex(digest.sha256(utf8(JSON.stringify([...asked, ...hidden]))).slice(0, 32)) };

@@ -42,24 +42,33 @@ export async function* findPayloads(
   let left = options.limit;
   if (left === 0) return;
   let failure: PayloadStoreError | undefined;
-  for await (const candidates of growing(index.candidates(tenant, terms, after?.candidate))) {
-    throwIfAborted(options.signal);
-    const looked = await Promise.all(
-      candidates.map((candidate) => {
-        const position = after?.candidate === candidate.cursor ? after.position : undefined;
-        return matchesIn(ports, tenant, terms, candidate, position).catch((error: unknown) => {
-          if (!isPayloadStoreError(error, "CORRUPT")) throw error;
-          failure ??= error;
-          return [];
-        });
-      }),
-    );
-    for (const [i, matches] of looked.entries()) {
-      for (const { position, head } of matches) {
-        throwIfAborted(options.signal);
-        yield { ...head, cursor: `${candidates[i]!.cursor}_${position}` };
-        left -= 1;
-        if (left === 0) return;
+  let last: Candidate | undefined;
+  for (let more = true; more;) {
+    more = false;
+    for await (const found of growing(index.candidates(tenant, terms, last?.cursor ?? after?.candidate))) {
+      throwIfAborted(options.signal);
+      const candidates = found.filter(({ cursor }) => cursor !== last?.cursor);
+      if (candidates.length === 0) continue;
+      last = candidates.at(-1);
+      // A page that takes the place of others while they are looked into comes behind them.
+      more = last?.kind === "page";
+      const looked = await Promise.all(
+        candidates.map((candidate) => {
+          const position = after?.candidate === candidate.cursor ? after.position : undefined;
+          return matchesIn(ports, tenant, terms, candidate, position).catch((error: unknown) => {
+            if (!isPayloadStoreError(error, "CORRUPT")) throw error;
+            failure ??= error;
+            return [];
+          });
+        }),
+      );
+      for (const [i, matches] of looked.entries()) {
+        for (const { position, head } of matches) {
+          throwIfAborted(options.signal);
+          yield { ...head, cursor: `${candidates[i]!.cursor}_${position}` };
+          left -= 1;
+          if (left === 0) return;
+        }
       }
     }
   }

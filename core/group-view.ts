@@ -1,4 +1,5 @@
 import { PayloadStoreError } from "./errors.ts";
+import { isExpired } from "./expiry.ts";
 import { decodePlacedPage, type EntryPlace } from "./page/page.ts";
 import { headOf, type PlacedPage } from "./payload-head.ts";
 import type { ListedPayload } from "./payload.ts";
@@ -35,6 +36,12 @@ export class GroupView {
   /** Places that a merged page told of payloads which come in later pages. */
   readonly #firsts = new Map<string, Position>();
   #isSorted = true;
+  readonly #nowMs: number;
+
+  /** @param nowMs  what has expired by then is absent; by default nothing is */
+  constructor(nowMs: number = -Infinity) {
+    this.#nowMs = nowMs;
+  }
 
   /** @throws {PayloadStoreError} `CORRUPT` when the page is malformed */
   add(placed: PlacedPage, bytes: Uint8Array): void {
@@ -56,7 +63,12 @@ export class GroupView {
     if (page.merged) this.#isSorted = false;
     for (const [index, found] of places.entries()) {
       const first = found.entry.origin ?? { sequence, position: index };
-      const live = this.#live.get(found.entry.id);
+      let live = this.#live.get(found.entry.id);
+      // What takes the place of a payload that had expired comes behind all that were there.
+      if (live && isExpired(live.found.entry, found.entry.origin?.timeMs ?? placed.timeMs)) {
+        this.#live.delete(found.entry.id);
+        live = undefined;
+      }
       if (live) {
         Object.assign(live, { page: placed, found });
         moveTo(live, first);
@@ -79,16 +91,20 @@ export class GroupView {
     return this.#firsts;
   }
 
-  /** Where the payloads lie, in order. */
+  /** Where the payloads lie, in order, those that have expired too. */
   places(): readonly PlacedPayload[] {
     const live = [...this.#live.values()];
     return this.#isSorted ? live : live.toSorted(byPosition);
   }
 
-  /** @param after  a cursor of an earlier answer, also when its payload is gone meanwhile */
+  /**
+   * The payloads that have not expired, in order.
+   * @param after  a cursor of an earlier answer, also when its payload is gone meanwhile
+   */
   *payloads(after?: string): Generator<ViewedPayload> {
     const behind = after === undefined ? undefined : parseCursor(after);
     for (const { sequence, position, page, found } of this.places()) {
+      if (isExpired(found.entry, this.#nowMs)) continue;
       if (behind && (sequence < behind.sequence || (sequence === behind.sequence && position <= behind.position)))
         continue;
       const cursor = `${sequence.toString(36)}-${position.toString(36)}`;

@@ -1,5 +1,14 @@
 /** What every entry of the package exports: the store and its words, without any adapter. */
 export { errorCodes, isPayloadStoreError, PayloadStoreError, type ErrorCode, type ErrorDetails } from "./errors.ts";
+export type {
+  ErasedSegment,
+  Erasure,
+  ErasureSelector,
+  ErasureState,
+  ErasureWish,
+  SuccessorSegment,
+} from "./erasure/erasure.ts";
+export type { ExpiresAt } from "./expiry.ts";
 export type { FindQuestion } from "./find.ts";
 export type { GroupKey, PayloadId, PayloadKey, TenantKey } from "./key.ts";
 export { limits } from "./limits.ts";
@@ -11,6 +20,7 @@ export {
   type CodecPolicyName,
   type CodecTiers,
 } from "./codec-policy.ts";
+export type { Retention } from "./commit-lanes.ts";
 export { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "./payload-store.ts";
 export type {
   AppendOptions,

@@ -11,6 +11,8 @@ export const limits = {
   payloadBytesMax: 67_108_864,
   /** One payload that is uploaded past the handlers: 5 GiB, the longest object that one PUT may store on S3. */
   uploadBytesMax: 5_368_709_120,
+  /** Retention of a tenant, in milliseconds: 100 years. */
+  retentionMsMax: 3_155_760_000_000,
   /** How long a signed URL takes an upload, in milliseconds. */
   uploadUrlMsMax: 3_600_000,
   /** How long after it was begun an upload may be committed, in milliseconds: far less than orphans are kept. */

@@ -1,11 +1,13 @@
 import { bytesEqual } from "./bytes.ts";
 import { isPayloadStoreError, PayloadStoreError } from "./errors.ts";
+import { isExpired } from "./expiry.ts";
 import { GroupView } from "./group-view.ts";
 import type { ResolvedKey } from "./key.ts";
 import { decodePlacedPage, findInPage, type EntryPlace, type PageRequest } from "./page/page.ts";
 import { hasTerms, type Term } from "./page/terms.ts";
 import { headOf } from "./payload-head.ts";
 import type { Location, PayloadHead } from "./payload.ts";
+import type { Clock } from "./ports/clock.ts";
 import type { Basis, OffsetIndex, PageRecord, Records } from "./ports/offset-index.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 import { incompleteError } from "./segment/incomplete.ts";
@@ -28,14 +30,19 @@ export interface FoundPayload {
 /** Heads of frames that are read at once: where each is a request, they need not wait for one another. */
 const headsAtOnce = 16;
 
-/** Answers questions from the pages that the index names. Where a lost page could change an answer it is `CORRUPT`. */
+/**
+ * Answers questions from the pages that the index names. Where a lost page could change an answer it is `CORRUPT`. What has
+ * expired by the clock is absent.
+ */
 export class Lookup {
   readonly #index: OffsetIndex;
   readonly #frames: FrameReader;
+  readonly #clock: Clock;
 
-  constructor(index: OffsetIndex, frames: FrameReader) {
+  constructor(index: OffsetIndex, frames: FrameReader, clock: Clock) {
     this.#index = index;
     this.#frames = frames;
+    this.#clock = clock;
   }
 
   /** @returns the answer that the request had, if it was committed before. */
@@ -94,7 +101,7 @@ export class Lookup {
     const { group, timeMs } = header;
     const living: { readonly position: number; readonly head: PayloadHead }[] = [];
     for (const [position, found] of read.value.places.entries()) {
-      if (!hasTerms(found.entry.attributes, terms)) continue;
+      if (!hasTerms(found.entry.attributes, terms) || isExpired(found.entry, this.#clock.nowMs())) continue;
       if (!(await this.#isDecidedBy({ tenant, group, id: found.entry.id }, place))) continue;
       living.push({ position, head: headOf({ group, sequence, timeMs, place }, found) });
     }
@@ -145,6 +152,7 @@ export class Lookup {
       if (!answer.ok) throw damagedPage(key.tenant, place, answer.damage);
       if (answer.value.kind === "hidden") return { decided: true };
       if (answer.value.kind === "payload") {
+        if (isExpired(answer.value.place.entry, this.#clock.nowMs())) return { decided: true };
         const placed = { group: key.group, sequence, timeMs: header.timeMs, place };
         return {
           decided: true,
@@ -181,7 +189,7 @@ export class Lookup {
     group: string,
   ): Promise<{ readonly view: GroupView; readonly records: readonly PageRecord[]; readonly basis: Basis }> {
     const { records, basis, incomplete } = await this.#index.records(tenant, group);
-    const view = new GroupView();
+    const view = new GroupView(this.#clock.nowMs());
     const oldestFirst = records.toReversed();
     for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
       const some = oldestFirst.slice(at, at + headsAtOnce);

@@ -21,6 +21,7 @@ export function headOf(page: PlacedPage, found: EntryPlace): PayloadHead {
     contentType: entry.contentType,
     attributes: entry.attributes,
     timeMs: entry.origin?.timeMs ?? page.timeMs,
+    expiresMs: entry.expiresMs,
     location: locationOf(page, found),
   };
 }

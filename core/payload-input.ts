@@ -1,5 +1,6 @@
 import { utf8Length } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
+import { checkedExpiry } from "./expiry.ts";
 import { isWellFormed } from "./key.ts";
 import { limits } from "./limits.ts";
 import type { PayloadInput } from "./payload.ts";
@@ -23,7 +24,11 @@ export function checkPayloadInput(input: PayloadInput, payloadBytesMax: number):
 }
 
 /** What is kept of a payload beside its bytes. @throws {PayloadStoreError} `INVALID` */
-export function checkPayloadHead({ contentType, attributes }: Pick<PayloadInput, "contentType" | "attributes">): void {
+export function checkPayloadHead({
+  contentType,
+  attributes,
+  expiresAt,
+}: Pick<PayloadInput, "contentType" | "attributes" | "expiresAt">): void {
   if (
     contentType !== undefined &&
     (typeof contentType !== "string" ||
@@ -33,6 +38,7 @@ export function checkPayloadHead({ contentType, attributes }: Pick<PayloadInput,
     throw invalid("contentType", `contentType must be 1–${limits.contentTypeBytesMax} printable ASCII characters`);
   }
   if (attributes !== undefined) checkAttributes(attributes);
+  checkedExpiry(expiresAt);
 }
 
 function checkAttributes(attributes: NonNullable<PayloadInput["attributes"]>): void {

@@ -1,10 +1,20 @@
 import type { BlockCache } from "./block-cache.ts";
 import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
-import { CommitLanes, type Committed, type PageDraft, type WrittenBytes } from "./commit-lanes.ts";
+import { CommitLanes, type Committed, type PageDraft, type Retention, type WrittenBytes } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf, type DraftTools } from "./draft.ts";
+import {
+  type Erasure,
+  type ErasureSelector,
+  type ErasureWish,
+  isSelected,
+  receiptOf,
+  resolveSelector,
+} from "./erasure/erasure.ts";
+import { Eraser } from "./erasure/eraser.ts";
 import { PayloadStoreError, isPayloadStoreError, throwIfAborted } from "./errors.ts";
+import { isExpired } from "./expiry.ts";
 import { type FindQuestion, findPayloads } from "./find.ts";
 import type { ViewedPayload } from "./group-view.ts";
 import { type Health, HealthWatch } from "./health.ts";
@@ -46,7 +56,8 @@ import type { Prices } from "./placement.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { Digest } from "./ports/digest.ts";
-import type { Basis, GroupSummary, OffsetIndex, SegmentState } from "./ports/offset-index.ts";
+import type { ErasureLedger } from "./ports/erasure-ledger.ts";
+import type { Basis, ExpiringCount, GroupSummary, OffsetIndex, SegmentState } from "./ports/offset-index.ts";
 import type { Random } from "./ports/random.ts";
 import type { SegmentStore } from "./ports/segment-store.ts";
 import type { UploadReader, UploadStore } from "./ports/upload-store.ts";
@@ -73,6 +84,8 @@ export interface PayloadStorePorts {
   /** What was read last, kept where a read costs more than the memory. */
   readonly heads?: HeadCache | undefined;
   readonly blocks?: BlockCache | undefined;
+  /** Where erasures are kept, if this store takes any. */
+  readonly erasures?: ErasureLedger | undefined;
   /** What repairs found lost for good. */
   readonly losses?: LossList | undefined;
   /** How room is given back, if this store can. */
@@ -84,6 +97,7 @@ export interface StoreInside {
   readonly lanes: CommitLanes;
   readonly lookup: Lookup;
   readonly frames: FrameReader;
+  readonly eraser?: Eraser | undefined;
 }
 
 export interface PayloadStoreOptions {
@@ -91,6 +105,11 @@ export interface PayloadStoreOptions {
   readonly payloadBytesMax?: number | undefined;
   /** Chooses a codec where a payload names none: `tiered`, the default, goes by size, `auto` looks at the bytes. */
   readonly codecPolicy?: CodecPolicyName | CodecPolicy | undefined;
+  /**
+   * How long payloads are kept that are written without an expiry of their own, in whole milliseconds, for all tenants or for each;
+   * 0, the default, keeps them for ever. It stands in what is written: changing it changes nothing that is stored.
+   */
+  readonly retentionMs?: number | Retention | undefined;
   /** Refuses every write. */
   readonly readOnly?: boolean | undefined;
 }
@@ -110,6 +129,7 @@ export class PayloadStore {
   readonly #drafting: DraftTools;
   readonly #readOnly: boolean;
   readonly #compaction: Compaction | undefined;
+  readonly #eraser: Eraser | undefined;
   readonly #watch = new HealthWatch();
   #uploads: Uploads | undefined;
   #closing: Promise<void> | undefined;
@@ -120,10 +140,11 @@ export class PayloadStore {
   constructor(ports: PayloadStorePorts, options: PayloadStoreOptions = {}) {
     this.#ports = ports;
     this.#frames = new FrameReader(ports.segments, ports.digest, ports.heads);
-    this.#lookup = new Lookup(ports.index, this.#frames);
-    this.#lanes = new CommitLanes(ports);
+    this.#lookup = new Lookup(ports.index, this.#frames, ports.clock);
+    this.#lanes = new CommitLanes(ports, retentionOf(options.retentionMs));
     this.#readOnly = options.readOnly ?? false;
-    this.inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames };
+    this.#eraser = ports.erasures && this.#eraserOf(ports.erasures);
+    this.inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
     this.#compaction = ports.compaction?.(this.inside);
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {
@@ -153,6 +174,7 @@ export class PayloadStore {
       contentType: options.contentType,
       attributes: options.attributes,
       codec: options.codec,
+      expiresAt: options.expiresAt,
     };
     const draft = this.#draft([{ ...input, id: resolved.id }], options);
     return this.#commitOne(resolved, draft, options);
@@ -198,6 +220,64 @@ export class PayloadStore {
     return location;
   }
 
+  #erasing(): Eraser {
+    if (this.#eraser) return this.#eraser;
+    throw new PayloadStoreError("UNSUPPORTED", "this store keeps no erasures: delete the payloads");
+  }
+
+  #eraserOf(ledger: ErasureLedger): Eraser {
+    const { index, segments, clock, random } = this.#ports;
+    return new Eraser({
+      ledger,
+      index,
+      segments,
+      clock,
+      random,
+      hideGroup: (tenant, group) => this.deleteGroup({ tenant, group }),
+      selected: async (tenant, group, wish) => (await this.#selected(tenant, group, wish)).ids,
+      hideSelected: (tenant, group, wish) => this.#hideSelected(tenant, group, wish),
+    });
+  }
+
+  /**
+   * What an erasure means of a group, expired payloads too.
+   * Where damage hides what there is, it is what is named.
+   * @throws {PayloadStoreError} `CORRUPT` where nothing is named
+   */
+  async #selected(tenant: string, group: string, wish: ErasureWish): Promise<Selected> {
+    const found = await lookedUp({ group }, () => this.#lookup.view(tenant, group)).catch(whenCorrupt(undefined));
+    if (!found) {
+      if (wish.ids)
+        return { ids: wish.ids, basis: (await this.#ports.index.count(tenant, group)).basis, isWhole: false };
+      const message = `${describeKey({ group })}: damage keeps it from being looked into`;
+      throw new PayloadStoreError("CORRUPT", message, { details: { group } });
+    }
+    const ids = found.view.places().flatMap(({ page, found: { entry } }) => {
+      const { id, attributes, origin } = entry;
+      return isSelected(wish, { id, attributes, timeMs: origin?.timeMs ?? page.timeMs }) ? [id] : [];
+    });
+    return { ids, basis: found.basis, isWhole: true };
+  }
+
+  async #hideSelected(tenant: string, group: string, wish: ErasureWish): Promise<number> {
+    let hidden = 0;
+    for (let left = 1; left > 0;) {
+      left = 0;
+      let count = 0;
+      await this.#lanes.decide(tenant, group, async () => {
+        const { ids, basis, isWhole } = await this.#selected(tenant, group, wish);
+        const deleted = ids.slice(0, limits.commitPayloadsMax);
+        count = deleted.length;
+        if (count === 0) return undefined;
+        left = ids.length - deleted.length;
+        const clearsGroup = isWhole && this.#ports.index.isEmptied?.(tenant, group, deleted.length) === true;
+        return { draft: { deleted, clearsGroup, entries: [], blocks: [] }, basis };
+      });
+      hidden += count;
+    }
+    return hidden;
+  }
+
   #uploadsOf(): Uploads {
     const { uploads } = this.#ports;
     if (!this.#readOnly && uploads && "sign" in uploads) {
@@ -221,12 +301,13 @@ export class PayloadStore {
   ): Promise<Location[]> {
     const { tenant, group } = resolveGroup(key);
     // Field by field: a spread takes 0.4 µs for each payload.
-    const named = items.map(({ id, bytes, contentType, attributes, codec }) => ({
+    const named = items.map(({ id, bytes, contentType, attributes, codec, expiresAt }) => ({
       id: resolveName("id", id),
       bytes,
       contentType,
       attributes,
       codec,
+      expiresAt,
     }));
     const draft = this.#draft(named, options);
     return this.#commit(tenant, group, draft, options);
@@ -312,8 +393,8 @@ export class PayloadStore {
   }
 
   /**
-   * Reads by location, without the index. A location stays good when its id is overwritten or deleted, until compaction
-   * declares its bytes dead: it is not a way to ask whether a payload still exists.
+   * Reads by location, without the index. A location stays good when its id is overwritten, deleted or has expired, until
+   * compaction declares its bytes dead: it is not a way to ask whether a payload still exists.
    *
    * @throws {PayloadStoreError} `GONE` when the segment is no more, `INVALID` or `CORRUPT` when the location names no payload
    */
@@ -411,13 +492,18 @@ export class PayloadStore {
     }
   }
 
-  /** The groups that have payloads, older ones first. For people and exports: the cost grows with the groups. */
+  /**
+   * The groups that have payloads, older ones first. For people and exports: the cost grows with the groups, and where
+   * payloads of a group may have expired with its pages.
+   */
   async *groups(key: TenantKey, options: CallOptions = {}): AsyncGenerator<GroupSummary> {
     this.#enter(options);
     try {
-      for await (const summary of this.#ports.index.groups(resolveTenant(key))) {
+      const tenant = resolveTenant(key);
+      for await (const { group, payloads: written, expiresMs } of this.#ports.index.groups(tenant)) {
         throwIfAborted(options.signal);
-        yield summary;
+        const payloads = await this.#unexpired(tenant, group, { payloads: written, expiresMs });
+        if (payloads > 0) yield { group, payloads };
       }
     } catch (error) {
       throw isPayloadStoreError(error, "GONE") ? segmentIsGone(error) : error;
@@ -450,10 +536,49 @@ export class PayloadStore {
     let payloads = 0;
     const outcome = await this.#hide(tenant, group, { clearsGroup: true }, options, async () => {
       const count = await this.#ports.index.count(tenant, group);
-      payloads = count.payloads;
+      // What is damaged is hidden as well, and counts.
+      payloads = await this.#unexpired(tenant, group, count).catch(whenCorrupt(count.payloads));
       return payloads > 0 || count.incomplete ? { basis: count.basis } : undefined;
     });
     return outcome === "hidden" ? payloads : 0;
+  }
+
+  /**
+   * Erases payloads for good, and keeps a receipt of it. It resolves once no answer has any of them, by a delete in each group;
+   * meanwhile {@link erasures} tells how far it is. Their bytes go with the next compactions, which read first what held them,
+   * and after their grace; {@link erasure} says when, and of which segments.
+   *
+   * What is stored while it goes on may be erased too. What was overwritten or deleted before in the groups that it looks
+   * into is gone then as well.
+   *
+   * @throws {PayloadStoreError} `INVALID`; `UNSUPPORTED` where the store keeps no erasures; `CORRUPT` where damage keeps a group
+   *   from being looked into: all others are hidden, and the next compaction takes it up again
+   * Cost: a few writes of the receipt; with `group` a delete; with `everything` one for each group, as the groups are listed;
+   *   with times or attributes alone it reads all pages of all groups.
+   */
+  async erase(key: TenantKey & ErasureSelector, options: CallOptions = {}): Promise<Erasure> {
+    const tenant = resolveTenant(key);
+    const selector = resolveSelector(key);
+    this.#enterWriting(options);
+    return receiptOf(await this.#erasing().begin(tenant, selector, options));
+  }
+
+  /** The receipt of an erasure as it is now, `undefined` if there is none. */
+  async erasure(
+    key: TenantKey & { readonly erasure: string },
+    options: CallOptions = {},
+  ): Promise<Erasure | undefined> {
+    this.#enter(options);
+    const tenant = resolveTenant(key);
+    if (!/^[0-9a-f]{12}$/.test(key.erasure)) return undefined;
+    const record = await this.#erasing().ledger.get(tenant, key.erasure);
+    return record && receiptOf(record);
+  }
+
+  /** The receipts of a tenant, oldest first. */
+  async erasures(key: TenantKey, options: CallOptions = {}): Promise<Erasure[]> {
+    this.#enter(options);
+    return (await this.#erasing().ledger.list(resolveTenant(key))).map(receiptOf);
   }
 
   /** Number of payloads of a tenant, exactly. Cost: none that grows. */
@@ -639,6 +764,13 @@ export class PayloadStore {
     return isRepeated ? "hidden before" : "nothing";
   }
 
+  /** How many payloads a group has that have not expired. */
+  async #unexpired(tenant: string, group: string, counted: ExpiringCount): Promise<number> {
+    if (!isExpired(counted, this.#ports.clock.nowMs())) return counted.payloads;
+    const { view } = await lookedUp({ group }, () => this.#lookup.view(tenant, group));
+    return view.payloads().toArray().length;
+  }
+
   async #lookedUp<T>(key: Named, options: CallOptions, look: () => Promise<T>): Promise<T> {
     this.#enter(options);
     return lookedUp(key, look, options.signal);
@@ -716,6 +848,18 @@ export class PayloadStore {
   }
 }
 
+/** @throws {PayloadStoreError} `INVALID`, of a function when it answers something else than a time */
+function retentionOf(retentionMs: number | Retention = 0): Retention {
+  const checked = (ms: number): number => {
+    if (Number.isSafeInteger(ms) && ms >= 0 && ms <= limits.retentionMsMax) return ms;
+    const message = `retentionMs must be whole milliseconds, 0–${limits.retentionMsMax}; got ${ms}`;
+    throw new PayloadStoreError("INVALID", message, { details: { field: "retentionMs" } });
+  };
+  if (typeof retentionMs === "function") return (tenant) => checked(retentionMs(tenant));
+  const ms = checked(retentionMs);
+  return () => ms;
+}
+
 function writtenBytes({ written }: CommitLanes, only?: string): WrittenBytes {
   const total = { appendedBytes: 0, compactedBytes: 0 };
   for (const [tenant, { appendedBytes, compactedBytes }] of written) {
@@ -756,6 +900,13 @@ function refuseLonger(head: PayloadHead, { range, bytesMax = limits.readBytesMax
 function olderOf(a: Basis, b: Basis): Basis {
   const closed = a.closed ?? b.closed;
   return { sequence: Math.min(a.sequence, b.sequence), knownMs: Math.min(a.knownMs, b.knownMs), closed };
+}
+
+interface Selected {
+  readonly ids: readonly string[];
+  readonly basis: Basis;
+  /** Whether it is all that there is, and not what was asked for. */
+  readonly isWhole: boolean;
 }
 
 interface Named {

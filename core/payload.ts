@@ -1,3 +1,4 @@
+import type { ExpiresAt } from "./expiry.ts";
 import type { Attributes } from "./page/page.ts";
 import type { CodecCode, CodecName } from "./ports/codec.ts";
 
@@ -36,6 +37,8 @@ export interface PayloadHead {
   readonly attributes?: Attributes | undefined;
   /** When its commit was made, milliseconds since 1970, by the writer's clock. */
   readonly timeMs: number;
+  /** From when on it counts as absent, milliseconds since 1970. */
+  readonly expiresMs?: number | undefined;
   readonly location: Location;
 }
 
@@ -64,6 +67,8 @@ export interface PayloadInput {
   readonly contentType?: string | undefined;
   /** At most 32 names and values, 4,096 bytes in all. */
   readonly attributes?: Attributes | undefined;
+  /** From then on, by the store's clock, the payload counts as absent. The next compaction takes its bytes away. */
+  readonly expiresAt?: ExpiresAt | undefined;
   /** Forces a codec for this payload, unless it would grow the bytes. By default the store's policy chooses. */
   readonly codec?: CodecName | undefined;
 }
@@ -107,7 +112,7 @@ export interface ListedPayload extends PayloadHead {
 }
 
 export interface Stats {
-  /** Number of payloads. */
+  /** Number of payloads. Those that have expired count until compaction has taken them away. */
   readonly payloads: number;
   /** Their lengths, in bytes. */
   readonly uncompressedBytes: number;

@@ -1,5 +1,6 @@
 import type { PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError } from "./errors.ts";
+import { checkedExpiry, type ExpiresAt } from "./expiry.ts";
 import type { ResolvedKey } from "./key.ts";
 import { limits } from "./limits.ts";
 import { etagBytes, type PageBlock } from "./page/page.ts";
@@ -33,6 +34,7 @@ export interface PutUpload extends UploadInput {
   readonly upload: string;
   readonly contentType?: string | undefined;
   readonly attributes?: Attributes | undefined;
+  readonly expiresAt?: ExpiresAt | undefined;
 }
 
 /** Payloads that are too long for a handler: their owner puts them past it, and it checks and commits them. */
@@ -92,7 +94,8 @@ export class Uploads {
     }
     const found = hash.end();
     if (found !== sha256.toLowerCase()) throw differs(upload, `its SHA-256 is ${found}`);
-    const entry = { id: key.id, bytes, etag: found.slice(0, 2 * etagBytes), contentType, attributes };
+    const expiresMs = checkedExpiry(put.expiresAt);
+    const entry = { id: key.id, bytes, etag: found.slice(0, 2 * etagBytes), contentType, attributes, expiresMs };
     return { entries: [entry], blocks: [], upload: { name: upload, blocks } };
   }
 }

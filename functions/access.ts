@@ -22,6 +22,7 @@ export interface HttpAccess extends Pick<Access, "authenticator" | "meter"> {
 export function scopeOf({ access }: Pick<Route, "access">, method: string): Scope | undefined {
   if (access === "open") return undefined;
   if (access === "server") return "admin";
+  if (access !== undefined) return access.scope;
   if (method === "GET" || method === "HEAD") return "read";
   return method === "DELETE" ? "erase" : "write";
 }
@@ -70,7 +71,8 @@ function challenge(error: unknown, authorization: string | undefined): Response 
 }
 
 /** Word for word what a route says of a name that its tenant does not have. */
-function nothingThere({ group, id }: PathNames): Response {
+function nothingThere({ group, id, erasure }: PathNames): Response {
+  if (erasure !== "") return refusal("NOT_FOUND", `no erasure ${JSON.stringify(erasure)}`);
   const named = group === "" ? "nothing" : `no group ${JSON.stringify(group)}`;
   return refusal("NOT_FOUND", id === "" ? named : `no payload ${JSON.stringify(id)} in group ${JSON.stringify(group)}`);
 }

@@ -12,8 +12,9 @@ const jsonBodyBytesMax = 65_536;
 export async function readJson<Schema extends v.GenericSchema>(
   request: Request,
   schema: Schema,
+  bytesMax: number = jsonBodyBytesMax,
 ): Promise<v.InferOutput<Schema>> {
-  const bytes = await readBody(request, jsonBodyBytesMax);
+  const bytes = await readBody(request, bytesMax);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

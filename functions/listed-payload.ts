@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { PayloadStoreError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { ListedPayload } from "../core/payload.ts";
+import { expiryText } from "./expiry.ts";
 import { httpLimits } from "./http-limits.ts";
 import { attributesSchema, bytesSchema, nameSchema } from "./schemas.ts";
 
@@ -16,6 +17,7 @@ export const entrySchema = v.pipe(
     etag: v.pipe(v.string(), v.regex(/^[0-9a-f]{24}$/), v.description("the first 96 bits of the bytes' SHA-256")),
     attributes: v.optional(attributesSchema),
     time: v.pipe(v.string(), v.isoTimestamp(), v.description("of its commit, by the writer's clock")),
+    expiresAt: v.optional(v.pipe(v.string(), v.isoTimestamp(), v.description("from then on it counts as absent"))),
   }),
   v.metadata({ ref: "PayloadEntry" }),
 );
@@ -38,8 +40,9 @@ export const pageQuery = {
 } as const;
 
 export function entryOf(payload: ListedPayload): v.InferOutput<typeof entrySchema> {
-  const { id, bytes, contentType, etag, attributes, timeMs } = payload;
-  return { id, bytes, contentType, etag, attributes, time: new Date(timeMs).toISOString() };
+  const { id, bytes, contentType, etag, attributes, timeMs, expiresMs } = payload;
+  const expiresAt = expiresMs === undefined ? undefined : expiryText(expiresMs);
+  return { id, bytes, contentType, etag, attributes, time: new Date(timeMs).toISOString(), expiresAt };
 }
 
 /**

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { openDisk } from "../core/entries/disk.ts";
 import { PayloadStoreError } from "../core/errors.ts";
+import type { PayloadStoreOptions } from "../core/payload-store.ts";
 import { createApp } from "./app.ts";
 import { BackgroundCompaction } from "./background-compaction.ts";
 import { httpLimits } from "./http-limits.ts";
@@ -21,6 +22,8 @@ export interface LocalOptions {
   readonly noKeys?: boolean | undefined;
   /** Lowers the longest payload, in bytes. */
   readonly payloadBytesMax?: number | undefined;
+  /** How long payloads without an expiry of their own are kept; for ever unless given. */
+  readonly retentionMs?: PayloadStoreOptions["retentionMs"];
   /** Seconds between two runs of compaction, 10 minutes by default; 0 for none. */
   readonly compactEverySeconds?: number | undefined;
 }
@@ -45,9 +48,9 @@ export interface LocalServer {
  *   another process holds the folder; `UNAVAILABLE` when the port is taken
  */
 export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
-  const { directory, payloadBytesMax, host = "127.0.0.1" } = options;
+  const { directory, payloadBytesMax, retentionMs, host = "127.0.0.1" } = options;
   const access = localAccess({ ...options, host });
-  const store = await openDisk(payloadBytesMax === undefined ? { directory } : { directory, payloadBytesMax });
+  const store = await openDisk({ directory, payloadBytesMax, retentionMs });
   const metrics = new HttpMetrics(store);
   const listener = getRequestListener(createApp(store, { metrics, access }).fetch);
   const server = createServer(metered(guarded(listener, access.isRequired), metrics));

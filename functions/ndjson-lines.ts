@@ -6,12 +6,13 @@ import type { NumberedLine } from "../core/line-splitter.ts";
 import type { Attributes, PayloadInput } from "../core/payload.ts";
 import { checkPayloadInput } from "../core/payload-input.ts";
 import { parseExactJson } from "./exact-json.ts";
+import { expiryOf, expiryText } from "./expiry.ts";
 import { httpLimits } from "./http-limits.ts";
 
 /**
  * One line of an import or a batch: a name and a payload, as one JSON object.
  *
- *     {"group","id", exactly one of "text" | "json" | "base64", "contentType"?, "attributes"?}
+ *     {"group","id", exactly one of "text" | "json" | "base64", "contentType"?, "attributes"?, "expiresAt"?}
  *
  * "payload" may stand for "text". `"contentType": null` says that there is none, where "text" and "json" would bring one.
  */
@@ -55,6 +56,7 @@ export interface StoredLine {
   readonly body: Uint8Array;
   readonly contentType?: string | undefined;
   readonly attributes?: Attributes | undefined;
+  readonly expiresMs?: number | undefined;
 }
 
 /**
@@ -62,14 +64,15 @@ export interface StoredLine {
  * No newline at the end.
  */
 export function formatLine(payload: StoredLine): string {
-  const { group, id, body, contentType, attributes } = payload;
+  const { group, id, body, contentType, attributes, expiresMs } = payload;
+  const expiresAt = expiresMs === undefined ? undefined : expiryText(expiresMs);
   const text = utf8Text(body);
   if (text !== undefined) {
-    const line = JSON.stringify({ group, id, text, contentType: contentType ?? null, attributes });
+    const line = JSON.stringify({ group, id, text, contentType: contentType ?? null, attributes, expiresAt });
     // Control characters take six bytes each in JSON: a large payload of them would not fit a line.
     if (line.length <= httpLimits.batchBodyBytesMax / 3) return line;
   }
-  return JSON.stringify({ group, id, base64: base64Of(body), contentType, attributes });
+  return JSON.stringify({ group, id, base64: base64Of(body), contentType, attributes, expiresAt });
 }
 
 const wellFormed = v.pipe(
@@ -87,6 +90,7 @@ const lineSchema = v.object({
   contentType: v.optional(v.nullable(v.string("must be a string or null"))),
   // Not v.record, which drops names like "constructor" without a word. The store checks the values.
   attributes: v.optional(v.custom<Attributes>(isPlainObject, "must be an object of strings")),
+  expiresAt: v.optional(v.union([v.string(), v.number()], "must be a time as ISO 8601, or in milliseconds since 1970")),
 });
 
 type Line = v.InferOutput<typeof lineSchema>;
@@ -136,7 +140,7 @@ function checkedLine(value: object, kind: LineKind): Line {
 function contentOf(line: Line): PayloadInput {
   const [bytes, defaultType] = bytesOf(line);
   const contentType = line.contentType === undefined ? defaultType : (line.contentType ?? undefined);
-  return { bytes, contentType, attributes: line.attributes };
+  return { bytes, contentType, attributes: line.attributes, expiresAt: expiryOf(line.expiresAt) };
 }
 
 function bytesOf(line: Line): readonly [bytes: Uint8Array, defaultType: string | undefined] {

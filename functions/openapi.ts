@@ -65,6 +65,7 @@ const names: Readonly<Record<string, { readonly description: string; readonly sc
     description: "what is written and read together; 1–512 bytes of UTF-8, percent-encoded as one segment",
     schema: { type: "string", minLength: 1 },
   },
+  erasure: { description: "an erasure, as it was answered", schema: { type: "string", pattern: "^[0-9a-f]{12}$" } },
   id: {
     description: "a payload's name in its group; 1–512 bytes of UTF-8, percent-encoded as one segment",
     schema: { type: "string", minLength: 1 },

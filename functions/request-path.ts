@@ -1,10 +1,14 @@
 import { PayloadStoreError } from "../core/errors.ts";
 
-/** The names in `/v1/{tenant}/groups/{group}/payloads/{id}`, decoded exactly once. Empty where a route has none. */
+/**
+ * The names in `/v1/{tenant}/groups/{group}/payloads/{id}` or `/v1/{tenant}/erasures/{erasure}`, decoded exactly once. Empty
+ * where a route has none.
+ */
 export interface PathNames {
   readonly tenant: string;
   readonly group: string;
   readonly id: string;
+  readonly erasure: string;
 }
 
 /** The path of a URL, or of a request target, as it was sent: nothing decoded, nothing resolved, no query. */
@@ -27,7 +31,9 @@ export function decodePath(path: string): readonly string[] {
 }
 
 export function namesIn(segments: readonly string[]): PathNames {
-  return { tenant: segments[1] ?? "", group: segments[3] ?? "", id: segments[5] ?? "" };
+  const [, tenant = "", kind, name = "", , id = ""] = segments;
+  if (kind === "erasures") return { tenant, group: "", id: "", erasure: name };
+  return { tenant, group: name, id, erasure: "" };
 }
 
 /**

@@ -3,12 +3,15 @@ import { appendBatches } from "./routes/append-batches.ts";
 import { commitUpload } from "./routes/commit-upload.ts";
 import { deleteGroup } from "./routes/delete-group.ts";
 import { deletePayload } from "./routes/delete-payload.ts";
+import { erasePayloads } from "./routes/erase-payloads.ts";
 import { findPayloads } from "./routes/find-payloads.ts";
+import { getErasure } from "./routes/get-erasure.ts";
 import { getHealth } from "./routes/get-health.ts";
 import { getMetrics } from "./routes/get-metrics.ts";
 import { getOpenapi } from "./routes/get-openapi.ts";
 import { getPayload } from "./routes/get-payload.ts";
 import { getStats } from "./routes/get-stats.ts";
+import { listErasures } from "./routes/list-erasures.ts";
 import { listGroups } from "./routes/list-groups.ts";
 import { listPayloads } from "./routes/list-payloads.ts";
 import { putPayload } from "./routes/put-payload.ts";
@@ -24,6 +27,8 @@ export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> =
   "/v1/:tenant/groups/:group": { DELETE: deleteGroup },
   "/v1/:tenant/groups": { GET: listGroups },
   "/v1/:tenant/payloads": { GET: findPayloads, POST: appendBatches },
+  "/v1/:tenant/erasures": { GET: listErasures, POST: erasePayloads },
+  "/v1/:tenant/erasures/:erasure": { GET: getErasure },
   "/v1/:tenant/stats": { GET: getStats },
   "/healthz": { GET: getHealth },
   "/metrics": { GET: getMetrics },

@@ -37,6 +37,11 @@ export const attributesSchema = v.pipe(
   v.description("at most 32 names with values, 4,096 bytes in all"),
 );
 
+export const expirySchema = v.pipe(
+  v.union([v.string(), v.number()]),
+  v.description("from then on it counts as absent: ISO 8601 with its offset, or milliseconds since 1970"),
+);
+
 export const idempotencyKey = {
   description: "1–255 bytes, unique in its group; the same request with the same key stores once. docs/http.md §5",
   schema: v.string(),
@@ -67,6 +72,7 @@ const lineMembers = {
     v.pipe(v.nullable(v.string()), v.description("null: none, where text and json would bring one")),
   ),
   attributes: v.optional(attributesSchema),
+  expiresAt: v.optional(expirySchema),
 } satisfies Omit<Record<LineMember, v.GenericSchema>, "group">;
 
 export const groupLineSchema = v.pipe(

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { AccessKey, Quota } from "../../core/access/access-key.ts";
 import type { IssuedKey, KeyKeeper } from "../../core/access/key-keeper.ts";
 import { isScope, type Scope, scopes } from "../../core/access/scope.ts";
-import { type Globals, optionsOf } from "../globals.ts";
+import { type Globals, optionsOf, parseDuration, parseTime } from "../globals.ts";
 import { note, printable, write, writeAll, writeJson } from "../output.ts";
 import { table as tableOf } from "../table.ts";
 
@@ -72,7 +72,7 @@ function rotateCommand(): Command {
     .addOption(
       new Option("--overlap <duration>", "how long the old one goes on; 0s ends it now")
         .argParser(parseDuration)
-        .default(24 * hourMs, "24h"),
+        .default(parseDuration("24h"), "24h"),
     )
     .action(async (id: string, _options: unknown, command: Command) => {
       const options = optionsOf<PlaceOptions & { readonly overlap: number }>(command);
@@ -159,28 +159,8 @@ function addScope(text: string, before: readonly Scope[] = []): readonly Scope[]
   throw new InvalidArgumentError(`A scope is one of ${scopes.join(", ")}.`);
 }
 
-const hourMs = 3_600_000;
-const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: hourMs, d: 24 * hourMs };
-
-/** @returns milliseconds */
-function parseDuration(text: string): number {
-  const [, number = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const unitOf = unitMs[unit];
-  if (unitOf === undefined)
-    throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
-  return Number(number) * unitOf;
-}
-
 function parseNatural(text: string): number {
   const number = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(number)) throw new InvalidArgumentError("It is a whole number from 1.");
   return number;
-}
-
-/** With a zone, so that it is the same moment on every machine. */
-function parseTime(text: string): number {
-  const timeMs = /T.*(?:Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(timeMs))
-    throw new InvalidArgumentError("A time is ISO 8601 with its zone, such as 2030-01-31T12:00:00Z.");
-  return timeMs;
 }

@@ -67,8 +67,9 @@ async function* foundRows(store: CommandStore, question: FindQuestion): AsyncGen
   for await (const payload of store.find(question)) yield { group: payload.group, ...rowOf(payload) };
 }
 
-function rowOf({ id, bytes, contentType, etag, attributes, timeMs }: ListedEntry): Row {
-  return { id, bytes, contentType, etag, attributes, time: new Date(timeMs).toISOString() };
+function rowOf({ id, bytes, contentType, etag, attributes, timeMs, expiresMs }: ListedEntry): Row {
+  const expiresAt = expiresMs === undefined ? undefined : new Date(expiresMs).toISOString();
+  return { id, bytes, contentType, etag, attributes, time: new Date(timeMs).toISOString(), expiresAt };
 }
 
 async function* jsonLines(rows: AsyncIterable<Row>): AsyncGenerator<string> {

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { limits } from "../../core/limits.ts";
 import type { CodecName } from "../../core/ports/codec.ts";
-import { optionsOf } from "../globals.ts";
+import { optionsOf, parseDuration } from "../globals.ts";
 import { bytesOf } from "../input.ts";
 import { withStore } from "../open-store.ts";
 import { count, printable, write, writeJson } from "../output.ts";
@@ -10,6 +10,7 @@ interface PutOptions {
   readonly contentType?: string;
   readonly codec?: CodecName;
   readonly ifAbsent?: true;
+  readonly expiresIn?: number;
 }
 
 export function putCommand(): Command {
@@ -22,13 +23,15 @@ export function putCommand(): Command {
     .addOption(
       new Option("--codec <name>", "instead of the one the store would choose").choices(["none", "lz4", "zstd"]),
     )
+    .addOption(new Option("--expires-in <duration>", "such as 12h or 30d; then it is gone").argParser(parseDuration))
     .option("--if-absent", "fail when there is a payload by this name")
     .action(async (group: string, id: string, file: string, _options: unknown, command: Command) => {
       const options = optionsOf<PutOptions>(command);
-      const { tenant, json, contentType, codec, ifAbsent } = options;
+      const { tenant, json, contentType, codec, ifAbsent, expiresIn } = options;
+      const expiresAt = expiresIn === undefined ? undefined : Date.now() + expiresIn;
       const bytes = await bytesOf(file, limits.payloadBytesMax);
       const location = await withStore(options, "add", (store) =>
-        store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent }),
+        store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent, expiresAt }),
       );
       if (json) await writeJson({ group, id, bytes: bytes.length, location });
       else await write(`stored ${printable(id)} in ${printable(group)}: ${count(bytes.length, "byte")}\n`);

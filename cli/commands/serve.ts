@@ -2,7 +2,7 @@ import process from "node:process";
 import { Command, Option } from "commander";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import type { LocalServer } from "../../functions/local.ts";
-import { optionsOf, parsePort, parseSeconds } from "../globals.ts";
+import { optionsOf, parseDuration, parsePort, parseSeconds } from "../globals.ts";
 import { heldBy } from "../open-store.ts";
 import { note, write, writeJson } from "../output.ts";
 
@@ -11,6 +11,7 @@ interface ServeOptions {
   readonly host: string;
   /** False with --no-keys. */
   readonly keys: boolean;
+  readonly retention?: number;
   readonly compactEvery: number;
 }
 
@@ -19,6 +20,12 @@ export function serveCommand(): Command {
     .description("Serve the folder over HTTP, until SIGTERM or SIGINT. Once it has keys, they are asked for.")
     .addOption(new Option("--port <number>", "0 for any that is free").argParser(parsePort).env("PORT").default(8787))
     .option("--host <address>", "one beyond the loopback needs a key, see paylode keys", "127.0.0.1")
+    .addOption(
+      new Option(
+        "--retention <duration>",
+        "how long payloads without an expiry of their own are kept, such as 30d",
+      ).argParser(parseDuration),
+    )
     .option("--no-keys", "ask for no keys although the folder has some; on a loopback address only")
     .addOption(
       new Option("--compact-every <seconds>", "how often room is given back, 0 for never")
@@ -26,10 +33,10 @@ export function serveCommand(): Command {
         .default(600),
     )
     .action(async (_options: unknown, command: Command) => {
-      const { dir, json, port, host, keys, compactEvery } = optionsOf<ServeOptions>(command);
+      const { dir, json, port, host, keys, compactEvery, retention: retentionMs } = optionsOf<ServeOptions>(command);
       // The other commands start without the weight of a server.
       const { serveLocal, untilStopped } = await import("../../functions/local.ts");
-      const options = { directory: dir, port, host, noKeys: !keys, compactEverySeconds: compactEvery };
+      const options = { directory: dir, port, host, noKeys: !keys, compactEverySeconds: compactEvery, retentionMs };
       const server = await serveLocal(options).catch(inWords(dir));
       const stopped = untilStopped(server);
       report(server);

@@ -1,5 +1,7 @@
-import { concat } from "../bytes.ts";
+import { concat, utf8 } from "../bytes.ts";
+import { type Erasure, type ErasureSelector, type ErasureWish, resolveSelector } from "../erasure/erasure.ts";
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { checkedExpiry } from "../expiry.ts";
 import { resolveGroup, resolveKey, resolveTenant, type PayloadId, type ResolvedKey } from "../key.ts";
 import { limits } from "../limits.ts";
 import { splitLines } from "../line-splitter.ts";
@@ -23,7 +25,15 @@ import { idempotencyKeyOf } from "./idempotency-key.ts";
 import { answerOf } from "./json-answer.ts";
 import { decodeLine, encodeLine, parsedLine, type ClientContent, type ClientPayloadInput } from "./lines.ts";
 import { checkedOptions, type ClientOptions } from "./options.ts";
-import { acceptStored, headOf, rangeHeader, wholeBody, type AnswerReader, type ClientHead } from "./payload-answer.ts";
+import {
+  acceptStored,
+  expiryIn,
+  headOf,
+  rangeHeader,
+  wholeBody,
+  type AnswerReader,
+  type ClientHead,
+} from "./payload-answer.ts";
 import type { ClientPlatform, FrameDecoders } from "./platform.ts";
 import { Transport, type ClientRequest } from "./transport.ts";
 import { PayloadWriter } from "./writer.ts";
@@ -72,10 +82,12 @@ export class PayloadClient {
   async append(key: ClientKey, bytes: Uint8Array, options: AppendOptions = {}): Promise<Location> {
     const path = this.#payloadPath(this.#resolve(key));
     const { contentType, attributes, codec, ifAbsent, signal } = options;
-    checkPayloadInput({ bytes, contentType, attributes, codec }, limits.payloadBytesMax);
+    checkPayloadInput({ ...options, bytes }, limits.payloadBytesMax);
+    const expiresMs = checkedExpiry(options.expiresAt);
     const headers = {
       ...(contentType === undefined ? {} : { "content-type": contentType }),
       ...(attributes === undefined ? {} : { "paylode-attributes": new URLSearchParams(attributes).toString() }),
+      ...(expiresMs === undefined ? {} : { "paylode-expires": new Date(expiresMs).toISOString() }),
       ...(ifAbsent === true ? { "if-none-match": "*" } : {}),
       ...this.#idempotent(options),
     };
@@ -237,6 +249,47 @@ export class PayloadClient {
     return (await orAbsent(this.#json<{ payloads: number }>(request, "payloads")))?.payloads ?? 0;
   }
 
+  /**
+   * Erases payloads for good. Resolves once they are hidden; {@link erasure} tells when their bytes are gone. It is not sent
+   * again by itself: one whose answer was lost is among {@link erasures}.
+   */
+  async erase(selector: ErasureSelector, { signal }: CallOptions = {}): Promise<Erasure> {
+    const { fromMs, toMs, ...wish } = resolveSelector(selector);
+    const body = utf8(JSON.stringify({ ...wish, from: isoText(fromMs), to: isoText(toMs) }));
+    const path = `/v1/${this.#tenant}/erasures`;
+    const headers = { "content-type": "application/json" };
+    const request: ClientRequest = { method: "POST", path, headers, body, signal, attempts: 1 };
+    return this.#receipt(await this.#json<Receipt>(request, "erasure"));
+  }
+
+  /** The receipt of an erasure as it is now, `undefined` if there is none. */
+  async erasure(erasure: string, { signal }: CallOptions = {}): Promise<Erasure | undefined> {
+    const request = this.#get(`/v1/${this.#tenant}/erasures/${encodeURIComponent(erasure)}`, signal);
+    const receipt = await orAbsent(this.#json<Receipt>(request, "erasure"));
+    return receipt && this.#receipt(receipt);
+  }
+
+  /** The receipts of the tenant, oldest first. */
+  async erasures({ signal }: CallOptions = {}): Promise<Erasure[]> {
+    const request = this.#get(`/v1/${this.#tenant}/erasures`, signal);
+    const { erasures } = await this.#json<{ erasures: readonly Receipt[] }>(request, "erasures");
+    return erasures.map((receipt) => this.#receipt(receipt));
+  }
+
+  #receipt(receipt: Receipt): Erasure {
+    const { erasure, requested, hidden, gone, selector, ...rest } = receipt;
+    const { from, to, ...wish } = selector;
+    return {
+      ...rest,
+      tenant: this.#tenant,
+      id: erasure,
+      selector: { ...wish, fromMs: expiryIn(from), toMs: expiryIn(to) },
+      requestedMs: Date.parse(requested),
+      hiddenMs: expiryIn(hidden),
+      goneMs: expiryIn(gone),
+    };
+  }
+
   /** What the tenant has. */
   stats({ signal }: CallOptions = {}): Promise<Stats> {
     return this.#json<Stats>(this.#get(`/v1/${this.#tenant}/stats`, signal), "payloads");
@@ -345,10 +398,13 @@ export class PayloadClient {
 }
 
 /** A payload as a page of a list tells of it. */
-type ListedEntry = Omit<ClientHead, "group" | "timeMs"> & { readonly time: string };
+type ListedEntry = Omit<ClientHead, "group" | "timeMs" | "expiresMs"> & {
+  readonly time: string;
+  readonly expiresAt?: string;
+};
 
-function listedHead(group: string, { time, ...entry }: ListedEntry): ClientHead {
-  return { ...entry, group, timeMs: Date.parse(time) };
+function listedHead(group: string, { time, expiresAt, ...entry }: ListedEntry): ClientHead {
+  return { ...entry, group, timeMs: Date.parse(time), expiresMs: expiryIn(expiresAt) };
 }
 
 function pageQuery(options: {
@@ -362,6 +418,19 @@ function pageQuery(options: {
 /** A name as it stands before the colon of a term. */
 function escapedName(name: string): string {
   return name.replaceAll("%", "%25").replaceAll(":", "%3A");
+}
+
+/** An erasure as servers tell it. docs/http.md §14. */
+type Receipt = Omit<Erasure, "tenant" | "id" | "selector" | "requestedMs" | "hiddenMs" | "goneMs"> & {
+  readonly erasure: string;
+  readonly selector: Omit<ErasureWish, "fromMs" | "toMs"> & { readonly from?: string; readonly to?: string };
+  readonly requested: string;
+  readonly hidden?: string;
+  readonly gone?: string;
+};
+
+function isoText(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
 /** What is not there, as `undefined`. */

@@ -1,9 +1,11 @@
 import { utf8, utf8Text } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
+import { checkedExpiry } from "../expiry.ts";
 import { checkPayloadInput } from "../payload-input.ts";
 import type { Attributes, PayloadInput } from "../payload.ts";
 import { limits } from "../limits.ts";
 import { base64Of, bytesOfBase64 } from "./base64.ts";
+import { expiryIn } from "./payload-answer.ts";
 
 /** A payload for a batch. Its codec is the store's choice: lines have no word for it. */
 export type ClientPayloadInput = Omit<PayloadInput, "codec">;
@@ -16,6 +18,7 @@ export interface ClientContent {
   readonly bytes: number;
   readonly contentType?: string | undefined;
   readonly attributes?: Attributes | undefined;
+  readonly expiresMs?: number | undefined;
   readonly body: Uint8Array;
 }
 
@@ -38,21 +41,25 @@ export function encodeLine(names: LineNames, input: ClientPayloadInput): Uint8Ar
     throw new PayloadStoreError("INVALID", "a payload of a batch names no codec: append it alone", { details });
   }
   const { bytes, contentType, attributes } = input;
+  const expiresAt = checkedExpiry(input.expiresAt);
   const text = utf8Text(bytes);
   if (text !== undefined) {
-    const line = utf8(`${JSON.stringify({ ...names, text, contentType: contentType ?? null, attributes })}\n`);
+    const line = utf8(
+      `${JSON.stringify({ ...names, text, contentType: contentType ?? null, attributes, expiresAt })}\n`,
+    );
     // Control characters take six bytes each in JSON, base64 takes four for three.
     if (line.length <= 2 * bytes.length + 1024) return line;
   }
-  return utf8(`${JSON.stringify({ ...names, base64: base64Of(bytes), contentType, attributes })}\n`);
+  return utf8(`${JSON.stringify({ ...names, base64: base64Of(bytes), contentType, attributes, expiresAt })}\n`);
 }
 
 /** @throws {PayloadStoreError} `INVALID` when the line is none of an export */
 export function decodeLine(bytes: Uint8Array): ClientContent {
-  const { group, id, text, base64, contentType, attributes } = parsedLine(bytes) as Partial<ExportLine>;
+  const { group, id, text, base64, contentType, attributes, expiresAt } = parsedLine(bytes) as Partial<ExportLine>;
   const body = text === undefined ? bytesOfBase64(base64 ?? "") : utf8(text);
   if (group === undefined || id === undefined || (text ?? base64) === undefined || !body) throw noLine();
-  return { group, id, bytes: body.length, contentType: contentType ?? undefined, attributes, body };
+  const expiresMs = expiryIn(expiresAt);
+  return { group, id, bytes: body.length, contentType: contentType ?? undefined, attributes, expiresMs, body };
 }
 
 interface ExportLine {
@@ -62,6 +69,7 @@ interface ExportLine {
   readonly base64: string;
   readonly contentType: string | null;
   readonly attributes: Attributes;
+  readonly expiresAt: string;
 }
 
 /** A line of an answer as the JSON object that it is. */

@@ -23,7 +23,14 @@ export function headOf({ group, id }: Pick<ClientHead, "group" | "id">, headers:
   }
   const isTyped = headers.get("paylode-content-type") !== "none";
   const contentType = isTyped ? (headers.get("content-type") ?? undefined) : undefined;
-  return { group, id, bytes, etag, contentType, attributes: attributesOf(headers.get("paylode-attributes")), timeMs };
+  const attributes = attributesOf(headers.get("paylode-attributes"));
+  const expiresMs = expiryIn(headers.get("paylode-expires") ?? undefined);
+  return { group, id, bytes, etag, contentType, attributes, timeMs, expiresMs };
+}
+
+/** When a payload expires, as the server tells it. */
+export function expiryIn(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text);
 }
 
 /** The header that asks for payloads as they are stored. Without a hash to hold the result against, for none. */

@@ -26,6 +26,8 @@ export interface ClientRequest {
   readonly signal?: AbortSignal | undefined;
   /** Instead of the client's. */
   readonly deadlineMs?: number | undefined;
+  /** Instead of the client's: 1 where it must not be sent twice. */
+  readonly attempts?: number | undefined;
 }
 
 /** An answer whose body is still to be read. Whoever reads it waits through `watch`, and ends it. */
@@ -98,7 +100,7 @@ export class Transport {
         failure = this.#failureFrom(error, signal);
       }
       const ms = pauseMs(number, failure.retryAfterMs, random);
-      const isOver = number >= this.#options.attempts || timers.nowMs() + ms >= endMs;
+      const isOver = number >= (request.attempts ?? this.#options.attempts) || timers.nowMs() + ms >= endMs;
       if (!failure.isTransient || isOver) throw failure.error;
       await pause(timers, ms, signal);
       throwIfAborted(signal);

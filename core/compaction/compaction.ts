@@ -35,6 +35,8 @@ export interface RewrittenSegment {
   readonly tenant: string;
   readonly segment: string;
   readonly bytes: number;
+  /** Segments that what is alive of it was written to. */
+  readonly into?: readonly string[] | undefined;
 }
 
 /** A segment or group that was left as it is, and why. */
@@ -53,6 +55,8 @@ export interface CompactionReport {
   readonly pages: number;
   readonly payloads: number;
   readonly bytesOut: number;
+  /** Payloads that had expired and were not written again, with the sum of their lengths. */
+  readonly expired: { readonly payloads: number; readonly bytes: number };
   /** Segments that are gone now, and what they took. */
   readonly freed: readonly RewrittenSegment[];
   readonly freedBytes: number;

@@ -1,4 +1,5 @@
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { expiredAt } from "../index/expiring.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import type { IndexedSegment } from "../index/segment-table.ts";
 import { decodePlacedPage, type MergedRequest } from "../page/page.ts";
@@ -14,7 +15,7 @@ import type {
   SkippedCompaction,
 } from "./compaction.ts";
 import { inParallel } from "./in-parallel.ts";
-import { mergeGroup, type MergeTools } from "./merge-group.ts";
+import { type Expired, mergeGroup, type MergeTools } from "./merge-group.ts";
 import {
   deadShare,
   planCompaction,
@@ -93,6 +94,10 @@ export class LocalCompaction implements Compaction {
         pages: before.pages + next.pages,
         payloads: before.payloads + next.payloads,
         bytesOut: before.bytesOut + next.bytesOut,
+        expired: {
+          payloads: before.expired.payloads + next.expired.payloads,
+          bytes: before.expired.bytes + next.expired.bytes,
+        },
         freed: [...freed, ...next.freed],
         freedBytes: before.freedBytes + next.freedBytes,
         waiting: next.waiting,
@@ -112,7 +117,8 @@ export class LocalCompaction implements Compaction {
     const usages = await this.#usages(options);
     const rules = { ...this.#tools.rules, ...options.rules };
     const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
-    const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0 };
+    const expired = { payloads: 0, bytes: 0 };
+    const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0, expired };
     const skipped: SkippedCompaction[] = [];
     let complete = true;
     for (const planned of options.dryRun === true ? [] : plan.segments) {
@@ -125,12 +131,13 @@ export class LocalCompaction implements Compaction {
         if (full) skipped.push({ tenant, segment, reason: "the disk has no room to write its payloads again" });
         break;
       }
-      const left = await this.#empty(planned, done, options);
+      const into = new Set<string>();
+      const left = await this.#empty(planned, done, into, options);
       skipped.push(...left);
       done.bytesIn += bytes;
       if (left.length === 0) {
         index.supersede(tenant, segment, nowMs());
-        done.segments.push({ tenant, segment, bytes });
+        done.segments.push({ tenant, segment, bytes, into: [...into] });
       }
       options.onProgress?.({
         segments: done.segments.length,
@@ -153,7 +160,7 @@ export class LocalCompaction implements Compaction {
       const segment = segments.growing(tenant);
       const known = segment === undefined ? undefined : index.segments.find(tenant, segment);
       if (!known || (only !== undefined && tenant !== only)) continue;
-      const usage = usageOf(known);
+      const usage = usageOf(known, this.#tools.nowMs());
       if (mustGo?.(usage) || (usage.stored > 0 && deadShare(usage) >= deadShareMin)) await segments.seal(tenant);
     }
   }
@@ -166,7 +173,8 @@ export class LocalCompaction implements Compaction {
       const known = index.segments.find(tenant, segment);
       const isOther = only !== undefined && tenant !== only;
       const isWhole = known && known.supersededMs === undefined && segments.growing(tenant) !== segment;
-      if (isWhole && !isOther && !damaged.has(`${tenant}/${segment}`)) usages.push({ ...usageOf(known), bytes });
+      if (isWhole && !isOther && !damaged.has(`${tenant}/${segment}`))
+        usages.push({ ...usageOf(known, this.#tools.nowMs()), bytes });
     }
     return usages;
   }
@@ -174,7 +182,8 @@ export class LocalCompaction implements Compaction {
   /** Writes again what is alive in a segment. @returns what could not be, for which it is kept */
   async #empty(
     { usage, tier, reason }: PlannedSegment,
-    done: { pages: number; payloads: number; bytesOut: number },
+    done: { pages: number; payloads: number; bytesOut: number; readonly expired: Expired },
+    into: Set<string>,
     options: CompactOptions,
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
@@ -202,6 +211,9 @@ export class LocalCompaction implements Compaction {
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
+        for (const name of merged.into) into.add(name);
+        done.expired.payloads += merged.expired.payloads;
+        done.expired.bytes += merged.expired.bytes;
       } catch (error) {
         if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
         skipped.push({ tenant, segment, group, reason: error.message });
@@ -298,6 +310,8 @@ function isSuperseded({ supersededMs, removed }: IndexedSegment): boolean {
   return supersededMs !== undefined && removed === undefined;
 }
 
-function usageOf({ tenant, name, covered, stored, live }: IndexedSegment): SegmentUsage {
-  return { tenant, segment: name, bytes: covered.bytes, stored, live, createdMs: segmentTimeMs(name) };
+function usageOf(segment: IndexedSegment, nowMs: number): SegmentUsage {
+  const { tenant, name, covered, stored, live, expiring } = segment;
+  const { bytes: expired } = expiredAt(expiring, nowMs);
+  return { tenant, segment: name, bytes: covered.bytes, stored, live, expired, createdMs: segmentTimeMs(name) };
 }

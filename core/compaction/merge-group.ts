@@ -1,5 +1,6 @@
 import type { CommitLanes, DecidedDraft, PageDraft } from "../commit-lanes.ts";
 import { PayloadStoreError } from "../errors.ts";
+import { isExpired } from "../expiry.ts";
 import type { PlacedPayload } from "../group-view.ts";
 import type { Lookup } from "../lookup.ts";
 import {
@@ -37,6 +38,15 @@ export interface Merged {
   readonly payloads: number;
   /** Bytes of blocks that were written. */
   readonly bytes: number;
+  readonly expired: Readonly<Expired>;
+  /** Segments that it was written to. */
+  readonly into: ReadonlySet<string>;
+}
+
+/** Payloads that had expired, and the sum of their lengths. */
+export interface Expired {
+  payloads: number;
+  bytes: number;
 }
 
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
@@ -61,13 +71,16 @@ export async function mergeGroup(
   { tenant, group }: { readonly tenant: string; readonly group: string },
   wish: MergeWish,
 ): Promise<Merged> {
-  const merged = { pages: 0, payloads: 0, bytes: 0 };
+  const merged = { pages: 0, payloads: 0, bytes: 0, expired: { payloads: 0, bytes: 0 }, into: new Set<string>() };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     wish.goOn();
     await tools.pause();
     const { view, records, basis } = await tools.lookup.view(tenant, group);
-    const live = view.places().filter(({ found }) => !isExpired(found.entry, tools.nowMs()));
+    const nowMs = tools.nowMs();
+    const { live = [], over = [] } = Object.groupBy(view.places(), ({ found }) =>
+      isExpired(found.entry, nowMs) ? "over" : "live",
+    );
     const upTo = newestToMerge(records, live, basis, wish);
     if (upTo === 0 && requests.length === 0) return merged;
     const chunk = nextChunk(live, upTo);
@@ -75,8 +88,14 @@ export async function mergeGroup(
     const committed = await tools.lanes.decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis));
     if (!committed) continue;
     merged.pages += 1;
+    merged.into.add(committed.place.segment);
     merged.payloads += draft.entries.length;
     for (const { body } of draft.blocks) merged.bytes += body.length;
+    for (const { page, found } of over) {
+      if (page.sequence > chunk.through) continue;
+      merged.expired.payloads += 1;
+      merged.expired.bytes += found.entry.bytes;
+    }
     requests = [];
     if (chunk.through >= wish.through) return merged;
     // There is more of it: it went on, so it may be disturbed anew.
@@ -86,10 +105,6 @@ export async function mergeGroup(
     "CONFLICT",
     `group ${JSON.stringify(group)} changed ${attemptsMax} times while it was merged`,
   );
-}
-
-export function isExpired({ expiresMs }: PageEntry, nowMs: number): boolean {
-  return expiresMs !== undefined && expiresMs <= nowMs;
 }
 
 /** The newest page that is merged: all that may be of a group that fits one page, else what has to be. */

@@ -1,3 +1,4 @@
+import { isExpired } from "../expiry.ts";
 import { throwIfAborted, PayloadStoreError } from "../errors.ts";
 import { GroupView, type PlacedPayload } from "../group-view.ts";
 import { limits } from "../limits.ts";
@@ -9,7 +10,7 @@ import type { CountingRow, GroupRows, Mentions } from "../rows/group-rows.ts";
 import { endOf } from "../rows/group-pages.ts";
 import type { IdHasher } from "../rows/id-hasher.ts";
 import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
-import { isExpired, mergedBytesMax } from "./merge-group.ts";
+import { type Expired, mergedBytesMax } from "./merge-group.ts";
 import type { RowRun } from "./row-plan.ts";
 import { tierOf } from "./plan.ts";
 
@@ -29,6 +30,7 @@ export interface RunDraft {
   readonly rawBytes: number;
   /** Bytes of the rows and frames that it stands for. */
   readonly bytesIn: number;
+  readonly expired: Readonly<Expired>;
   /** The group has nothing any more. */
   readonly closes: boolean;
 }
@@ -58,6 +60,7 @@ export async function draftRun(
   const requests: MergedRequest[] = [];
   const taken = new Map<string, number>();
   const sums = { payloads: 0, rawBytes: 0, bytesIn: 0, madeMs: 0, clears: false };
+  const expired: Expired = { payloads: 0, bytes: 0 };
   let last = from - 1;
   for await (const { index, row, timeMs, bytes } of pagesOf(tools, tenant, group, counting, from, to)) {
     throwIfAborted(signal);
@@ -84,7 +87,13 @@ export async function draftRun(
     view.add(placed, bytes);
     for (const { id } of alive) taken.set(id, index);
     for (const id of page.deleted) deleted.add(id);
-    for (const entry of page.entries) if (isExpired(entry, nowMs)) deleted.add(entry.id);
+    for (const entry of page.entries) {
+      if (!isExpired(entry, nowMs)) continue;
+      deleted.add(entry.id);
+      if (!mentions.isAlive(hashOf(entry.id), index)) continue;
+      expired.payloads += 1;
+      expired.bytes += entry.bytes;
+    }
     if (page.request && timeMs > nowMs - requestsKeptMs) {
       const answer = places.map((found) => locationOf(placed, found));
       requests.push({ ...page.request, timeMs, answer });
@@ -111,7 +120,7 @@ export async function draftRun(
     entries: payloads.map((payload) => entryOf(payload)),
   };
   const { rawBytes, bytesIn } = sums;
-  return { page, blocks, sequence: endOf(counting[last]!), before, to: last, rawBytes, bytesIn, closes };
+  return { page, blocks, sequence: endOf(counting[last]!), before, to: last, rawBytes, bytesIn, expired, closes };
 }
 
 /** Requests of one page, some: the rest goes into the next. */

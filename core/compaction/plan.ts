@@ -10,6 +10,8 @@ export interface SegmentUsage {
   readonly stored: number;
   /** Shares of the payloads that are alive, by how long they had been there when they were compressed last. */
   readonly live: readonly [number, number, number];
+  /** Of `live` what has expired, in bytes. */
+  readonly expired: number;
   /** When it was begun, milliseconds since 1970. */
   readonly createdMs: number;
 }
@@ -111,8 +113,8 @@ export function planCompaction(usages: readonly SegmentUsage[], options: PlanOpt
   return { segments, rewrittenBytes, freedBytes, amplification, postponed: wanted.length - segments.length };
 }
 
-export function liveBytes({ live: [recent, day, month] }: SegmentUsage): number {
-  return recent + day + month;
+export function liveBytes({ live: [recent, day, month], expired }: SegmentUsage): number {
+  return recent + day + month - expired;
 }
 
 /** Share of what a segment was written with that is dead. Pages that only hide count, for they go with what they hide. */

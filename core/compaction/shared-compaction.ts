@@ -130,7 +130,7 @@ class Run {
   readonly #untold = new Set<string>();
   readonly #live = new Map<string, number>();
   readonly #skipped: SkippedCompaction[] = [];
-  readonly #done = { pages: 0, payloads: 0, bytesIn: 0, bytesOut: 0 };
+  readonly #done = { pages: 0, payloads: 0, bytesIn: 0, bytesOut: 0, expired: { payloads: 0, bytes: 0 } };
   readonly #count = {
     groups: 0,
     groupsChanged: 0,
@@ -429,6 +429,8 @@ class Run {
     this.#done.payloads += page.entries.length;
     this.#done.bytesIn += bytesIn;
     this.#done.bytesOut += bodyBytes;
+    this.#done.expired.payloads += draft.expired.payloads;
+    this.#done.expired.bytes += draft.expired.bytes;
   }
 
   /** Notes what the rows of a group refer to, and how much of it is alive. */
@@ -476,7 +478,7 @@ class Run {
       if (live === 0) return [];
       const createdMs = segmentTimeMs(name);
       const stored = Math.max(live, bytes - segmentOverheadBytes);
-      return [{ tenant, segment: name, bytes, stored, live: [live, 0, 0] as const, createdMs }];
+      return [{ tenant, segment: name, bytes, stored, live: [live, 0, 0] as const, expired: 0, createdMs }];
     });
   }
 

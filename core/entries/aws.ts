@@ -2,6 +2,7 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { dynamoClient, s3Client } from "../adapters/aws/clients.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
+import { DynamoErasureLedger } from "../adapters/aws/dynamo-erasure-ledger.ts";
 import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
 import { DynamoRowTable } from "../adapters/aws/dynamo-row-table.ts";
 import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
@@ -109,7 +110,8 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
   const uploads = new S3UploadStore({ client: s3, bucket, deadline });
   const rows = new DynamoRowTable({ client: dynamo, table, deadline });
   const objects = new S3StoredObjects({ client: s3, bucket, deadline });
-  const ports = { segments, index, uploads, codecs: nodeCodecs, clock, random, digest };
+  const erasures = new DynamoErasureLedger({ client: dynamo, table, deadline });
+  const ports = { segments, index, uploads, erasures, codecs: nodeCodecs, clock, random, digest };
   const compaction: PayloadStorePorts["compaction"] = (inside) =>
     // Handlers do not compact: what does is loaded by the first call.
     new LoadedCompaction(async () => {

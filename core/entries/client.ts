@@ -14,6 +14,8 @@ export type { ClientHead } from "../client/payload-answer.ts";
 export type { ClientPlatform, Fetch, FetchInit, Timers } from "../client/platform.ts";
 export { PayloadWriter } from "../client/writer.ts";
 export type { WriterExit, WriterOptions } from "../client/writer-options.ts";
+export type { ErasedSegment, Erasure, ErasureSelector, ErasureState, ErasureWish } from "../erasure/erasure.ts";
+export type { ExpiresAt } from "../expiry.ts";
 export { errorCodes, isPayloadStoreError, PayloadStoreError, type ErrorCode, type ErrorDetails } from "../errors.ts";
 export type { PayloadId } from "../key.ts";
 export type {

@@ -1,4 +1,5 @@
 import { openDiskIndex, type DiskIndexKind } from "../adapters/disk/disk-index.ts";
+import { DiskErasureLedger } from "../adapters/disk/disk-erasure-ledger.ts";
 import { DiskSegmentStore } from "../adapters/disk/disk-segment-store.ts";
 import { DiskUploads } from "../adapters/disk/disk-uploads.ts";
 import { diskError } from "../adapters/disk/disk-error.ts";
@@ -202,7 +203,8 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     });
     const uploads = new DiskUploads({ fs, layout });
     const caches = cachesOf(options.cacheBytes ?? limits.cacheBytes);
-    const writing = { segments, uploads, codecs: nodeCodecs, clock, random, digest, losses, ...caches };
+    const erasures = new DiskErasureLedger(ports);
+    const writing = { segments, uploads, erasures, codecs: nodeCodecs, clock, random, digest, losses, ...caches };
     if (readOnly) {
       const following = new FollowingOffsetIndex({
         inner: index,

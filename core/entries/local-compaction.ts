@@ -4,11 +4,13 @@ import { BlockEncoder } from "../blocks.ts";
 import { autoPolicy } from "../codec-policy.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
 import type { PlanRules } from "../compaction/plan.ts";
+import { type ErasedSegments, ErasingCompaction } from "../erasure/erasing-compaction.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { limits } from "../limits.ts";
 import type { Tier } from "../page/page.ts";
 import type { PayloadStorePorts } from "../payload-store.ts";
 import type { Codecs } from "../ports/codec.ts";
+import type { Digest } from "../ports/digest.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
@@ -46,8 +48,8 @@ export function localCompaction(
     const codec = compactionCodec(levels[tier]);
     return { ...nodeCodecs, 2: { ...codec, encode: (raw) => oneAtATime(async () => codec.encode(raw)) } };
   };
-  return (inside) =>
-    new LocalCompaction({
+  return ({ eraser, ...inside }) => {
+    const compaction = new LocalCompaction({
       ...ports,
       ...inside,
       rules,
@@ -59,4 +61,43 @@ export function localCompaction(
         blocks?.clear();
       },
     });
+    const nowMs = () => clock.nowMs();
+    return eraser ? new ErasingCompaction(compaction, { eraser, segments: erasedSegments(ports), nowMs }) : compaction;
+  };
+}
+
+/** Read so much of a segment at once, in bytes. */
+const hashedBytes = 1_048_576;
+
+function erasedSegments({
+  segments,
+  index,
+  digest,
+}: {
+  readonly segments: ReclaimingSegments;
+  readonly index: RecoverableIndex;
+  readonly digest: Digest;
+}): ErasedSegments {
+  return {
+    fates: async () => {
+      const there = new Set((await segments.segments()).map(({ tenant, segment }) => `${tenant}/${segment}`));
+      return (tenant, segment) => {
+        if (!there.has(`${tenant}/${segment}`)) return "gone";
+        return index.segments.find(tenant, segment)?.supersededMs === undefined ? "held" : "waiting";
+      };
+    },
+    seal: async (tenant, segment) => {
+      if (segments.growing(tenant) === segment) await segments.seal(tenant);
+    },
+    sha256: async (tenant, segment) => {
+      const known = (await segments.segments()).find((one) => one.tenant === tenant && one.segment === segment);
+      if (!known) return undefined;
+      const hash = digest.sha256Parts();
+      for (let at = 0; at < known.bytes; at += hashedBytes) {
+        hash.update(await segments.read(tenant, segment, at, Math.min(hashedBytes, known.bytes - at)));
+        await setImmediate();
+      }
+      return hash.end();
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { MemoryErasureLedger } from "../adapters/memory/memory-erasure-ledger.ts";
 import { MemorySegmentStore } from "../adapters/memory/memory-segment-store.ts";
 import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
@@ -20,7 +21,11 @@ export function openMemory(options: PayloadStoreOptions = {}): PayloadStore {
   );
   const ports = { segments, index, codecs: nodeCodecs, clock: systemClock, random, digest: nodeDigest };
   return new PayloadStore(
-    { ...ports, compaction: localCompaction(ports, { rules: { smallCountMin: Infinity } }) },
+    {
+      ...ports,
+      erasures: new MemoryErasureLedger(),
+      compaction: localCompaction(ports, { rules: { smallCountMin: Infinity } }),
+    },
     options,
   );
 }

@@ -7,6 +7,7 @@ import type {
   Basis,
   Candidate,
   CommitOutcome,
+  ExpiringCount,
   GroupCount,
   GroupSummary,
   PageRecord,
@@ -196,10 +197,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     const at = this.#findGroup(tenant, group);
     const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
     const { basis, incomplete } = this.records(tenant, group);
-    return { payloads, basis, incomplete };
+    return { payloads, basis, incomplete, expiresMs: at < 0 ? undefined : this.#expiresMs(at) };
   }
 
-  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+  async *groups(tenant: string): AsyncGenerator<GroupSummary & ExpiringCount> {
     // A group's oldest page names it; pages added meanwhile are passed over. What cannot be read is not left out in silence.
     let failure: Error | undefined;
     for (const page of this.#oldestPages(tenant)) {
@@ -212,7 +213,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       }
       const at = this.#findGroup(tenant, group);
       const payloads = at < 0 ? 0 : this.groupTable.value(at, livePayloads);
-      if (payloads > 0) yield { group, payloads };
+      if (payloads > 0) yield { group, payloads, expiresMs: this.#expiresMs(at) };
     }
     if (failure) throw failure;
     const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
@@ -256,6 +257,10 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     for (let { page } = this.#newestOf(tenant, group); page >= 0; page = this.pages.previous(page)) {
       if (!this.segments.isRemoved(this.pages.segment(page))) yield this.#record(tenant, group, page);
     }
+  }
+
+  torn(tenant: string): readonly string[] {
+    return this.segments.torn(tenant);
   }
 
   supersede(tenant: string, segment: string, nowMs: number): void {
@@ -483,6 +488,20 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     const at = this.#findGroup(tenant, group);
     const page = at < 0 ? -1 : this.groupTable.value(at, newestPage) - 1;
     return { page, sequence: page < 0 ? 0 : this.pages.sequence(page) };
+  }
+
+  /** Before then no payload of a group expires. */
+  #expiresMs(at: number): number | undefined {
+    const cleared = this.groupTable.value(at, clearedThrough);
+    const segments = new Set<number>();
+    for (
+      let page = this.groupTable.value(at, newestPage) - 1;
+      page >= 0 && this.pages.sequence(page) > cleared;
+      page = this.pages.previous(page)
+    ) {
+      segments.add(this.pages.segment(page));
+    }
+    return this.segments.firstExpiryMs(segments);
   }
 
   #findGroup(tenant: string, group: string): number {

@@ -37,6 +37,8 @@ export interface RecoverableIndex extends Omit<OffsetIndex, "candidates">, Requi
   /** Every page of a group, hidden ones too, that lies in a segment which is still there; newest first. */
   history(tenant: string, group: string): Iterable<PageRecord>;
 
+  torn(tenant: string): readonly string[];
+
   segmentStates(): readonly SegmentState[];
 
   segmentState(tenant: string, segment: string): SegmentState | undefined;

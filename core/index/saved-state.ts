@@ -40,10 +40,18 @@ function isSegment(value: unknown): boolean {
   if (!isFields(value) || typeof value["tenant"] !== "string" || typeof value["name"] !== "string") return false;
   const covered = value["covered"];
   const covers = isFields(covered) && isWhole(covered["bytes"]) && isWhole(covered["frames"]);
-  const { live, supersededMs, removed } = value as Fields & Partial<IndexedSegment>;
+  const { live, expiring, supersededMs, removed, torn } = value as Fields & Partial<IndexedSegment>;
   const weighs = isWhole(value["stored"]) && isList(live, (share) => isWhole(share)) && live.length === 3;
-  const ends = (supersededMs === undefined || isWhole(supersededMs)) && (removed === undefined || removed);
-  return isWhole(value["frames"]) && covers && typeof covered["sealed"] === "boolean" && weighs && ends;
+  const expires = expiring === undefined || isList(expiring, (by) => isList(by, isCount) && by.length === 3);
+  const ends =
+    (supersededMs === undefined || isWhole(supersededMs)) &&
+    (removed === undefined || removed) &&
+    (torn === undefined || torn);
+  return isWhole(value["frames"]) && covers && typeof covered["sealed"] === "boolean" && weighs && expires && ends;
+}
+
+function isCount(value: unknown): boolean {
+  return isWhole(value);
 }
 
 function isTotals(value: unknown): boolean {

@@ -1,5 +1,6 @@
 import type { EntryPlace } from "../page/page.ts";
 import type { SegmentState } from "../ports/offset-index.ts";
+import { countExpiring, type Expiring, firstExpiryMs } from "./expiring.ts";
 
 /** How much of a segment the index has taken in: everything below `bytes`, which is `frames` frames. */
 export interface Coverage {
@@ -19,10 +20,14 @@ export interface IndexedSegment {
   stored: number;
   /** The same of those that are alive, by {@link Tier}. */
   readonly live: [number, number, number];
+  /** Those of the payloads that expire, if there are any. */
+  expiring?: Expiring;
   /** Since when nothing in it is needed any more, milliseconds since 1970. */
   supersededMs?: number;
   /** The file is gone, or about to be. */
   removed?: true;
+  /** It holds bytes that no page names: a tail whose frames were appended again. */
+  torn?: true;
 }
 
 /** The segments that pages lie in, numbered densely, and how far each is covered. */
@@ -41,16 +46,33 @@ export class SegmentTable {
   add(ordinal: number, places: readonly EntryPlace[], headBytes: number): void {
     const segment = this.#segments[ordinal]!;
     if (places.length === 0) segment.stored += headBytes;
-    for (const { storedShare, tier, upload } of places) {
+    for (const { entry, storedShare, tier, upload } of places) {
       if (upload !== undefined) continue;
       segment.stored += storedShare;
       segment.live[tier] += storedShare;
+      const { expiresMs } = entry;
+      if (expiresMs !== undefined) countExpiring((segment.expiring ??= []), segment.name, expiresMs, storedShare, 1);
     }
   }
 
   /** A payload of a segment that is dead now. */
-  subtract(ordinal: number, { storedShare, tier, upload }: EntryPlace): void {
-    if (upload === undefined) this.#segments[ordinal]!.live[tier] -= storedShare;
+  subtract(ordinal: number, { entry, storedShare, tier, upload }: EntryPlace): void {
+    if (upload !== undefined) return;
+    const segment = this.#segments[ordinal]!;
+    segment.live[tier] -= storedShare;
+    const { expiresMs } = entry;
+    if (expiresMs !== undefined) countExpiring((segment.expiring ??= []), segment.name, expiresMs, -storedShare, -1);
+  }
+
+  /** Before then no payload of these segments expires, milliseconds since 1970; `undefined` if none ever does. */
+  firstExpiryMs(ordinals: Iterable<number>): number | undefined {
+    let first: number | undefined;
+    for (const ordinal of ordinals) {
+      const { expiring, name } = this.#segments[ordinal]!;
+      const ms = firstExpiryMs(expiring, name);
+      if (ms !== undefined) first = Math.min(first ?? ms, ms);
+    }
+    return first;
   }
 
   find(tenant: string, name: string): IndexedSegment | undefined {
@@ -64,6 +86,15 @@ export class SegmentTable {
 
   markRemoved(tenant: string, name: string): void {
     this.#segments[this.#ordinal(tenant, name)]!.removed = true;
+  }
+
+  markTorn(tenant: string, name: string): void {
+    this.#segments[this.#ordinal(tenant, name)]!.torn = true;
+  }
+
+  torn(tenant: string): readonly string[] {
+    const segments = this.#segments.filter((segment) => segment.torn && segment.tenant === tenant && !segment.removed);
+    return segments.map(({ name }) => name);
   }
 
   isRemoved(ordinal: number): boolean {
@@ -102,7 +133,7 @@ export class SegmentTable {
   }
 
   restore(segments: readonly IndexedSegment[]): void {
-    this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live] }));
+    this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live], ...expiringOf(segment) }));
     this.#ordinals.clear();
     for (const [ordinal, { tenant, name }] of segments.entries()) this.#ordinals.set(`${tenant}/${name}`, ordinal);
   }
@@ -116,6 +147,11 @@ export class SegmentTable {
     this.#segments.push({ tenant, name, frames: 0, covered, stored: 0, live: [0, 0, 0] });
     return this.#segments.length - 1;
   }
+}
+
+/** A copy, for a table that goes on counting. */
+function expiringOf({ expiring }: IndexedSegment): { expiring?: Expiring } {
+  return expiring ? { expiring: expiring.map(([byMs, bytes, payloads]) => [byMs, bytes, payloads]) } : {};
 }
 
 function stateOf({ tenant, name, covered, stored, live, supersededMs, removed }: IndexedSegment): SegmentState {

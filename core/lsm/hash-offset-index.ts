@@ -15,6 +15,7 @@ import type {
   Basis,
   Candidate,
   CommitOutcome,
+  ExpiringCount,
   GroupCount,
   GroupSummary,
   PageRecord,
@@ -184,10 +185,11 @@ export class HashOffsetIndex implements RecoverableIndex {
   async count(tenant: string, group: string): Promise<GroupCount> {
     const newest = this.#newest(tenant, group);
     const basis = this.#basisOf(tenant, group, newest);
-    return { payloads: newest?.page.live ?? 0, basis, incomplete: this.#lostSince(tenant, group, newest) };
+    const incomplete = this.#lostSince(tenant, group, newest);
+    return { payloads: newest?.page.live ?? 0, basis, incomplete, expiresMs: this.#expiresMs(newest) };
   }
 
-  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+  async *groups(tenant: string): AsyncGenerator<GroupSummary & ExpiringCount> {
     // A group is named by its first page, or by the last that hid older ones; pages added meanwhile are passed over. What
     // cannot be read is not left out in silence.
     let failure: Error | undefined;
@@ -202,8 +204,9 @@ export class HashOffsetIndex implements RecoverableIndex {
         failure ??= error instanceof Error ? error : new Error(String(error));
         continue;
       }
-      const newest = this.#newest(tenant, group)?.page;
-      if (newest && newest.live > 0 && newest.cleared === page.cleared) yield { group, payloads: newest.live };
+      const newest = this.#newest(tenant, group);
+      if (!newest || newest.page.live === 0 || newest.page.cleared !== page.cleared) continue;
+      yield { group, payloads: newest.page.live, expiresMs: this.#expiresMs(newest) };
     }
     if (failure) throw failure;
     const lost = this.damageNotes.nameless(tenant) ?? this.#groupWithoutPages(tenant);
@@ -247,6 +250,10 @@ export class HashOffsetIndex implements RecoverableIndex {
     for (const { page } of this.#pagesFrom(this.#newest(tenant, group))) {
       if (!this.segments.isRemoved(page.segment)) yield this.#record(tenant, group, page);
     }
+  }
+
+  torn(tenant: string): readonly string[] {
+    return this.segments.torn(tenant);
   }
 
   supersede(tenant: string, segment: string, nowMs: number): void {
@@ -350,6 +357,11 @@ export class HashOffsetIndex implements RecoverableIndex {
       if (at.page.sequence <= (newest?.page.cleared ?? 0)) return;
       yield at;
     }
+  }
+
+  /** Before then no payload of a group expires. */
+  #expiresMs(newest: GroupPage | undefined): number | undefined {
+    return this.segments.firstExpiryMs(new Set([...this.#visible(newest)].map(({ page }) => page.segment)));
   }
 
   #pageOf(tenant: string, group: string, sequence: number): GroupPage | undefined {

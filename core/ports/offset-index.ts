@@ -48,7 +48,10 @@ export interface SegmentState {
 export interface Records {
   readonly records: readonly PageRecord[];
   readonly basis: Basis;
-  /** The record was chosen by at least 64 bits of a keyed hash of the id, and reading its page costs a request. */
+  /**
+   * The record was chosen by at least 64 bits of a keyed hash of the id, reading its page costs a request, and none of its
+   * payloads ever expires.
+   */
   readonly byHash?: true | undefined;
   /** Set when pages of the group may be missing that could change the answer: then neither absence nor an older value can be trusted. */
   readonly incomplete?: SegmentDamage | undefined;
@@ -69,9 +72,15 @@ export interface Totals {
   readonly exact: boolean;
 }
 
-/** How many payloads a group has; those in damaged pages count. */
-export interface GroupCount {
+/** A number of payloads, some of which may have expired. */
+export interface ExpiringCount {
   readonly payloads: number;
+  /** Before then none of them expires, milliseconds since 1970; without it none ever does. */
+  readonly expiresMs?: number | undefined;
+}
+
+/** How many payloads a group has; those in damaged pages count, and those that have expired. */
+export interface GroupCount extends ExpiringCount {
   readonly basis: Basis;
   readonly incomplete?: SegmentDamage | undefined;
 }
@@ -142,12 +151,18 @@ export interface OffsetIndex {
    */
   isEmptied?(tenant: string, group: string, dying?: number): boolean;
 
+  /** Every page of a group, hidden ones too, that lies in a segment which is still there; newest first. */
+  history?(tenant: string, group: string): Iterable<PageRecord>;
+
+  /** Segments of a tenant that hold bytes of which no page tells what they are. */
+  torn?(tenant: string): readonly string[];
+
   /**
-   * Groups that have payloads. An index with one writer answers them in the order of the oldest commit that is kept of
+   * Groups that have payloads, expired ones too. An index with one writer answers them in the order of the oldest commit that is kept of
    * them: of their first, until compaction or a deletion of the whole group took its place; another one in
    * an order of its own. Not for request paths where groups are many.
    */
-  groups(tenant: string): AsyncIterable<GroupSummary>;
+  groups(tenant: string): AsyncIterable<GroupSummary & ExpiringCount>;
 
   /**
    * Where payloads may be that have all these attributes, in an order of the index's own that stays: every place where one

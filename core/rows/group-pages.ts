@@ -1,4 +1,4 @@
-import type { PageRecord } from "../ports/offset-index.ts";
+import type { ExpiringCount, PageRecord } from "../ports/offset-index.ts";
 import { decodePage, type Page } from "../page/page.ts";
 import type { Digest } from "../ports/digest.ts";
 import { SegmentBinding } from "../segment/binding.ts";
@@ -111,7 +111,7 @@ export class GroupPages {
     for (const { sequence, says, record } of this.#newestFirst()) {
       if (typeof says === "string") return { records: [], incomplete: this.#damage(sequence, says) };
       if (says.entries.includes(hash)) {
-        const byHash = record!.place.held === undefined ? true : undefined;
+        const byHash = record!.place.held === undefined && !says.expires ? true : undefined;
         return { records: [record!], incomplete: this.#missing(sequence), byHash };
       }
       if (says.clearsGroup || says.deleted.includes(hash)) {
@@ -133,10 +133,11 @@ export class GroupPages {
     return { records, incomplete: incomplete ?? this.#missing(0) };
   }
 
-  /** How many payloads the group has. */
-  count(): { readonly payloads: number; readonly incomplete?: SegmentDamage | undefined } {
+  /** How many payloads the group has, and whether some of them may have expired. */
+  count(): ExpiringCount & { readonly incomplete?: SegmentDamage | undefined } {
     const live = new Set<IdHash>();
     let incomplete: SegmentDamage | undefined;
+    let expires = false;
     for (const { sequence, says } of [...this.#newestFirst()].toReversed()) {
       if (typeof says === "string") {
         incomplete = this.#damage(sequence, says);
@@ -145,11 +146,18 @@ export class GroupPages {
       if (says.clearsGroup) {
         live.clear();
         incomplete = undefined;
+        expires = false;
       }
+      expires ||= says.expires === true;
       for (const hash of says.deleted) live.delete(hash);
       for (const hash of says.entries) live.add(hash);
     }
-    return { payloads: live.size, incomplete: incomplete ?? this.#missing(0) };
+    return {
+      payloads: live.size,
+      incomplete: incomplete ?? this.#missing(0),
+      // Rows do not say when: the pages do.
+      ...(expires ? { expiresMs: 0 } : {}),
+    };
   }
 
   /** Every page that can be read, oldest first. */

@@ -29,6 +29,7 @@ export class IdHasher {
     const requests = [...(page.request ? [page.request] : []), ...(page.merged?.requests ?? [])];
     return {
       clearsGroup: page.clearsGroup,
+      expires: page.entries.some(({ expiresMs }) => expiresMs !== undefined) || undefined,
       requests: requests.map(({ key }) => this.request(tenant, group, key)),
       deleted: page.deleted.map((id) => this.id(tenant, group, id)),
       entries: page.entries.map(({ id }) => this.id(tenant, group, id)),

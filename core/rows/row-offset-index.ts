@@ -7,6 +7,7 @@ import type { Digest } from "../ports/digest.ts";
 import type {
   Basis,
   CommitOutcome,
+  ExpiringCount,
   GroupCount,
   GroupSummary,
   OffsetIndex,
@@ -144,10 +145,10 @@ export class RowOffsetIndex implements OffsetIndex {
     return { basis, ...pages.count() };
   }
 
-  async *groups(tenant: string): AsyncGenerator<GroupSummary> {
+  async *groups(tenant: string): AsyncGenerator<GroupSummary & ExpiringCount> {
     for await (const { group, pages } of this.#scan(tenant)) {
-      const { payloads } = pages.count();
-      if (payloads > 0) yield { group, payloads };
+      const { payloads, expiresMs } = pages.count();
+      if (payloads > 0) yield { group, payloads, expiresMs };
     }
   }
 

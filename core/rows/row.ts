@@ -27,7 +27,7 @@ import { isSegmentName } from "../segment/name.ts";
  *        raw       varint   bytes of its payloads
  *      keeps 1, 2           the frame's first bytes
  *      keeps 0:
- *        flags          1   1 hides the group, 2 answers a request
+ *        flags          1   1 hides the group, 2 answers a request, 4 some of what it brings expires
  *        request        8   hash of the idempotency key, if it answers one; of kind 2 a count (varint), then 8 bytes each
  *        deleted   varint   count, then 8 bytes each: hashes of the ids it hides
  *        entries   varint   count, then 8 bytes each: hashes of the ids it brings
@@ -58,6 +58,8 @@ export interface Covers {
 /** What a page says, by the first 64 bits of keyed hashes. */
 export interface PageHashes {
   readonly clearsGroup: boolean;
+  /** Whether some of what it brings expires: then it takes the page to know whether it is there. */
+  readonly expires?: true | undefined;
   /** Of the requests that it answers: its own, or those of the pages that it stands for. */
   readonly requests: readonly IdHash[];
   readonly deleted: readonly IdHash[];
@@ -77,6 +79,7 @@ const clearsGroupFlag = 1;
 const requestFlag = 2;
 const closedFlag = 1;
 const tierShift = 1;
+const expiresFlag = 4;
 const hashBytes = 8;
 const crcBytes = 4;
 const nameBytes = 26;
@@ -132,9 +135,10 @@ export function encodeRow(row: Row, pk: string, sequence: number, crcOf: RowCrc)
     writer.varint(covers.rawBytes);
   }
   if (hashes) {
-    const { requests } = hashes;
+    const { clearsGroup, requests, expires } = hashes;
     invariant(covers !== undefined || requests.length <= 1, "a page answers one request");
-    writer.uint8((hashes.clearsGroup ? clearsGroupFlag : 0) | (requests.length > 0 ? requestFlag : 0));
+    const flags = [clearsGroup && clearsGroupFlag, requests.length > 0 && requestFlag, expires && expiresFlag];
+    writer.uint8(flags.reduce<number>((sum, flag) => sum | (flag || 0), 0));
     if (covers && requests.length > 0) writer.varint(requests.length);
     for (const hash of requests) writer.bytes(bytesOfHash(hash));
     for (const list of [hashes.deleted, hashes.entries]) {
@@ -206,10 +210,11 @@ function readCovers(reader: ByteReader, sequence: number): Covers {
 /** @param several  whether there is a count of requests */
 function readHashes(reader: ByteReader, several: boolean): PageHashes {
   const flags = reader.uint8();
-  if (flags & ~(clearsGroupFlag | requestFlag)) reader.fail();
+  if (flags & ~(clearsGroupFlag | requestFlag | expiresFlag)) reader.fail();
   const requests = !(flags & requestFlag) ? [] : several ? readHashList(reader) : [readHash(reader)];
   const [deleted, entries] = [readHashList(reader), readHashList(reader)];
-  return { clearsGroup: (flags & clearsGroupFlag) !== 0, requests, deleted, entries };
+  const expires = flags & expiresFlag ? true : undefined;
+  return { clearsGroup: (flags & clearsGroupFlag) !== 0, expires, requests, deleted, entries };
 }
 
 function readHashList(reader: ByteReader): IdHash[] {

@@ -20,6 +20,9 @@ import { compareFooter } from "./compare-footer.ts";
 import { shortOf } from "./short-of.ts";
 import { countFaults, type Fault, type FaultKind, orphanMs, type VerifyOptions, type VerifyReport } from "./report.ts";
 
+/** What has expired is looked up as well: until compaction its bytes are as good as others. */
+const neverLater = { nowMs: () => -Infinity };
+
 export interface VerifyPorts {
   readonly segments: SegmentStore;
   readonly index: OffsetIndex;
@@ -64,7 +67,7 @@ class Verification {
     this.#ports = ports;
     this.#options = options;
     this.#frames = new FrameReader(segments, digest);
-    this.#lookup = new Lookup(index, this.#frames);
+    this.#lookup = new Lookup(index, this.#frames, neverLater);
     const uploads = ports.uploads && new UploadBlocks(ports.uploads, digest);
     this.#readerOf = (tenant, frames = this.#frames) => new PayloadReader(tenant, { frames, codecs, uploads });
   }

@@ -1,6 +1,15 @@
 import * as v from "valibot";
+import { expiryOf } from "../expiry.ts";
 import { readJson } from "../json-body.ts";
-import { attributesSchema, bytesSchema, idempotencyKey, locationSchema, nameSchema, sha256Schema } from "../schemas.ts";
+import {
+  attributesSchema,
+  bytesSchema,
+  expirySchema,
+  idempotencyKey,
+  locationSchema,
+  nameSchema,
+  sha256Schema,
+} from "../schemas.ts";
 import { createsOnly } from "../write-conditions.ts";
 import { json, type Route } from "./route.ts";
 
@@ -10,6 +19,7 @@ const commitSchema = v.strictObject({
   sha256: sha256Schema,
   contentType: v.optional(v.string()),
   attributes: v.optional(attributesSchema),
+  expiresAt: v.optional(expirySchema),
 });
 
 /** POST …/payloads/{id}/commit: makes what was put at an upload's URL the payload, once it was read and compared. */
@@ -39,9 +49,10 @@ export const commitUpload: Route = {
   },
   handle: async (context, { tenant, group, id }, store) => {
     const ifAbsent = createsOnly((name) => context.req.header(name));
-    const put = await readJson(context.req.raw, commitSchema);
+    const { expiresAt, ...put } = await readJson(context.req.raw, commitSchema);
     const idempotencyKey = context.req.header("idempotency-key");
-    const location = await store.commitUpload({ tenant, group, id }, put, { ifAbsent, idempotencyKey });
+    const upload = { ...put, expiresAt: expiryOf(expiresAt) };
+    const location = await store.commitUpload({ tenant, group, id }, upload, { ifAbsent, idempotencyKey });
     return json({ id, group, bytes: put.bytes, location });
   },
 };

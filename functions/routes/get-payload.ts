@@ -7,6 +7,7 @@ import type { PayloadStore } from "../../core/payload-store.ts";
 import { parseRange, resolveRange, type ByteRange } from "../byte-range.ts";
 import { listsEtag, quoted } from "../etag.ts";
 import { bytesStream } from "../bytes-stream.ts";
+import { expiresHeader, expiryText } from "../expiry.ts";
 import { refusal } from "../http-errors.ts";
 import { httpLimits } from "../http-limits.ts";
 import { attributesHeader } from "../payload-attributes.ts";
@@ -186,7 +187,7 @@ function validators({ etag, timeMs }: PayloadHead): Record<string, string> {
 }
 
 function headersOf(head: PayloadHead): Record<string, string> {
-  const { bytes, contentType, attributes, timeMs } = head;
+  const { bytes, contentType, attributes, timeMs, expiresMs } = head;
   return {
     "content-type": contentType ?? "application/octet-stream",
     "accept-ranges": "bytes",
@@ -197,6 +198,7 @@ function headersOf(head: PayloadHead): Record<string, string> {
     "paylode-time": new Date(timeMs).toISOString(),
     ...(contentType === undefined ? { "paylode-content-type": "none" } : {}),
     ...attributesHeader(attributes),
+    ...(expiresMs === undefined ? {} : { [expiresHeader]: expiryText(expiresMs) }),
     ...validators(head),
   };
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { CodecName } from "../../core/ports/codec.ts";
+import { expiresHeader, expiryOf } from "../expiry.ts";
 import { attributesIn } from "../payload-attributes.ts";
 import { readBody } from "../request-body.ts";
 import { bytesSchema, idempotencyKey, locationSchema, nameSchema } from "../schemas.ts";
@@ -19,6 +20,10 @@ export const putPayload: Route = {
       "Idempotency-Key": idempotencyKey,
       "Paylode-Attributes": {
         description: "the payload's attributes, as application/x-www-form-urlencoded",
+        schema: v.string(),
+      },
+      "Paylode-Expires": {
+        description: "from then on the payload counts as absent: ISO 8601 with its offset, or milliseconds since 1970",
         schema: v.string(),
       },
     },
@@ -41,11 +46,13 @@ export const putPayload: Route = {
     const codec = codecOf(context.req.query("codec"));
     const contentType = context.req.header("content-type");
     const attributes = attributesIn((name) => context.req.header(name));
+    const expiresAt = expiryOf(context.req.header(expiresHeader));
     const bytes = await readBody(context.req.raw, store.payloadBytesMax);
     const location = await store.append({ tenant, group, id }, bytes, {
       contentType,
       attributes,
       codec,
+      expiresAt,
       ifAbsent,
       idempotencyKey: context.req.header("idempotency-key"),
     });

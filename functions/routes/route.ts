@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { GenericSchema } from "valibot";
+import type { Scope } from "../../core/access/scope.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
 import type { PathNames } from "../request-path.ts";
@@ -10,9 +11,9 @@ export interface Route {
   readonly handle: Handle;
   /**
    * Who may use it where keys are asked for. By default a key of the path's tenant with the scope of the method; `open` to
-   * everybody; of the `server` itself, to keys with the scope admin and on the machine.
+   * everybody; of the `server` itself, to keys with the scope admin and on the machine; or with another scope than the method's.
    */
-  readonly access?: "open" | "server";
+  readonly access?: "open" | "server" | { readonly scope: Scope };
   /** It looks at everything that a tenant has: a server whose index lies in DynamoDB does not offer it. docs/aws.md §6. */
   readonly scans?: true;
 }

@@ -4,6 +4,7 @@ import { batchCases } from "./payload-store/batches.ts";
 import { closingCases } from "./payload-store/closing.ts";
 import { concurrencyCases } from "./payload-store/concurrency.ts";
 import { deleteCases } from "./payload-store/deletes.ts";
+import { expiryCases } from "./payload-store/expiry.ts";
 import { findCases } from "./payload-store/finds.ts";
 import { idempotencyCases } from "./payload-store/idempotency.ts";
 import { isolationCases } from "./payload-store/isolation.ts";
@@ -113,6 +114,7 @@ export async function payloadStoreSuite({
     deleteCases(cases);
     batchCases(cases);
     idempotencyCases(cases);
+    expiryCases(cases);
     listCases(cases);
     findCases(cases);
     if (!supports.moves) statsCases(cases);

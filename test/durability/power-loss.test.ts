@@ -68,14 +68,16 @@ describe("power loss", () => {
   });
 
   const ofIndex = [...fileSyncs, ...directorySyncs].filter((reason) => reason.includes("index"));
-  // Those of the keys are in test/access/key-stores.test.ts, that of removed segments in test/compaction/crashes.test.ts,
-  // those of a repair in test/repair/repair.test.ts.
+  // Those of the keys are in test/access/key-stores.test.ts, those of erasures in test/erasure/erasure-ledgers.test.ts, that of
+  // removed segments in test/compaction/crashes.test.ts, those of a repair in test/repair/repair.test.ts.
   const elsewhere = new Set<string>([
     "new store.json",
     "header",
     "removed segment",
     "keys.json",
     "new keys.json",
+    "erasure",
+    "new erasure",
     "repair",
     ...ofIndex,
   ]);

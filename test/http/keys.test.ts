@@ -36,7 +36,7 @@ httpApiSuite("createApp that asks for keys", async () => {
 });
 
 const pathOf = (template: string, tenant: string): string =>
-  template.replace(":tenant", tenant).replace(":group", "g").replace(":id", "a");
+  template.replace(":tenant", tenant).replace(":group", "g").replace(":id", "a").replace(":erasure", "0123456789ab");
 
 /** Every route that there is, HEAD too, so that a new one cannot be forgotten. */
 const everyRoute = Object.entries(routes).flatMap(([template, methods]) =>
@@ -146,6 +146,11 @@ describe("a key", () => {
       "GET /v1/:tenant/payloads": "read",
       "HEAD /v1/:tenant/payloads": "read",
       "POST /v1/:tenant/payloads": "write",
+      "GET /v1/:tenant/erasures": "erase",
+      "HEAD /v1/:tenant/erasures": "erase",
+      "POST /v1/:tenant/erasures": "erase",
+      "GET /v1/:tenant/erasures/:erasure": "erase",
+      "HEAD /v1/:tenant/erasures/:erasure": "erase",
       "GET /v1/:tenant/stats": "read",
       "HEAD /v1/:tenant/stats": "read",
       "GET /metrics": "admin",
@@ -313,6 +318,16 @@ const requestsTo: Readonly<Record<string, fc.Arbitrary<Pick<Asked, "rest" | "bod
     body: fc.array(line, { minLength: 1, maxLength: 4 }).map((lines) => lines.join("\n")),
     header,
   }),
+  "GET /v1/:tenant/erasures": fc.record({ rest: fc.constant("/erasures") }),
+  "HEAD /v1/:tenant/erasures": fc.record({ rest: fc.constant("/erasures") }),
+  "POST /v1/:tenant/erasures": fc.record({
+    rest: fc.constant("/erasures"),
+    body: fc
+      .oneof(fc.record({ group }), fc.record({ group, ids: fc.tuple(id) }), fc.constant({ everything: true }))
+      .map((selector) => JSON.stringify(selector)),
+  }),
+  "GET /v1/:tenant/erasures/:erasure": fc.record({ rest: fc.constant("/erasures/0123456789ab") }),
+  "HEAD /v1/:tenant/erasures/:erasure": fc.record({ rest: fc.constant("/erasures/0123456789ab") }),
   "GET /v1/:tenant/stats": fc.record({ rest: fc.constant("/stats") }),
   "HEAD /v1/:tenant/stats": fc.record({ rest: fc.constant("/stats") }),
 };
@@ -335,9 +350,13 @@ describe("two tenants with keys", () => {
 
   /** What differs between two stores that were told the same: names of segments, places in them, and time. */
   const withoutChance = (answer: string): string =>
-    answer.replaceAll(/"segment":"[^"]*","offset":\d+/g, "").replaceAll(/"(?:time|next)":"[^"]*"/g, "");
+    answer
+      .replaceAll(/"segment":"[^"]*","offset":\d+/g, "")
+      .replaceAll(/"(?:time|next|erasure|requested|hidden|segment)":"[^"]*"/g, "");
   const answerOf = async (response: Response): Promise<unknown> => {
-    const headers = [...response.headers].filter(([name]) => !["last-modified", "paylode-time"].includes(name));
+    const headers = [...response.headers].filter(
+      ([name]) => !["last-modified", "paylode-time", "location"].includes(name),
+    );
     return { status: response.status, headers, body: withoutChance(await response.text()) };
   };
 

@@ -52,6 +52,7 @@ export class CrashWorkload {
   #store: DiskStore | undefined;
   /** Set while nothing was written since the last flush that resolved. */
   flushed = false;
+  #compacting = 0;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -126,14 +127,18 @@ export class CrashWorkload {
       await change(() => store.deleteGroup({ tenant, group }));
     } else if (this.#options.compacts && kind < 0.97) {
       this.flushed = false;
+      // It commits too, so that what another one flushes meanwhile is not all there is.
+      this.#compacting += 1;
       await store.compact({ graceMs: 0, rules: { deadShareMin: this.#random() / 2, smallCountMin: 2 } });
+      this.#compacting -= 1;
       this.flushed = false;
     } else {
       const before = this.#writers.map((other) => other.contents);
       const older = new Set(this.#writers.flatMap((other) => other.earlier));
       await store.flush();
       for (const other of this.#writers) other.earlier = other.earlier.filter((contents) => !older.has(contents));
-      this.flushed = this.#writers.every((other, i) => other.contents === before[i] && !other.underWay);
+      const isQuiet = this.#compacting === 0;
+      this.flushed = isQuiet && this.#writers.every((other, i) => other.contents === before[i] && !other.underWay);
     }
   }
 

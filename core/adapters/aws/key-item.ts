@@ -1,5 +1,5 @@
-/** What the table keeps for access keys besides the pages: the keys themselves, and what of their quotas is used. */
-export type KeyItemKind = "keys" | "usage";
+/** What the table keeps besides the pages: access keys, what of their quotas is used, and erasures. */
+export type KeyItemKind = "keys" | "usage" | "erasures";
 
 /** A tenant's partition. No partition of payloads begins with `~`, since no tenant's name does. */
 export function keyPartition(kind: KeyItemKind, tenant: string): string {

@@ -14,6 +14,7 @@ export class Layout {
   readonly manifest: string;
   readonly runs: string;
   readonly quarantine: string;
+  readonly erasures: string;
   readonly uploads: string;
   readonly lossesFile: string;
   readonly keysFile: string;
@@ -30,6 +31,7 @@ export class Layout {
     this.manifest = join(this.index, "manifest");
     this.runs = join(this.index, "runs");
     this.quarantine = join(root, "quarantine");
+    this.erasures = join(root, "erasures");
     this.uploads = join(root, "uploads");
     this.lossesFile = join(root, "losses.json");
     this.keysFile = join(root, "keys.json");
@@ -52,6 +54,14 @@ export class Layout {
 
   segment(tenant: string, segment: string): string {
     return join(this.segments, tenant, segment + segmentSuffix);
+  }
+
+  erasuresOf(tenant: string): string {
+    return join(this.erasures, tenant);
+  }
+
+  erasure(tenant: string, id: string): string {
+    return join(this.erasures, tenant, `${id}.json`);
   }
 
   upload(tenant: string, name: string): string {

@@ -87,6 +87,7 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
       const shrunk = covered !== undefined && covered.bytes > bytes + (covered.sealed ? 0 : markBytes);
       const settled = scan.frames.slice(0, scan.frames.length - scan.tailFrames);
       found.framesReplayed += await takeIn(index, scan, settled);
+      if (scan.voids.length > 0) index.segments.markTorn(tenant, segment);
       if (!shrunk && (sealed || durableBytes === size))
         index.segments.cover(tenant, segment, { bytes: size, frames: framesBefore, sealed });
       const clean =
@@ -137,6 +138,7 @@ export async function replayAll(
       pages += await takeIn(index, scan, acknowledged);
       if (scan.marker)
         index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
+      if (scan.voids.length > 0) index.segments.markTorn(tenant, segment);
     }
   }
   return pages;
@@ -173,6 +175,7 @@ async function keepTail(parts: Parts, tenant: string, segment: string): Promise<
   try {
     const bytes = await writeFooter(file, scan, [{ start: scan.durableBytes, end: scan.size }], digest);
     index.segments.cover(tenant, segment, { bytes, frames: scan.framesBefore, sealed: true });
+    index.segments.markTorn(tenant, segment);
   } catch (error) {
     throw diskError(error, `sealing segment ${tenant}/${segment} failed`);
   } finally {

@@ -152,6 +152,10 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
     return this.#inner.history(tenant, group);
   }
 
+  torn(tenant: string): readonly string[] {
+    return this.#inner.torn(tenant);
+  }
+
   supersede(tenant: string, segment: string, nowMs: number): void {
     this.#inner.supersede(tenant, segment, nowMs);
   }
