@@ -1,4 +1,4 @@
-import { apiBundle } from "./api-bundle.ts";
+import { functionBundle } from "./api-bundle.ts";
 import { bucket } from "./bucket.ts";
 import { table, tableOperations } from "./table.ts";
 
@@ -24,7 +24,7 @@ const logs = new aws.cloudwatch.LogGroup("CompactLogs", {
 /** Compaction and garbage collection. It alone may scan the table, list the bucket, and remove anything. */
 export const compact = new sst.aws.Function("Compact", {
   handler: "functions/compact.handler",
-  nodejs: apiBundle,
+  nodejs: functionBundle,
   runtime: "nodejs24.x",
   architecture: "arm64",
   // A whole core, for it compresses; and room for the payloads of a few groups and the names of all segments.
