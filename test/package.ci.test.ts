@@ -66,7 +66,7 @@ describe("the packed package", () => {
     const built = sources
       .filter((file) => !unbuilt.test(file))
       .flatMap((file) => [".js", ".d.ts"].map((ending) => `dist/${file.replace(/\.ts$/, ending)}`));
-    const beside = ["CHANGELOG.md", "LICENSE", "README.md", "dist/docs/openapi.json", "package.json"];
+    const beside = ["CHANGELOG.md", "LICENSE", "README.md", "dist/functions/openapi-packed.json", "package.json"];
 
     expect(packed.map((file) => file.path).toSorted()).toEqual([...beside, ...built].toSorted());
     expect(packed.filter((file) => /^dist\/test\/(?!conformance\/)|bench|\.test\./.test(file.path))).toEqual([]);

@@ -18,7 +18,12 @@ export const getOpenapi: Route = {
   handle: async () => {
     // Read when it is asked for, so that a server starts without it and the generator runs while it is broken. Bundlers take
     // an import along; a path in the file system would be lost to them.
-    const { default: document } = await import("../../docs/openapi.json", { with: { type: "json" } });
-    return json(document);
+    const { default: packed } = await import("../openapi-packed.json", { with: { type: "json" } });
+    return json(await unpacked(packed.gzip));
   },
 };
+
+async function unpacked(gzip: string): Promise<unknown> {
+  const bytes = Uint8Array.from(atob(gzip), (character) => character.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}

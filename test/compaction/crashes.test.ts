@@ -12,7 +12,7 @@ import { runPowerLossSchedule } from "../support/power-loss-schedules.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { smallIndex } from "../support/small-index.ts";
 
-const schedules = Number(process.env["COMPACTION_SCHEDULES"] ?? perTier(40, 200));
+const schedules = Number(process.env["COMPACTION_SCHEDULES"] ?? perTier(16, 200));
 const firstSeed = Number(process.env["COMPACTION_SEED"] ?? 1);
 
 /** A segment that is removed before what takes its place is durable, a deleted payload that comes back with a file, a gap taken for damage. */

@@ -10,6 +10,6 @@ describe("find on a disk that loses its power", () => {
     ["on disk", smallIndex],
     ["that goes to the disk in between", { ...smallIndex, plainKeysMax: 12 }],
   ] as const)("answers as maps do, with an index %s", async (_name, bounds) => {
-    await holds(import.meta.filename, findsAsMapsDo(bounds), { runs: 25 });
+    await holds(import.meta.filename, findsAsMapsDo(bounds), { runs: 12 });
   });
 });

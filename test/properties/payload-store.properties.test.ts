@@ -7,10 +7,10 @@ const timeout = 600_000;
 
 describe("a disk store on a machine that loses its power", () => {
   test("does what maps do, whatever happens between two steps", { timeout }, async () => {
-    await holds(import.meta.filename, storeDoesAsMapsDo(), { runs: 100 });
+    await holds(import.meta.filename, storeDoesAsMapsDo(), { runs: 60 });
   });
 
   test("leaves whole calls, whenever it stops", { timeout }, async () => {
-    await holds(import.meta.filename, crashLeavesWholeCalls(), { runs: 100 });
+    await holds(import.meta.filename, crashLeavesWholeCalls(), { runs: 60 });
   });
 });

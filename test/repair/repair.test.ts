@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { faultyFileSystem } from "../support/faulty-file-system.ts";
 import { answersOf, opened, writtenStore, type WrittenStore } from "../support/damaged-store.ts";
+import { perTier } from "../support/per-tier.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import { scanSegment } from "../../core/segment/scan.ts";
@@ -170,7 +171,7 @@ describe("a repair during which any single step fails", () => {
       await counted.close();
       expect(until - from).toBeGreaterThan(20);
 
-      for (let failAt = from + first; failAt <= until; failAt += 3) {
+      for (let failAt = from + first; failAt <= until; failAt += perTier(12, 3)) {
         const { fs, history } = await damaged();
         const faulty = faultyFileSystem(fs, { failAt, how });
         const store = await opened(faulty, 50);

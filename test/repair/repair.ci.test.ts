@@ -1,0 +1,2 @@
+// Each step fails, and more schedules.
+import "./repair.test.ts";
