@@ -201,7 +201,7 @@ export class LocalCompaction implements Compaction {
     const work = async ({ group, through, requests }: HeldGroup) => {
       try {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
-        if (this.#goesWith(tenant, segment, group) && requests.length === 0) return;
+        if (this.#goesWith(tenant, segment, group, through) && requests.length === 0) return;
         const mayMerge = (held: string) => held !== growing();
         const merged = await mergeGroup(
           this.#tools,
@@ -222,7 +222,7 @@ export class LocalCompaction implements Compaction {
     await inParallel(groups, groupsAtOnce, work);
     for (const { group, through } of groups) {
       if (skipped.some((left) => left.group === group)) continue;
-      if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group)) continue;
+      if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) continue;
       skipped.push({ tenant, segment, group, reason: "its pages changed while they were merged" });
     }
     return skipped;
@@ -255,16 +255,21 @@ export class LocalCompaction implements Compaction {
   }
 
   /** Whether a group has nothing but what goes with this segment: no payload, and no page elsewhere that would come back. */
-  #goesWith(tenant: string, segment: string, group: string): boolean {
+  #goesWith(tenant: string, segment: string, group: string, through: number): boolean {
     const { index } = this.#tools;
     if (!index.isEmptied(tenant, group)) return false;
-    for (const { place } of index.history(tenant, group)) if (place.segment !== segment) return false;
-    return true;
+    let newest = 0;
+    for (const { place, sequence } of index.history(tenant, group)) {
+      if (place.segment !== segment) return false;
+      newest = Math.max(newest, sequence);
+    }
+    // The segment may hold a page that is about to be committed.
+    return newest >= through;
   }
 
   /** Whether a group has nothing but pages that hide others, in segments that are still there. */
   #waits(tenant: string, segment: string, group: string, through: number): boolean {
-    if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group)) return false;
+    if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) return false;
     return this.#tools.index.isEmptied(tenant, group);
   }
 

@@ -119,7 +119,9 @@ function newestToMerge(
   // Without a payload nothing keeps its newest page from going too.
   if (live.length === 0) return basis.sequence;
   const mayGo = records.find(({ place }) => isSmall && wish.mayMerge(place.segment))?.sequence ?? 0;
-  return Math.max(mayGo, records.some(({ sequence }) => sequence <= wish.through) ? wish.through : 0);
+  // A segment may hold a page that is about to be committed: what the index does not know yet is not hidden.
+  const mustGo = Math.min(wish.through, basis.sequence);
+  return Math.max(mayGo, records.some(({ sequence }) => sequence <= mustGo) ? mustGo : 0);
 }
 
 interface Chunk {

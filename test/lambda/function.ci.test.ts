@@ -412,6 +412,8 @@ describe("the log", () => {
     await ask(counted, token, get(group));
     await ask(counted, token, { method: "GET", target: "/v1/acme/nowhere" });
 
+    // A line comes after its answer.
+    for (let waited = 0; metrics(counted).length < 3 && waited < 100; waited++) await setTimeout(20);
     const [stored, read, lost, ...more] = metrics(counted);
     expect(more).toEqual([]);
     const route = "/v1/:tenant/groups/:group/payloads/:id";
@@ -446,7 +448,7 @@ describe("the log", () => {
     for (const hidden of [
       secret,
       token,
-      token.split("_").at(-1)!,
+      token.split("_").slice(3).join("_"),
       Buffer.from(secret).toString("base64").slice(0, 8),
     ]) {
       expect(text).not.toContain(hidden);

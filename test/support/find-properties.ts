@@ -99,7 +99,9 @@ export function findsAsMapsDo(bounds: Partial<IndexBounds>): fc.IRawProperty<unk
       if (each.kind === "kill" || each.kind === "powerLoss")
         reader = await open(running.fs, bounds, { readOnly: true });
       await expectSame(reader, model);
-      await expectNothingMissed(running.store, page, before, model);
+      // A cursor does not outlive a crash: docs/decisions/0025.
+      if (each.kind !== "kill" && each.kind !== "powerLoss")
+        await expectNothingMissed(running.store, page, before, model);
     }
     await running.store.close();
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { collect, rejectsWith, sameBytes } from "../expectations.ts";
+import type { ListedPayload } from "../../../core/payload.ts";
 import type { PayloadStoreCases } from "../payload-store.suite.ts";
 import { prose, text } from "../sample-bytes.ts";
 
@@ -24,10 +25,12 @@ export function readerCases({ describe, given, scaled, supports }: PayloadStoreC
           for (const reader of readers) assert.equal(await reader.has({ tenant, group: "g", id }), false);
         }
         for (const reader of readers) {
-          assert.deepEqual(await reader.stats({ tenant }), await store.stats({ tenant }));
+          if (!supports.moves) assert.deepEqual(await reader.stats({ tenant }), await store.stats({ tenant }));
+          const known = (listed: readonly ListedPayload[]) =>
+            supports.moves ? listed.map((head) => ({ ...head, location: undefined })) : listed;
           assert.deepEqual(
-            await collect(reader.list({ tenant, group: "g" })),
-            await collect(store.list({ tenant, group: "g" })),
+            known(await collect(reader.list({ tenant, group: "g" }))),
+            known(await collect(store.list({ tenant, group: "g" }))),
           );
         }
       }

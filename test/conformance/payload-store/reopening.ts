@@ -68,7 +68,7 @@ export function reopenCases({ describe, given, supports }: PayloadStoreCases): v
 
       const again = await reopen();
 
-      sameBytes(await again.getAt({ tenant }, location), prose(2000, 1));
+      if (!supports.moves) sameBytes(await again.getAt({ tenant }, location), prose(2000, 1));
       const rest = await collect(again.list({ tenant, group: "g" }, { after: second?.cursor }));
       assert.deepEqual(
         rest.map(({ id }) => id),
