@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { type Chart, charts } from "./charts.ts";
 import { codecChoices, type CodecResult } from "./measures/codec.ts";
 import { servers, type HttpResult } from "./measures/http.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
@@ -102,7 +103,7 @@ const whole: BenchRecord = { ...record, seconds: (performance.now() - started) /
 const text = report(whole);
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 console.log(text);
-if (options.record) keep(whole, text);
+if (options.record) keep(whole, text, await charts(whole));
 
 /** Runs one measure in a fresh process. */
 async function measure<T extends Task>(task: T): Promise<Results[T["measure"]]> {
@@ -151,16 +152,19 @@ function describeWork(count: number): BenchRecord["work"] {
   };
 }
 
-/** Writes the record, and its tables into docs/performance.md; both as the formatter wants them. */
-function keep(whole: BenchRecord, tables: string): void {
+/** Writes the record, its pictures, and both into docs/performance.md, as the formatter wants them. */
+function keep(whole: BenchRecord, tables: string, pictures: readonly Chart[]): void {
   const recordFile = path.join(root, "bench/records", whole.machine.name, `${whole.date.slice(0, 10)}.json`);
   mkdirSync(path.dirname(recordFile), { recursive: true });
   writeFileSync(recordFile, `${JSON.stringify(whole, undefined, 2)}\n`);
+  mkdirSync(path.join(root, "docs/charts"), { recursive: true });
+  for (const { file, svg } of pictures) writeFileSync(path.join(root, "docs/charts", file), `${svg}\n`);
+  const shown = pictures.map(({ file, alt }) => `![${alt}](charts/${file})\n\n`).join("");
   const docsFile = path.join(root, "docs/performance.md");
   const [before, rest] = readFileSync(docsFile, "utf8").split(markers.begin);
   const after = rest?.split(markers.end)[1];
   if (before === undefined || after === undefined) throw new Error("docs/performance.md has lost its markers");
-  writeFileSync(docsFile, `${before}${markers.begin}\n\n${tables}\n${markers.end}${after}`);
+  writeFileSync(docsFile, `${before}${markers.begin}\n\n${shown}${tables}\n${markers.end}${after}`);
   execFileSync(path.join(root, "node_modules/.bin/oxfmt"), [recordFile, docsFile], { cwd: root });
   console.error(`\nwritten: ${path.relative(root, recordFile)}, docs/performance.md`);
 }

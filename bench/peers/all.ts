@@ -1,12 +1,26 @@
 import type { PeerKind } from "../peer.ts";
+import { cacache, cacacheZstd } from "./cacache.ts";
 import { files } from "./files.ts";
-import { level } from "./level.ts";
+import { level, levelZstd } from "./level.ts";
 import { lmdb, lmdbZstd } from "./lmdb.ts";
 import { paylode } from "./paylode.ts";
-import { betterSqlite, nodeSqlite, sqliteZstd } from "./sqlite.ts";
+import { betterSqlite, betterSqliteZstd, nodeSqlite, nodeSqliteZstd } from "./sqlite.ts";
 
 /** In the order of a round. */
-export const peers: readonly PeerKind[] = [paylode, lmdb, level, betterSqlite, nodeSqlite, lmdbZstd, sqliteZstd, files];
+export const peers: readonly PeerKind[] = [
+  paylode,
+  lmdb,
+  level,
+  betterSqlite,
+  nodeSqlite,
+  lmdbZstd,
+  levelZstd,
+  betterSqliteZstd,
+  nodeSqliteZstd,
+  files,
+  cacache,
+  cacacheZstd,
+];
 
 export function peerNamed(name: string): PeerKind {
   const peer = peers.find((kind) => kind.name === name);

@@ -59,23 +59,26 @@ function nameOf({ group, id }: WorkKey): string {
 const fileOf = (directory: string) => path.join(directory, "payloads.sqlite");
 const durable = "WAL, `synchronous = FULL`: the log is synced at each commit";
 
-export const betterSqlite: PeerKind = {
-  name: "better-sqlite3",
-  durable,
-  load: async () => {
-    const { default: BetterSqlite } = await load<BetterSqliteModule>("better-sqlite3");
-    return (directory) => sqlitePeer(new BetterSqlite(fileOf(directory)), asIs);
-  },
-};
+function betterSqliteWith(name: string, packing: Packing): PeerKind {
+  return {
+    name,
+    durable,
+    load: async () => {
+      const { default: BetterSqlite } = await load<BetterSqliteModule>("better-sqlite3");
+      return (directory) => sqlitePeer(new BetterSqlite(fileOf(directory)), packing);
+    },
+  };
+}
 
-export const nodeSqlite: PeerKind = {
-  name: "node:sqlite",
-  durable,
-  load: async () => (directory) => sqlitePeer(new DatabaseSync(fileOf(directory)), asIs),
-};
+function nodeSqliteWith(name: string, packing: Packing): PeerKind {
+  return {
+    name,
+    durable,
+    load: async () => (directory) => sqlitePeer(new DatabaseSync(fileOf(directory)), packing),
+  };
+}
 
-export const sqliteZstd: PeerKind = {
-  name: "node:sqlite + zstd",
-  durable,
-  load: async () => (directory) => sqlitePeer(new DatabaseSync(fileOf(directory)), zstd),
-};
+export const betterSqlite: PeerKind = betterSqliteWith("better-sqlite3", asIs);
+export const betterSqliteZstd: PeerKind = betterSqliteWith("better-sqlite3 + zstd", zstd);
+export const nodeSqlite: PeerKind = nodeSqliteWith("node:sqlite", asIs);
+export const nodeSqliteZstd: PeerKind = nodeSqliteWith("node:sqlite + zstd", zstd);
