@@ -32,7 +32,12 @@ export interface SegmentSource {
   readonly segment: string;
   readonly size: number;
   read(offset: number, bytes: number): Uint8Array | Promise<Uint8Array>;
+  /** Lets others run, every {@link framesBetweenPauses} frames. */
+  readonly pause?: () => Promise<void>;
 }
+
+/** Some half a millisecond of small ones. */
+const framesBetweenPauses = 64;
 
 export interface ScannedFrame extends FrameEntry {
   readonly timeMs: number;
@@ -216,8 +221,9 @@ async function readListed(
   start?: ScanStart,
 ): Promise<Frames> {
   const frames: ScannedFrame[] = [];
-  for (const entry of footer.frames) {
+  for (const [i, entry] of footer.frames.entries()) {
     if (start && entry.offset < start.offset) continue;
+    if (i % framesBetweenPauses === framesBetweenPauses - 1) await source.pause?.();
     const end = entry.offset + entry.headBytes + entry.bodyBytes;
     const header = await frameHeaderAt(window, entry.offset, binding);
     const page = header.ok ? await pageAt(window, entry.offset, header.value, binding) : header;
@@ -298,6 +304,7 @@ async function readFrames(
     const end = header.ok ? offset + header.value.headBytes + header.value.bodyBytes : 0;
     if (header.ok && end <= source.size) {
       leaveHole(offset, header.value.number, header.value.groupCrcBefore);
+      if (frames.length % framesBetweenPauses === framesBetweenPauses - 1) await source.pause?.();
       const page = await pageAt(window, offset, header.value, binding);
       const { group, kind, sequence, timeMs, headBytes, bodyBytes } = header.value;
       if (page.ok) frames.push({ group, kind, sequence, offset, headBytes, bodyBytes, timeMs, page: page.value });

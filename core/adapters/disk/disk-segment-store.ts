@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { PayloadStoreError } from "../../errors.ts";
 import type { Coverage } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
@@ -8,7 +9,7 @@ import { isSegmentName } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
 import { diskError, errorCode } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { readUpTo, yielding } from "./files.ts";
+import { readUpTo } from "./files.ts";
 import { segmentOfFile, type Layout } from "./layout.ts";
 import { SegmentWriter, type GrowingSegment, type WriterContext } from "./segment-writer.ts";
 
@@ -108,7 +109,8 @@ export class DiskSegmentStore implements ReclaimingSegments {
         tenant,
         segment,
         size: file.size(),
-        read: yielding((at: number, bytes: number) => readUpTo(file, at, bytes)),
+        read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+        pause: () => setImmediate(),
       };
       return await scanSegment(source, this.#digest, start);
     } catch (error) {

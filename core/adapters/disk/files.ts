@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { dirname } from "node:path";
 import { errorCode } from "./disk-error.ts";
 import type { DirectorySync, FileSync, FileSystem, OpenFile } from "./file-system.ts";
@@ -105,18 +104,4 @@ export async function ensureDirectory(fs: FileSystem, path: string, reason: Dire
 function uncleared(bytes: number): Uint8Array {
   const memory = Buffer.allocUnsafeSlow(bytes);
   return new Uint8Array(memory.buffer, memory.byteOffset, bytes);
-}
-
-/** Reads that come one after the other let others run, every so many of them. */
-const readsBetweenTurns = 256;
-
-/** As `read`, which answers at once, but now and then a turn of the event loop later. */
-export function yielding(
-  read: (at: number, bytes: number) => Uint8Array,
-): (at: number, bytes: number) => Uint8Array | Promise<Uint8Array> {
-  let reads = 0;
-  return (at, bytes) => {
-    reads += 1;
-    return reads % readsBetweenTurns === 0 ? setImmediate().then(() => read(at, bytes)) : read(at, bytes);
-  };
 }

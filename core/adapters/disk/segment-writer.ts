@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { PayloadStoreError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import { limits } from "../../limits.ts";
@@ -14,7 +15,7 @@ import type { SegmentNames } from "../../segment/name.ts";
 import { scanSegment, type SegmentScan } from "../../segment/scan.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { ensureDirectory, readUpTo, writeAll, yielding } from "./files.ts";
+import { ensureDirectory, readUpTo, writeAll } from "./files.ts";
 import type { Layout } from "./layout.ts";
 
 /** What every writer of a store shares. */
@@ -261,7 +262,8 @@ export class SegmentWriter {
       tenant: this.#tenant,
       segment: growing.segment,
       size: growing.bytes,
-      read: yielding((at: number, bytes: number) => readUpTo(file, at, bytes)),
+      read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+      pause: () => setImmediate(),
     };
     const scan = await scanSegment(source, digest);
     if (hidesDamage(scan)) await file.sync("seal");
