@@ -188,3 +188,22 @@ function wrap(file: ReturnType<PowerLossFileSystem["open"]>): ReturnType<PowerLo
     close: () => file.close(),
   };
 }
+
+describe("options that no store has", () => {
+  it.each([{ index: "disk-hush" }, { durability: "safest" }, { segmentBytesMax: 0 }, { cacheBytes: -1 }])(
+    "are refused by name before any file is touched (%o)",
+    async (wrong) => {
+      const disk = newDisk();
+      const [field = ""] = Object.keys(wrong);
+
+      await expect(open(disk, wrong as Partial<DiskOptions>)).rejects.toMatchObject({
+        code: "INVALID",
+        details: { field },
+        message: expect.stringContaining(field),
+      });
+
+      expect(disk.files()).toEqual([]);
+      expect(disk.stat(storeFolder)).toBeUndefined();
+    },
+  );
+});

@@ -243,7 +243,7 @@ export function httpApiSuite(name: string, open: () => Promise<OpenedHttpApi>): 
         expect(await textAt(path)).toBe("two");
       });
 
-      test("answers 422 to another request with the same key", async () => {
+      test("answers 409 to another request with the same key", async () => {
         const path = `${newGroup()}/payloads/a`;
         await put(path, "one", headers);
 

@@ -97,9 +97,12 @@ export function nameCases({ describe, given }: PayloadStoreCases): void {
     given("that no face could spell is refused, and nothing is stored", async ({ store }) => {
       const refused = ["", ".", "..", "\ud800", "a\udc00", "x".repeat(513), "é".repeat(257), 5, undefined, null, {}];
       for (const name of refused as string[]) {
-        await rejectsWith("INVALID", () => store.append({ tenant, group: "g", id: name }, text("x")));
-        if (name !== undefined)
-          await rejectsWith("INVALID", () => store.append({ tenant, group: name, id: "a" }, text("x")));
+        const id = await rejectsWith("INVALID", () => store.append({ tenant, group: "g", id: name }, text("x")));
+        assert.equal(id.details["field"], "id");
+        if (name !== undefined) {
+          const group = await rejectsWith("INVALID", () => store.append({ tenant, group: name, id: "a" }, text("x")));
+          assert.equal(group.details["field"], "group");
+        }
         await rejectsWith("INVALID", () => store.appendMany({ tenant, group: name }, [{ id: "a", bytes: text("x") }]));
         await rejectsWith("INVALID", () => store.get({ tenant, group: "g", id: name }));
         await rejectsWith("INVALID", () => store.delete({ tenant, group: "g", id: name }));
@@ -108,6 +111,16 @@ export function nameCases({ describe, given }: PayloadStoreCases): void {
       }
 
       assert.equal(await store.size({ tenant }), 0);
+    });
+
+    given("that is too long is refused with the bound and its length", async ({ store }) => {
+      const tooLong = "é".repeat(257);
+
+      const id = await rejectsWith("INVALID", () => store.get({ tenant, group: "g", id: tooLong }));
+      const group = await rejectsWith("INVALID", () => store.deleteGroup({ tenant, group: tooLong }));
+
+      assert.match(id.message, /id must be 1–512 bytes of UTF-8; got 514/);
+      assert.match(group.message, /group must be 1–512 bytes of UTF-8; got 514/);
     });
   });
 }
