@@ -1,9 +1,18 @@
+import { goals } from "./goals.ts";
 import type { BenchRecord, PeerRounds } from "./record.ts";
 import { median, spread, type Latency } from "./spread.ts";
 
 /** A record as Markdown: the same on the terminal and in docs/performance.md. Figures are medians of the rounds. */
 export function report(record: BenchRecord): string {
-  return [heading(record), peersTable(record), aloneTable(record), codecTable(record), httpTable(record), notes(record)]
+  return [
+    heading(record),
+    goalsTable(record),
+    peersTable(record),
+    aloneTable(record),
+    codecTable(record),
+    httpTable(record),
+    notes(record),
+  ]
     .filter((part) => part !== "")
     .join("\n\n")
     .concat("\n");
@@ -16,6 +25,15 @@ function heading({ machine, work, rounds, date, version, seconds }: BenchRecord)
     `${grouped(work.payloads)} payloads (${work.source}; median ${work.medianBytes} B, mean ${grouped(work.rawBytes / work.payloads)} B),`,
     `${work.batchPayloads} a commit, each commit durable; ${rounds} interleaved rounds in ${grouped(seconds)} s. Medians, ± half the distance between the rounds.`,
   ].join("\n");
+}
+
+function goalsTable(record: BenchRecord): string {
+  const found = goals(record);
+  if (found.length === 0) return "";
+  return table(
+    ["goals", "goal", "reached", ""],
+    found.map(({ what, goal, reached, held }) => [what, goal, reached, held ? "held" : "**missed**"]),
+  );
 }
 
 interface Column {
