@@ -134,7 +134,7 @@ async function replay(what: string): Promise<void> {
 
 function startWorker(): ChildProcess {
   return fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [], {
-    execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16"],
+    execArgv: ["--disable-warning=ExperimentalWarning"],
     // Ctrl-C is for this process alone: a chunk that is under way ends.
     detached: true,
   });
