@@ -20,6 +20,10 @@ export class ByteWriter {
 
   /** Unsigned LEB128, up to 2^53 − 1: 7 bits a byte, lowest first. */
   varint(value: number): void {
+    if (value >= 0 && value < 0x80 && Number.isInteger(value)) {
+      this.uint8(value);
+      return;
+    }
     if (!Number.isSafeInteger(value) || value < 0) invariant(false, `varint ${value}`);
     this.#room(8);
     let rest = value;
