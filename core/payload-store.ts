@@ -475,8 +475,12 @@ export class PayloadStore {
       } catch (error) {
         if (!isPayloadStoreError(error, "GONE")) throw error;
       }
+      if (body) {
+        yield { ...listed, body };
+        continue;
+      }
       // A segment that went away since the group was looked up was compacted: the payload is looked up by its id.
-      const found = body ? { body } : await this.read({ tenant, group, id: listed.id }, { signal: options.signal });
+      const found = await this.read({ tenant, group, id: listed.id }, { signal: options.signal });
       if (found) yield { ...listed, ...found };
     }
   }

@@ -346,6 +346,8 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group } = record;
     const { places, hashes, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page, placesOf(page));
+    // Whatever is left in a WeakMap outlives the collections of the young.
+    this.#prepared.delete(page);
     const through = hidesThrough(record, page);
     const dead: Dead = { ids: new Set(), entries: [], unreadable: false };
     if (through > 0) await this.#hide(tenant, group, through, dead);

@@ -430,6 +430,8 @@ export class HashOffsetIndex implements RecoverableIndex {
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group, place, sequence } = record;
     const { places, keys, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page, placesOf(page));
+    // Whatever is left in a WeakMap outlives the collections of the young.
+    this.#prepared.delete(page);
     const entryKeys = keys.slice(0, page.entries.length);
     const through = hidesThrough(record, page);
     const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false, waited: false };
