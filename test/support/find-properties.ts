@@ -9,6 +9,7 @@ import { text } from "../conformance/sample-bytes.ts";
 import { simulatedMachine } from "./machine.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { smallBases } from "./resting-blocks.ts";
 
 const tenants = ["acme", "other"] as const;
 const groups = ["g", "h", "é"] as const;
@@ -133,7 +134,7 @@ async function perform(running: Running, model: Map<string, Attributes>, work: S
     case "flush":
       return store.flush();
     case "compact":
-      await store.compact({ graceMs: 0, mustGo: () => true });
+      await store.compact({ graceMs: 0, mustGo: () => true, rules: smallBases });
       return;
     case "rebuildIndex":
       await store.rebuildIndex();
