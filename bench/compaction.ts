@@ -13,9 +13,10 @@ import path from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { openDisk } from "../core/entries/disk.ts";
 import { agentTraces, type TraceLine } from "./agent-traces.ts";
+import { SeededRandom } from "./agent-trace-random.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
 import { latency, type Latency } from "./spread.ts";
 
@@ -24,7 +25,8 @@ import { latency, type Latency } from "./spread.ts";
  *
  * What compaction does to callers, and to bytes. A folder is filled and half of it deleted; then appends and reads are timed
  * while nothing else goes on, while it is compacted, and so once more. Then the recorded messages and calls of agents, or
- * made-up ones where there are none, are stored one by one and compacted, beside gzip of each payload alone.
+ * made-up ones where there are none, and short spans, are stored one by one and compacted, beside gzip and zstd of each
+ * payload alone.
  */
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -45,8 +47,9 @@ interface Calls {
 
 const foreground = await measureForeground();
 const sizes = [
-  measureSize("messages", "airline-messages"),
-  measureSize("calls with their history", "airline-llm-calls"),
+  measureSize("messages", recorded("airline-messages")),
+  measureSize("calls with their history", recorded("airline-llm-calls")),
+  measureSize("spans of 300 bytes, each alone", { source: "made up", items: [...spans(6_000)] }),
 ];
 const compression = await Promise.all(sizes);
 console.log(JSON.stringify({ foreground, compression }, null, 2));
@@ -135,37 +138,69 @@ async function calls(
   };
 }
 
+interface Sized {
+  readonly source: string;
+  readonly items: readonly { readonly group: string; readonly id: string; readonly bytes: Uint8Array }[];
+}
+
+/** A corpus, or made-up traces where it is not there. */
+function recorded(corpus: string): Sized {
+  const file = path.join(root, "..", "shared", "corpus", `${corpus}.ndjson.gz`);
+  if (!existsSync(file)) return { source: "made up", items: bytesOf(agentTraces({ seed: 2, traces: 200 })) };
+  const lines = gunzipSync(readFileSync(file)).toString().split("\n").filter(Boolean);
+  return { source: corpus, items: bytesOf(lines.map((line) => JSON.parse(line) as TraceLine)) };
+}
+
+/** Spans as tracers export them: of their 300 bytes some 30 are drawn by chance, and the names come again. */
+function* spans(count: number): Generator<Sized["items"][number]> {
+  const random = new SeededRandom(3);
+  const hex = (digits: number) => Array.from({ length: digits }, () => random.between(0, 15).toString(16)).join("");
+  let startMs = Date.UTC(2026, 0, 5);
+  for (let i = 0; i < count; i++) {
+    const tookMs = random.between(3, 4_000);
+    startMs += random.between(1, 900);
+    const span = {
+      trace_id: hex(32),
+      span_id: hex(16),
+      name: random.pick(["llm.completion", "tool.search_flights", "tool.update_reservation", "retriever.query"]),
+      kind: random.pick(["CLIENT", "INTERNAL"]),
+      start_time_ms: startMs,
+      duration_ms: tookMs,
+      status: random.pick(["OK", "OK", "OK", "ERROR"]),
+      attributes: {
+        "gen_ai.request.model": random.pick(["atlas-large-2026-01", "corvid-2.5"]),
+        "gen_ai.usage.input_tokens": random.between(200, 9_000),
+        "gen_ai.usage.output_tokens": random.between(5, 700),
+      },
+    };
+    yield { group: span.span_id, id: span.span_id, bytes: encoder.encode(JSON.stringify(span)) };
+  }
+}
+
 async function measureSize(
   what: string,
-  corpus: string,
+  { source, items }: Sized,
 ): Promise<{
   readonly what: string;
   readonly source: string;
   readonly payloads: number;
   readonly rawBytes: number;
   readonly gzipEach: number;
+  readonly zstdEach: number;
   readonly stored: number;
   readonly compacted: number;
   readonly folder: number;
 }> {
-  const file = path.join(root, "..", "shared", "corpus", `${corpus}.ndjson.gz`);
-  const isThere = existsSync(file);
-  const text = isThere ? gunzipSync(readFileSync(file)).toString() : "";
-  const lines = isThere
-    ? text
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as TraceLine)
-    : agentTraces({ seed: 2, traces: 200 });
-  const items = bytesOf(lines);
   const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
   try {
     const store = await openDisk({ directory });
     let rawBytes = 0;
     let gzipBytes = 0;
+    let zstdBytes = 0;
     for (const { group, id, bytes } of items) {
       rawBytes += bytes.length;
       gzipBytes += gzipSync(bytes).length;
+      zstdBytes += zstdCompressSync(bytes).length;
       await store.append({ tenant, group, id }, bytes);
     }
     const stored = (await store.stats({ tenant })).ratio;
@@ -173,13 +208,13 @@ async function measureSize(
     const compacted = (await store.stats({ tenant })).ratio;
     await store.close();
     const folder = rawBytes / bytesIn(directory);
-    const source = isThere ? corpus : "made up";
     return {
       what,
       source,
       payloads: items.length,
       rawBytes,
       gzipEach: rawBytes / gzipBytes,
+      zstdEach: rawBytes / zstdBytes,
       stored,
       compacted,
       folder,

@@ -42,7 +42,17 @@ export class BlockCache {
     return this.#stored.subarray(0, stored);
   }
 
-  /** Decodes and keeps a block. What it answers at once has to be used before anything else runs. */
+  /** Memory to decode a block to that is then {@link keep kept}; `undefined` for what is too long. */
+  rawRoom(rawBytes: number): Uint8Array | undefined {
+    return this.#blocks.room(rawBytes + 1);
+  }
+
+  /** Keeps raw bytes that were decoded elsewhere. */
+  keep(name: string, stored: number, raw: Uint8Array): void {
+    this.#blocks.keep(name, raw, stored);
+  }
+
+  /** Decodes and keeps a block that rests on no other. What it answers at once has to be used before anything else runs. */
   decode(name: string, stored: number, { codec, body, rawBytes }: EncodedBlock): Uint8Array | Promise<Uint8Array> {
     const raw = this.#codecs[codec].decode(body, rawBytes, this.#blocks.room(rawBytes + 1));
     if (raw instanceof Promise) {

@@ -1,8 +1,19 @@
 import { emptyBytes } from "./bytes.ts";
 import type { CodecPolicy } from "./codec-policy.ts";
 import { limits } from "./limits.ts";
-import type { CodecName, Codecs } from "./ports/codec.ts";
+import type { Codec, CodecName, Codecs } from "./ports/codec.ts";
 import type { EncodedBlock } from "./segment/block.ts";
+import type { ByteRange } from "./segment/footer.ts";
+import { restingBody } from "./segment/resting.ts";
+
+/** What blocks may rest on, where it lies in the segment that they are for. */
+export interface BlockBase {
+  readonly range: ByteRange;
+  readonly raw: Uint8Array;
+}
+
+/** A block rests on a base where that makes it smaller by so much: its readers may have to read the base as well. */
+const restingShareMax = 7 / 8;
 
 export interface BlockInput {
   readonly bytes: Uint8Array;
@@ -18,23 +29,36 @@ export class BlockEncoder {
   readonly #codecs: Codecs;
   readonly #policy: CodecPolicy;
   readonly #sharedBytes: number;
+  readonly #trial: Codec | undefined;
   /** Where the payloads of a shared block are gathered, one block after the other. */
   #gathered: Uint8Array = emptyBytes;
 
-  /** @param sharedBytes  up to which neighbours share a block, `limits.sharedBlockBytes` by default */
-  constructor(codecs: Codecs, policy: CodecPolicy, sharedBytes: number = limits.sharedBlockBytes) {
+  /**
+   * @param sharedBytes  up to which neighbours share a block, `limits.sharedBlockBytes` by default
+   * @param trial  tells in less time than zstd of `codecs` whether a block had better rest on its base
+   */
+  constructor(codecs: Codecs, policy: CodecPolicy, sharedBytes: number = limits.sharedBlockBytes, trial?: Codec) {
+    this.#trial = trial;
     this.#codecs = codecs;
     this.#policy = policy;
     this.#sharedBytes = sharedBytes;
   }
 
-  async encode(inputs: readonly BlockInput[]): Promise<EncodedBlock[]> {
+  /** @param base  what blocks may rest on: the frame that has them then lies in its segment, or nowhere */
+  async encode(inputs: readonly BlockInput[], base?: BlockBase): Promise<EncodedBlock[]> {
     const blocks: EncodedBlock[] = [];
     for (const { parts, bytes, codec } of cut(inputs, this.#sharedBytes)) {
       const raw = this.#gather(parts);
       const chosen = byName(this.#codecs, codec ?? this.#policy({ raw, payloads: parts.length, payloadBytes: bytes }));
       let body = raw;
-      if (chosen.code !== 0) {
+      if (base && chosen.onBase) {
+        const tried = await this.#onBase(raw, chosen, base);
+        if (tried.resting) {
+          blocks.push(tried.resting);
+          continue;
+        }
+        body = tried.alone;
+      } else if (chosen.code !== 0) {
         const encoding = chosen.encode(raw);
         // Others gather their blocks while this one is encoded elsewhere.
         if (encoding instanceof Promise) this.#gathered = emptyBytes;
@@ -44,6 +68,24 @@ export class BlockEncoder {
       else blocks.push({ codec: 0, rawBytes: raw.length, body: parts.length > 1 ? raw.slice() : raw });
     }
     return blocks;
+  }
+
+  /** The block on its base, where that pays, or what its codec makes of it alone. */
+  async #onBase(
+    raw: Uint8Array,
+    codec: Codec,
+    { range, raw: base }: BlockBase,
+  ): Promise<{ readonly resting: EncodedBlock } | { readonly resting?: undefined; readonly alone: Uint8Array }> {
+    // It is encoded elsewhere, while others gather their blocks.
+    this.#gathered = emptyBytes;
+    const trial = this.#trial ?? codec;
+    const alone = await trial.encode(raw);
+    const tried = await trial.onBase?.encode(raw, base);
+    if (!tried || tried.length > Math.min(alone.length, raw.length) * restingShareMax)
+      return { alone: trial === codec ? alone : await codec.encode(raw) };
+    const frame = trial === codec ? tried : await codec.onBase!.encode(raw, base);
+    const body = restingBody(range, frame);
+    return { resting: { codec: 2, rawBytes: raw.length, body, resting: { base: range, frame } } };
   }
 
   /** The parts as one; valid until the next call if there are several. */

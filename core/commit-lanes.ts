@@ -27,6 +27,8 @@ export interface PageDraft {
   readonly merged?: MergedPages | undefined;
   readonly entries: readonly PageEntry[];
   readonly blocks: readonly EncodedBlock[];
+  /** Segment that some of its blocks rest in; such a draft is prepared in the lane, and has a page to itself. */
+  readonly restsIn?: string | undefined;
   /** Set where the body lies in an upload: such a draft has a page to itself, and no blocks. */
   readonly upload?: { readonly name: string; readonly blocks: readonly PageBlock[] } | undefined;
 }
@@ -241,6 +243,7 @@ export class CommitLanes {
       page: encoded,
       ids: page.entries.length + page.deleted.length,
       inSegment: page.upload === undefined ? undefined : true,
+      restsIn: drafts[0]?.restsIn,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.

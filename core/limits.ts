@@ -29,6 +29,12 @@ export const limits = {
   sharedBlockBytes: 32_768,
   /** The same where compaction has laid a group together, 256 KiB: agent traces are a third smaller in it than in 32 KiB. */
   mergedBlockBytes: 262_144,
+  /**
+   * What a base decodes to, 128 KiB, and the stretch of a segment that it lies in, 256 KiB: a read of a block that rests on it
+   * reads and decodes all of it, unless it is kept. docs/decisions/0029.
+   */
+  baseRawBytesMax: 131_072,
+  baseStoredBytesMax: 262_144,
   /** Encoded page of one commit, 16 MiB: 10,000 ids of 512 bytes, or fewer with attributes. */
   pageBytesMax: 16_777_216,
   /** All attributes of one payload, encoded, in bytes. They are for filtering; bodies belong in the payload. */

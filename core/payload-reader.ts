@@ -1,4 +1,5 @@
 import type { BlockCache } from "./block-cache.ts";
+import { BlockDecoder, type BlockPlace } from "./block-decoder.ts";
 import { concat, emptyBytes } from "./bytes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { limits } from "./limits.ts";
@@ -6,7 +7,7 @@ import type { EntryPlace, PageBlock } from "./page/page.ts";
 import type { Location, ReadRange } from "./payload.ts";
 import type { CodecCode, Codecs } from "./ports/codec.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
-import { blockHeaderBytes, type EncodedBlock } from "./segment/block.ts";
+import { blockHeaderBytes, storedBlockBytes, type EncodedBlock } from "./segment/block.ts";
 import { isSegmentName } from "./segment/name.ts";
 import type { FrameReader } from "./segment/read-frame.ts";
 import type { UploadBlocks } from "./upload-blocks.ts";
@@ -25,12 +26,12 @@ export interface KnownPayload {
  */
 export class PayloadReader {
   readonly #frames: FrameReader;
-  readonly #codecs: Codecs;
+  readonly #decoder: BlockDecoder;
   readonly #tenant: string;
   readonly #uploads: UploadBlocks | undefined;
   readonly #cache: BlockCache | undefined;
   #named: { readonly segment: string; readonly offset: number; readonly name: string } | undefined;
-  #blocks: (Loaded & { readonly segment: string; readonly offset: number; readonly stored: number }) | undefined;
+  #blocks: (Loaded & { readonly offset: number; readonly stored: number }) | undefined;
 
   constructor(
     tenant: string,
@@ -44,7 +45,7 @@ export class PayloadReader {
     this.#cache = ports.cache;
     this.#tenant = tenant;
     this.#frames = ports.frames;
-    this.#codecs = ports.codecs;
+    this.#decoder = new BlockDecoder(tenant, ports);
     this.#uploads = ports.uploads;
   }
 
@@ -75,11 +76,30 @@ export class PayloadReader {
     const kept = cache.get(name, stored);
     if (kept) return cut(kept, part);
     const blocks = this.#frames.blocks(this.#tenant, segment, offset, stored, place, room);
-    if (blocks instanceof Promise) return this.#join(blocks.then(undecoded), part);
+    if (blocks instanceof Promise)
+      return this.#join(
+        blocks.then((found) => undecoded(found, { segment, place })),
+        part,
+      );
     const [block, ...others] = blocks;
     if (!block || others.length > 0) return this.#join(this.#load(location, place), part);
-    const raw = cache.decode(name, stored, block);
+    const raw = block.resting
+      ? this.#rested(block, { segment, place }, cache, name)
+      : cache.decode(name, stored, block);
     return raw instanceof Promise ? raw.then((bytes) => cut(bytes, part)) : cut(raw, part);
+  }
+
+  /** Decodes and keeps a block that rests on a base, and lies in memory which the next read uses again. */
+  #rested(block: EncodedBlock, at: BlockPlace, cache: BlockCache, name: string): Uint8Array | Promise<Uint8Array> {
+    const resting = block.resting!;
+    const base = this.#decoder.base(resting.base, at);
+    if (base instanceof Promise) {
+      const own = { ...block, resting: { ...resting, frame: resting.frame.slice() } };
+      return base.then((raw) => this.#decoder.decodeOn(own, raw, at));
+    }
+    const raw = this.#decoder.decodeOn(block, base, at, cache.rawRoom(block.rawBytes));
+    cache.keep(name, storedBlockBytes(block), raw);
+    return raw;
   }
 
   /** What the block there is kept under. Neighbours are asked for in a row, and a name costs as much as a look at the cache. */
@@ -96,7 +116,7 @@ export class PayloadReader {
     for (const [i, block] of held.blocks.entries()) {
       const rawEnd = rawStart + block.rawBytes;
       if (rawStart < to && rawEnd > from) {
-        held.raw[i] ??= await this.#codecs[block.codec].decode(block.body, block.rawBytes);
+        held.raw[i] ??= await this.#decoder.decode(block, held);
         parts.push(held.raw[i].subarray(Math.max(from - rawStart, 0), to - rawStart));
       }
       rawStart = rawEnd;
@@ -148,26 +168,27 @@ export class PayloadReader {
     const { start, length, codec } = location;
     if (start !== 0 || length === 0 || !codecs.includes(codec)) return undefined;
     const [block, ...others] = (await this.#load(location, place)).blocks;
-    return block?.rawBytes === length && others.length === 0 ? block : undefined;
+    // Who gets it would need its base as well.
+    return block?.rawBytes === length && others.length === 0 && !block.resting ? block : undefined;
   }
 
   async #load({ segment, offset, stored }: Location, place: FramePlace | undefined): Promise<Loaded> {
     const held = this.#blocks;
     if (held && held.segment === segment && held.offset === offset && held.stored === stored) return held;
     const blocks = await this.#frames.blocks(this.#tenant, segment, offset, stored, place);
-    this.#blocks = { segment, offset, stored, ...undecoded(blocks) };
+    this.#blocks = { offset, stored, ...undecoded(blocks, { segment, place }) };
     return this.#blocks;
   }
 }
 
 /** Blocks, and what those of them that were decoded hold. */
-interface Loaded {
+interface Loaded extends BlockPlace {
   readonly blocks: readonly EncodedBlock[];
   readonly raw: (Uint8Array | undefined)[];
 }
 
-function undecoded(blocks: readonly EncodedBlock[]): Loaded {
-  return { blocks, raw: [] };
+function undecoded(blocks: readonly EncodedBlock[], { segment, place }: BlockPlace): Loaded {
+  return { segment, place, blocks, raw: [] };
 }
 
 /** Bytes `from` … `to` − 1 of what the blocks decode to; what is asked for ends at `end`. */

@@ -1,4 +1,5 @@
 import type { CallOptions } from "../payload.ts";
+import type { BaseRules } from "./growing-bases.ts";
 import type { CompactionPlan, PlanRules, SegmentUsage } from "./plan.ts";
 
 export interface CompactOptions extends CallOptions {
@@ -19,7 +20,7 @@ export interface CompactOptions extends CallOptions {
   readonly dryRun?: boolean | undefined;
   /** Segments that hold something that has to be gone, and are compacted first. */
   readonly mustGo?: ((usage: SegmentUsage) => boolean) | undefined;
-  readonly rules?: Partial<PlanRules> | undefined;
+  readonly rules?: Partial<PlanRules & BaseRules> | undefined;
   readonly onProgress?: ((done: CompactionProgress) => void) | undefined;
 }
 

@@ -14,6 +14,7 @@ import type {
   RewrittenSegment,
   SkippedCompaction,
 } from "./compaction.ts";
+import { type BaseRules, GrowingBases } from "./growing-bases.ts";
 import { inParallel } from "./in-parallel.ts";
 import { type Expired, mergeGroup, type MergeTools } from "./merge-group.ts";
 import {
@@ -28,7 +29,7 @@ import {
 export interface LocalCompactionTools extends MergeTools {
   readonly segments: ReclaimingSegments;
   readonly index: RecoverableIndex;
-  readonly rules: Partial<PlanRules>;
+  readonly rules: Partial<PlanRules & BaseRules>;
   /** Forgets what was kept of segments in memory. */
   readonly forget: () => void;
 }
@@ -59,11 +60,13 @@ export class LocalCompaction implements Compaction {
   readonly #tools: LocalCompactionTools;
   /** Segments whose removal was begun and has failed, by their path. */
   readonly #leaving = new Set<string>();
+  readonly #bases: GrowingBases;
   #running: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
   constructor(tools: LocalCompactionTools) {
     this.#tools = tools;
+    this.#bases = new GrowingBases(tools);
   }
 
   /** One run at a time; a second one waits. */
@@ -118,6 +121,7 @@ export class LocalCompaction implements Compaction {
     if (options.dryRun !== true) await this.#sealWhatPays(options);
     const usages = await this.#usages(options);
     const rules = { ...this.#tools.rules, ...options.rules };
+    this.#bases.follow(rules);
     const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
     const expired = { payloads: 0, bytes: 0 };
     const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0, expired };
@@ -209,7 +213,7 @@ export class LocalCompaction implements Compaction {
         const merged = await mergeGroup(
           this.#tools,
           { tenant, group },
-          { through, requests, tier, mayMerge, goOn: () => this.#goOn(options) },
+          { through, requests, tier, bases: this.#bases, mayMerge, goOn: () => this.#goOn(options) },
         );
         done.pages += merged.pages;
         done.payloads += merged.payloads;
@@ -302,6 +306,7 @@ export class LocalCompaction implements Compaction {
       }
     } finally {
       forget();
+      this.#bases.forgetSealed();
     }
     return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
   }

@@ -12,6 +12,8 @@ import {
   type Tier,
 } from "../page/page.ts";
 import type { Basis, OffsetIndex, PageRecord } from "../ports/offset-index.ts";
+import { isStrayFrame } from "../segment/stray.ts";
+import type { GrowingBases } from "./growing-bases.ts";
 import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
 
 /** What merging the pages of a group needs. */
@@ -29,6 +31,7 @@ export interface MergeWish {
   readonly mayMerge: (segment: string) => boolean;
   readonly requests: readonly MergedRequest[];
   readonly tier: Tier;
+  readonly bases: GrowingBases;
   /** Throws when it is to end. */
   readonly goOn: () => void;
 }
@@ -84,9 +87,16 @@ export async function mergeGroup(
     const upTo = newestToMerge(records, live, basis, wish);
     if (upTo === 0 && requests.length === 0) return merged;
     const chunk = nextChunk(live, upTo);
-    const draft = await draftOf(tools, tenant, { ...chunk, requests, tier: wish.tier });
-    const committed = await tools.lanes.decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis));
+    const draft = await draftOf(tools, tenant, { ...chunk, requests, tier: wish.tier }, wish.bases);
+    const committed = await tools.lanes
+      .decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis))
+      .catch((error: unknown) => {
+        // The segment that it rests in was sealed meanwhile: it is made anew for the next one.
+        if (isStrayFrame(error)) return undefined;
+        throw error;
+      });
     if (!committed) continue;
+    await wish.bases.wrote(tenant, committed.place, draft.blocks);
     merged.pages += 1;
     merged.into.add(committed.place.segment);
     merged.payloads += draft.entries.length;
@@ -162,6 +172,7 @@ async function draftOf(
   tools: MergeTools,
   tenant: string,
   { payloads, ...merged }: Chunk & { readonly requests: readonly MergedRequest[]; readonly tier: Tier },
+  bases: GrowingBases,
 ): Promise<MergeDraft> {
   const entries = payloads.map(({ found: { entry }, page, sequence, position }): PageEntry => ({
     ...entry,
@@ -172,7 +183,11 @@ async function draftOf(
     const upload = { name: first.found.upload, blocks: first.found.blocks };
     return { entries, merged, blocks: [], upload };
   }
-  return { entries, merged, blocks: await mergedBlocks(tools, tenant, payloads, merged.tier) };
+  const base = bases.of(tenant);
+  const as = { tier: merged.tier, base, forBase: bases.wants(tenant) };
+  const blocks = await mergedBlocks(tools, tenant, payloads, as);
+  const restsIn = blocks.some(({ resting }) => resting) ? base?.segment : undefined;
+  return { entries, merged, blocks, restsIn };
 }
 
 type MergeDraft = PageDraft & { readonly merged: MergedPages };

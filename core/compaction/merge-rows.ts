@@ -109,7 +109,7 @@ export async function draftRun(
   const hides = (id: string) => mentions.hasBefore(tools.hasher.id(tenant, group, id), from);
   const tier = tierOf(sums.madeMs, nowMs);
   const through = from === 0 ? endOf(counting[last]!) : 0;
-  const blocks = await mergedBlocks(tools, tenant, payloads, tier);
+  const blocks = await mergedBlocks(tools, tenant, payloads, { tier });
   const page: Page = {
     commitId: tools.random.bytes(16),
     // Nothing is older than the first row.

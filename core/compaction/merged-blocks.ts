@@ -1,4 +1,5 @@
-import type { BlockEncoder } from "../blocks.ts";
+import { BlockDecoder } from "../block-decoder.ts";
+import type { BlockBase, BlockEncoder } from "../blocks.ts";
 import { Coalescing } from "../coalesce.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
@@ -17,8 +18,8 @@ export interface BlockTools {
   readonly frames: FrameReader;
   readonly codecs: Codecs;
   readonly digest: Digest;
-  /** Encodes blocks as the tier has them, off the event loop. */
-  readonly encoderOf: (tier: Tier) => BlockEncoder;
+  /** Encodes blocks as the tier has them, off the event loop; short ones, where they are to become a base. */
+  readonly encoderOf: (tier: Tier, kind?: "for a base") => BlockEncoder;
   /** Lets others run. */
   readonly pause: () => Promise<void>;
 }
@@ -26,9 +27,17 @@ export interface BlockTools {
 /** Payloads are read so far, in bytes, before others run: some half a millisecond. */
 const bytesBetweenPauses = 65_536;
 
+export interface MergedAs {
+  readonly tier: Tier;
+  /** What the blocks may rest on. */
+  readonly base?: BlockBase | undefined;
+  /** Whether they are to become a base themselves. */
+  readonly forBase?: boolean | undefined;
+}
+
 /**
  * The blocks of a page that brings payloads again, in their order. Short ones share blocks; one that shares none, and is compressed
- * as the tier asks or stronger, keeps its blocks as they are.
+ * as the tier asks or stronger, keeps its blocks as they are, unless they rest on a base or are to.
  *
  * @throws {PayloadStoreError} `CORRUPT` when a payload differs from its SHA-256: damage is not written again under a new checksum
  */
@@ -36,21 +45,21 @@ export async function mergedBlocks(
   tools: BlockTools,
   tenant: string,
   payloads: readonly PlacedPayload[],
-  tier: Tier,
+  as: MergedAs,
 ): Promise<EncodedBlock[]> {
-  const read = await readAll(tools, tenant, payloads, tier);
-  const encoder = tools.encoderOf(tier);
+  const read = await readAll(tools, tenant, payloads, as);
+  const encoder = tools.encoderOf(as.tier, as.forBase === true ? "for a base" : undefined);
   const blocks: EncodedBlock[] = [];
   let raw: { readonly bytes: Uint8Array }[] = [];
   for (const { found } of payloads) {
     const known = read.get(found.entry)!;
     if (known instanceof Uint8Array) raw.push({ bytes: known });
     else {
-      blocks.push(...(await encoder.encode(raw)), ...known);
+      blocks.push(...(await encoder.encode(raw, as.base)), ...known);
       raw = [];
     }
   }
-  blocks.push(...(await encoder.encode(raw)));
+  blocks.push(...(await encoder.encode(raw, as.base)));
   return blocks;
 }
 
@@ -59,7 +68,7 @@ async function readAll(
   tools: BlockTools,
   tenant: string,
   payloads: readonly PlacedPayload[],
-  tier: Tier,
+  as: MergedAs,
 ): Promise<Map<PageEntry, Uint8Array | readonly EncodedBlock[]>> {
   const { segments, frames, codecs, digest, pause } = tools;
   const wanted = payloads.map(({ page, found }) => ({ location: locationOf(page, found), place: page.place, found }));
@@ -75,7 +84,7 @@ async function readAll(
     if (isAlone(found) && (entry.bytes >= limits.mergedBlockBytes || payloads.length === 1)) {
       read.set(
         entry,
-        await ownBlocks(tools, tenant, { segment: location.segment, at: location.offset, place, found }, tier),
+        await ownBlocks(tools, tenant, { segment: location.segment, at: location.offset, place, found }, as),
       );
     } else {
       const held = await coalescing.place(i);
@@ -110,19 +119,24 @@ async function ownBlocks(
   { frames, codecs, digest, encoderOf, pause }: BlockTools,
   tenant: string,
   { segment, place, found: { entry, blocks, tier }, ...lies }: Lies,
-  wanted: Tier,
+  { tier: wanted, base }: MergedAs,
 ): Promise<readonly EncodedBlock[]> {
+  const decoder = new BlockDecoder(tenant, { frames, codecs });
   const found: EncodedBlock[] = [];
   const hash = digest.sha256Parts();
   let { at } = lies;
   for (const { bodyBytes } of blocks) {
     const [block] = await frames.blocks(tenant, segment, at, blockHeaderBytes + bodyBytes, place);
     if (!block) throw differs(entry);
-    const bytes = await codecs[block.codec].decode(block.body, block.rawBytes);
-    hash.update(bytes);
     // What segments answer may change with their next read.
-    if (tier >= wanted) found.push({ ...block, body: block.body.slice() });
-    else found.push(...(await encoderOf(wanted).encode([{ bytes }])));
+    const own = { ...block, body: block.body.slice() };
+    const bytes = await decoder.decode(block.resting ? block : own, { segment, place });
+    hash.update(bytes);
+    const onBase = base && entry.bytes < limits.mergedBlockBytes;
+    const again =
+      tier < wanted || block.resting || onBase ? await encoderOf(wanted).encode([{ bytes }], base) : undefined;
+    const keepsIt = !again || (tier >= wanted && !block.resting && !again.some(({ resting }) => resting));
+    found.push(...(keepsIt ? [own] : again));
     at += blockHeaderBytes + bodyBytes;
     if (blocks.length > 1) await pause();
   }

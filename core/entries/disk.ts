@@ -225,7 +225,7 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
         repair: refuseReadOnly,
       });
     }
-    const recovery = await recover({ ...ports, segments, index }, checkpoint);
+    const recovery = await recover({ ...ports, segments, index, codecs: nodeCodecs }, checkpoint);
     const compaction = localCompaction({ ...writing, index });
     return new DiskStore({ ...writing, index, compaction }, options, {
       lock,

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
 import { autoPolicy } from "../codec-policy.ts";
+import type { BaseRules } from "../compaction/growing-bases.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
 import type { PlanRules } from "../compaction/plan.ts";
 import { type ErasedSegments, ErasingCompaction } from "../erasure/erasing-compaction.ts";
@@ -16,6 +17,9 @@ import { nodeCodecs } from "./node-codecs.ts";
 
 /** Levels of zstd by tier: what is rewritten early is soon rewritten again, what is a month old is kept for long. */
 const levels: readonly [number, number, number] = [3, 3, 19];
+
+/** Blocks that are to become a base, in bytes: half of what a base may be, so that the one that makes it whole fits too. */
+const baseBlockBytes = limits.baseRawBytesMax / 2;
 
 /** Whoever waits goes on alone in a turn of the event loop, so that many together hold it up no longer than one. */
 function turns(): () => Promise<void> {
@@ -39,26 +43,41 @@ export function localCompaction(
     readonly segments: ReclaimingSegments;
     readonly index: RecoverableIndex;
   },
-  { rules = {} }: { readonly rules?: Partial<PlanRules> } = {},
+  { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
   const { clock, heads, blocks } = ports;
   const inTurn = turns();
   const oneAtATime = queue();
   const codecs = (tier: Tier): Codecs => {
     const codec = compactionCodec(levels[tier]);
-    return { ...nodeCodecs, 2: { ...codec, encode: (raw) => oneAtATime(async () => codec.encode(raw)) } };
+    const { onBase } = codec;
+    const inQueue = {
+      ...codec,
+      encode: (raw: Uint8Array) => oneAtATime(async () => codec.encode(raw)),
+      onBase: onBase && {
+        ...onBase,
+        encode: (raw: Uint8Array, base: Uint8Array) => oneAtATime(async () => onBase.encode(raw, base)),
+      },
+    };
+    return { ...nodeCodecs, 2: inQueue };
   };
   return ({ eraser, ...inside }) => {
     const compaction = new LocalCompaction({
       ...ports,
       ...inside,
       rules,
-      encoderOf: (tier) => new BlockEncoder(codecs(tier), autoPolicy(), limits.mergedBlockBytes),
+      encoderOf: (tier, kind) => {
+        const sharedBytes = kind === "for a base" ? baseBlockBytes : limits.mergedBlockBytes;
+        // What is smaller on its base at the lowest level is so at others.
+        const trial = levels[tier] === levels[0] ? undefined : codecs(0)[2];
+        return new BlockEncoder(codecs(tier), autoPolicy(), sharedBytes, trial);
+      },
       nowMs: () => clock.nowMs(),
       pause: inTurn,
       forget: () => {
         heads?.clear();
         blocks?.clear();
+        nodeCodecs[2].onBase?.forget();
       },
     });
     const nowMs = () => clock.nowMs();

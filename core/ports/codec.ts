@@ -24,6 +24,27 @@ export interface Codec {
    * @throws {PayloadStoreError} `CORRUPT` when the bytes do not decode to exactly `rawBytes`
    */
   decode(stored: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array | Promise<Uint8Array>;
+
+  /** Frames that have other bytes for their dictionary; zstd alone, and not everywhere. */
+  readonly onBase?: CodecOnBase | undefined;
+}
+
+/** One way to store a block that rests on other bytes, its base: what repeats them need not be stored again. */
+export interface CodecOnBase {
+  /** @param base  not changed, and not kept after the answer */
+  encode(raw: Uint8Array, base: Uint8Array): Uint8Array | Promise<Uint8Array>;
+
+  /**
+   * Answers at once, as its base may lie in memory that is used again.
+   * @param base  read before anything is written to `into`, which may be the same memory
+   * @param into  memory of at least `rawBytes` + 1 bytes whose beginning the answer may lie in
+   * @returns exactly `rawBytes` bytes
+   * @throws {PayloadStoreError} `CORRUPT` when the bytes do not decode to exactly `rawBytes` on this base
+   */
+  decode(stored: Uint8Array, rawBytes: number, base: Uint8Array, into?: Uint8Array): Uint8Array;
+
+  /** Overwrites copies of bases that it has kept. */
+  forget(): void;
 }
 
 /** Every codec of a store, by code. */

@@ -38,7 +38,8 @@ export interface SegmentStore {
    * Stores a frame durably. Calls made while another is under way share its successor's write and sync (group commit).
    * Frames of one tenant keep the order of the calls.
    *
-   * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown; the frame may or may not be found later.
+   * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown; the frame may or may not be found later. `CONFLICT`
+   *   when the frame rests in a segment that does not grow: nothing was written
    */
   append(tenant: string, frame: FrameDraft): Promise<FramePlace>;
 

@@ -1,4 +1,5 @@
 import { bytesEqual, getUint64, setUint64, utf8, utf8Text, view } from "../bytes.ts";
+import { invariant } from "../invariant.ts";
 import { limits } from "../limits.ts";
 import type { SegmentBinding } from "./binding.ts";
 import { blockHeaderBytes, encodeBlockHeader, storedBlockBytes, type EncodedBlock } from "./block.ts";
@@ -54,6 +55,8 @@ export interface FrameDraft {
   readonly ids?: number | undefined;
   /** The frame must lie in a segment, also where it were cheaper elsewhere: a rebuild has to find it. */
   readonly inSegment?: true | undefined;
+  /** Segment that some of its blocks rest in: it is stored there or not at all. */
+  readonly restsIn?: string | undefined;
   readonly blocks: readonly EncodedBlock[];
 }
 
@@ -104,6 +107,10 @@ export function encodeFrame(
   context: FrameContext,
 ): { parts: Uint8Array[]; headBytes: number; bytes: number } {
   const { binding } = context;
+  for (const { resting } of draft.blocks) {
+    const isThere = !resting || (draft.restsIn === binding.segment && resting.base.end <= offset);
+    invariant(isThere, "a block rests on bytes of its own segment that lie before its frame");
+  }
   const group = utf8(draft.group);
   const headBytes = frameHeaderBytes + group.length + draft.page.length;
   const head = new Uint8Array(headBytes + draft.blocks.length * blockHeaderBytes);

@@ -1,9 +1,11 @@
 import { PayloadStoreError } from "../errors.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { FramePlace, SegmentStore } from "../ports/segment-store.ts";
+import { decodeBase } from "./base.ts";
 import { SegmentBinding } from "./binding.ts";
 import { decodeBlock, storedBlockBytes, type EncodedBlock } from "./block.ts";
 import type { Decoded } from "./decoded.ts";
+import type { ByteRange } from "./footer.ts";
 import { decodeFrameHeader, decodeFramePage, type FrameHeader } from "./frame.ts";
 
 export interface FrameHead {
@@ -75,6 +77,25 @@ export class FrameReader {
     const body = held ?? this.#segments.read(tenant, segment, offset, bytes, into);
     if (body instanceof Promise) return body.then((read) => this.#checkedBlocks(tenant, segment, offset, read));
     return this.#checkedBlocks(tenant, segment, offset, body);
+  }
+
+  /**
+   * The blocks of a base. Cost: one read, none where it is held.
+   * @param base  where it lies in the segment
+   * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`
+   */
+  base(
+    tenant: string,
+    segment: string,
+    base: ByteRange,
+    place?: FramePlace,
+  ): readonly EncodedBlock[] | Promise<readonly EncodedBlock[]> {
+    const bytes = base.end - base.start;
+    const held = place?.segment === segment ? heldBytes(place, base.start, bytes) : undefined;
+    const read = held ?? this.#segments.read(tenant, segment, base.start, bytes);
+    const check = (found: Uint8Array) =>
+      expectWhole(decodeBase(found, base.start, this.#bind(segment)), tenant, segment);
+    return read instanceof Promise ? read.then(check) : check(read);
   }
 
   #checkedBlocks(tenant: string, segment: string, offset: number, body: Uint8Array): EncodedBlock[] {

@@ -4,6 +4,12 @@ import type { Attributes, Location } from "../../core/payload.ts";
 import { collect, sameBytes } from "../conformance/expectations.ts";
 import { noise, prose, text } from "../conformance/sample-bytes.ts";
 import { freshPlaceOf, type Handler, openHandler, startFaultyServers } from "../support/aws/handlers.ts";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { openDisk } from "../../core/entries/disk.ts";
+import { simulatedMachine } from "../support/machine.ts";
+import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
+import { alike, restingBlocksOf, smallBases } from "../support/resting-blocks.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import { type AwsOptions, listPrices } from "../../core/entries/aws.ts";
 import type { AwsPlace } from "../support/aws/aws-under-test.ts";
 
@@ -72,6 +78,41 @@ async function costs<T>({ meter }: Handler, asked: Asked, work: () => Promise<T>
 const small = prose(900, 1);
 const batchOf = (count: number, bytes = 2000) =>
   Array.from({ length: count }, (_, i) => ({ id: `id-${i}`, bytes: prose(bytes, i) }));
+
+describe("a segment that was copied from a folder", () => {
+  test("is read with a GET more where a group's blocks rest on a base, once for all of them", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const local = await openDisk({ directory: "/store" }, simulatedMachine(fs, 1));
+    for (let i = 0; i < 20; i++)
+      await local.appendMany(
+        { tenant, group: `g${i}` },
+        [0, 1, 2].map((n) => ({ id: `${n}`, bytes: alike(3 * i + n) })),
+      );
+    await local.compact({ graceMs: 0, mustGo: () => true, rules: smallBases });
+    await local.close();
+    const resting = await restingBlocksOf(fs, "/store");
+    const at = resting.at(-1)!;
+    const { place, store, clients, other } = await opened();
+    const Key = `segments/${tenant}/${at.segment}.seg`;
+    const Body = fs.readFile(`/store/${Key}`);
+    await clients.s3.send(new PutObjectCommand({ Bucket: place.bucket, Key, Body }));
+    await store.rebuildIndex();
+
+    let withBase = 0;
+    for (let i = 0; i < 20; i++) {
+      const handler = await other();
+      const group = { tenant, group: `g${i}` };
+      const [first] = await collect(handler.store.list(group, { limit: 1 }));
+      const rests = resting.some(({ offset }) => offset === first!.location.offset);
+      if (rests) withBase += 1;
+      const fresh = await other();
+      const asked = { requests: { ...query, GetObject: rests ? 2 : 1 } };
+      const read = await costs(fresh, asked, () => collect(fresh.store.contents(group)));
+      expect(read.map(({ body }) => body)).toEqual([0, 1, 2].map((n) => alike(3 * i + n)));
+    }
+    expect(withBase).toBeGreaterThan(5);
+  });
+});
 
 describe("a write asks for", () => {
   test("one write where the payload is small, in a group that is new or remembered", async () => {

@@ -1,4 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { env } from "node:process";
 import { decompress as decodeWithFzstd } from "fzstd";
 import { decompress as decodeWithLz4js } from "lz4js";
@@ -60,6 +63,24 @@ describe("a zstd block", () => {
   });
 
   // The tool is not everywhere; where changes are accepted it has to be.
+  test.skipIf(isMissing("zstd"))("on a base is read by the zstd tool, with the base for its dictionary", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "paylode-base-"));
+    const file = path.join(folder, "base");
+    const { onBase } = zstdCodec;
+    for (const base of [prose(20_000, 1), noise(131_072, 2)]) {
+      writeFileSync(file, base);
+      for (const raw of [base.slice(1000, 9000), prose(30_000, 3), noise(300, 4)]) {
+        const frame = await onBase.encode(raw, base);
+        sameBytes(decodeWithTool("zstd", frame, "-D", file), raw);
+        const options = ["-q", "-c", "-D", file];
+        const written = execFileSync("zstd", options, { input: raw, maxBuffer: 2 ** 26 });
+        sameBytes(onBase.decode(written, raw.length, base), raw);
+      }
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  // The tool is not everywhere; where changes are accepted it has to be.
   test.skipIf(isMissing("zstd"))(
     "that the zstd tool wrote is read by ours, at every level and with checksums",
     async () => {
@@ -99,6 +120,6 @@ function isMissing(tool: string): boolean {
   return !isThere;
 }
 
-function decodeWithTool(tool: string, frame: Uint8Array): Uint8Array {
-  return execFileSync(tool, ["-q", "-d", "-c"], { input: frame, maxBuffer: 2 ** 26 });
+function decodeWithTool(tool: string, frame: Uint8Array, ...options: readonly string[]): Uint8Array {
+  return execFileSync(tool, ["-q", "-d", "-c", ...options], { input: frame, maxBuffer: 2 ** 26 });
 }

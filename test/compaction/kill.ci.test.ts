@@ -8,6 +8,7 @@ it(`a process that is killed while it compacts has lost nothing and brought noth
 
   console.log(`kill -9 of a compacting process: ${JSON.stringify(report)}`);
   expect(report).toMatchObject({ lost: 0, wrong: 0, resurrected: 0, faults: 0 });
+  expect(report.resting).toBeGreaterThan(0);
   expect(report.deleted).toBeGreaterThan(trials * 5);
 });
 

@@ -71,6 +71,42 @@ export async function codecSuite({ name, codec, test: given }: CodecSuite): Prom
       }
     });
 
+    const { onBase } = codec;
+    if (onBase) {
+      test("gives back what rests on a base, which makes it smaller where it repeats the base", async () => {
+        for (const length of [1, 300, 5000, 131_072, 262_144]) {
+          for (const raw of [noise(length, 1), prose(length, length)]) {
+            for (const base of [noise(8, 2), raw.length >= 8 ? raw.slice(0, 131_072) : noise(9, 3), prose(65_536, 4)]) {
+              const stored = (await onBase.encode(raw, base)).slice();
+
+              sameBytes(onBase.decode(stored, length, base), raw, `${length} bytes on ${base.length}`);
+            }
+          }
+        }
+        const noisy = noise(5000, 1);
+        assert.ok((await onBase.encode(noisy, noisy.slice())).length < 100);
+      });
+
+      test("answers the length it was asked for, or CORRUPT, for what rests on a base and is flipped, cut or of another length", async () => {
+        const base = prose(4096, 1);
+        const raw = prose(3000, 2);
+        const stored = (await onBase.encode(raw, base)).slice();
+        const tried = [
+          ...Array.from(stored, (_, i) => stored.map((byte, at) => (at === i ? byte ^ 16 : byte))),
+          ...Array.from(stored, (_, i) => stored.slice(0, i)),
+        ];
+        for (const bytes of tried) {
+          for (const length of [raw.length, raw.length - 1, raw.length + 1, 0]) {
+            try {
+              assert.equal(onBase.decode(bytes, length, base).length, length);
+            } catch (error) {
+              assert.ok(isPayloadStoreError(error, "CORRUPT"), `expected CORRUPT, got ${String(error)}`);
+            }
+          }
+        }
+      });
+    }
+
     test("neither changes what it is given nor keeps it", async () => {
       for (const raw of [noise(3000, 1), prose(3000, 1)]) {
         const before = raw.slice();

@@ -100,6 +100,28 @@ export async function segmentStoreSuite({ name, open, digest, test: runner }: Se
       );
     });
 
+    given(
+      "refuses a frame that rests in a segment which does not grow, and stores those beside it",
+      async (segments) => {
+        const before = await segments.append(tenant, frame("g", 1, [noise(100, 1)]));
+        const stray = { ...frame("g", 2, [noise(100, 2)]), restsIn: "0".repeat(26) };
+        const beside = frame("h", 1, [noise(100, 3)]);
+
+        const [refused, stored] = await Promise.allSettled([
+          segments.append(tenant, stray),
+          segments.append(tenant, beside),
+        ]);
+
+        assert.equal(refused.status, "rejected");
+        await rejectsWith("CONFLICT", () => Promise.reject(refused.reason as Error));
+        assert.ok(stored.status === "fulfilled");
+        await expectStored(segments, tenant, beside, stored.value);
+        await expectStored(segments, tenant, frame("g", 1, [noise(100, 1)]), before);
+        assert.equal((await everyFrame(segments, tenant)).length, 2);
+        assert.equal(segments.failure, undefined);
+      },
+    );
+
     given("tells of every frame by scanning, from the segments alone", async (segments) => {
       const drafts = [frame("a", 1, [noise(500, 1)]), frame("b", 1, []), frame("a", 2, [noise(0, 1), noise(9, 2)])];
       for (const draft of drafts) await segments.append(tenant, draft);

@@ -7,6 +7,7 @@ import { faultyFileSystem } from "../support/faulty-file-system.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
+import { alike, restingBlocksOf, smallBases } from "../support/resting-blocks.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { smallIndex } from "../support/small-index.ts";
 import { tracesOf } from "../support/traces.ts";
@@ -50,7 +51,7 @@ async function filled(store: DiskStore, clock: ManualClock): Promise<Map<string,
     clock.ms += hourMs;
   }
   // What is merged already lies in old segments, which are in their grace, and in new ones.
-  await store.compact({ graceMs: 10 * hourMs, rules: { smallCountMin: 1 } });
+  await store.compact({ graceMs: 10 * hourMs, rules: { ...smallBases, smallCountMin: 1 } });
   return kept;
 }
 
@@ -97,7 +98,7 @@ describe("an erasure", () => {
       for (const group of ["g0", "g1"]) {
         for (const id of ["a", "b", "c"]) expect(await store.has({ tenant, group, id })).toBe(false);
       }
-      await store.compact({ graceMs: 0 });
+      await store.compact({ graceMs: 0, rules: smallBases });
       expect(await tracesOf(disk, folder, secret)).toEqual([]);
       for (const { state, goneMs, segments, successors } of await store.erasures({ tenant })) {
         expect({ state, goneMs }).toEqual({ state: "gone", goneMs: clock.ms });
@@ -115,6 +116,37 @@ describe("an erasure", () => {
     });
   }
 
+  // The bytes of a base lie in the segment of the payloads that it was written with, and nowhere else.
+  test.each([
+    ["that others rest on", [0, 1]],
+    ["that rests on others", [20, 21]],
+    ["of both kinds", [0, 7, 20]],
+  ])("of a payload %s leaves no trace, and what rested on it as it was", async (_what, victims) => {
+    const { disk, clock } = newDisk();
+    const store = await open({}, disk, clock);
+    const kept = new Map<string, Uint8Array>();
+    const of = (i: number) => `of nobody but ${i}: 4111`;
+    for (let i = 0; i < 24; i++) {
+      const bytes = text(`${new TextDecoder().decode(alike(i))} ${of(i)}`);
+      await store.append({ tenant, group: `g${i}`, id: "a" }, bytes);
+      if (!victims.includes(i)) kept.set(`g${i} a`, bytes);
+    }
+    const again = { graceMs: 0, mustGo: () => true, rules: smallBases };
+    for (let run = 0; run < 2; run++) await store.compact(again);
+    expect((await restingBlocksOf(disk, folder)).length).toBeGreaterThan(8);
+    for (const i of victims) expect(await tracesOf(disk, folder, of(i))).not.toEqual([]);
+
+    for (const i of victims) await store.erase({ tenant, group: `g${i}` });
+    await store.compact({ graceMs: 0, rules: smallBases });
+
+    for (const i of victims) expect(await tracesOf(disk, folder, of(i))).toEqual([]);
+    for (const { state } of await store.erasures({ tenant })) expect(state).toBe("gone");
+    expect((await restingBlocksOf(disk, folder)).length).toBeGreaterThan(4);
+    await expectKept(store, kept);
+    expect((await store.verify()).faults).toEqual([]);
+    await store.close();
+  });
+
   test("of everything leaves nothing of the tenant, and others as they were", async () => {
     const { disk, clock } = newDisk();
     const store = await open({}, disk, clock);
@@ -122,7 +154,7 @@ describe("an erasure", () => {
     await store.append({ tenant: "other", group: "g", id: "a" }, text("stays"));
 
     const { payloads } = await store.erase({ tenant, everything: true });
-    await store.compact({ graceMs: 0 });
+    await store.compact({ graceMs: 0, rules: smallBases });
 
     expect(payloads).toBe(150);
     expect(await collect(store.groups({ tenant }))).toEqual([]);
@@ -140,10 +172,10 @@ describe("an erasure", () => {
       await store.append({ tenant, group: "g", id }, text(`${id} ${secret}`));
       clock.ms += hourMs;
     }
-    await store.compact({ graceMs: 0, rules: { smallCountMin: 1 } });
+    await store.compact({ graceMs: 0, rules: { ...smallBases, smallCountMin: 1 } });
 
     await store.erase({ tenant, fromMs: startMs + hourMs, toMs: startMs + 2 * hourMs });
-    await store.compact({ graceMs: 0 });
+    await store.compact({ graceMs: 0, rules: smallBases });
 
     const left = (await collect(store.list({ tenant, group: "g" }))).map(({ id }) => id);
     expect(left).toEqual(["1", "3"]);
@@ -162,7 +194,7 @@ describe("an erasure", () => {
     clock.ms += hourMs;
 
     const asked = await store.erase({ tenant, group: "g", ids: ["deleted", "over", "never"] });
-    await store.compact({ graceMs: 0 });
+    await store.compact({ graceMs: 0, rules: smallBases });
 
     expect(asked).toMatchObject({ state: "hidden", unknown: ["deleted", "never"], payloads: 1, groups: 1 });
     expect(await store.erasure({ tenant, erasure: asked.id })).toMatchObject({ state: "gone" });
@@ -177,10 +209,10 @@ describe("an erasure", () => {
     await filled(store, clock);
 
     const { id } = await store.erase({ tenant, where: { subject: "u-1" } });
-    await store.compact({ graceMs: hourMs });
+    await store.compact({ graceMs: hourMs, rules: smallBases });
     const waiting = await store.erasure({ tenant, erasure: id });
     clock.ms += 20 * hourMs;
-    await store.compact({ graceMs: hourMs });
+    await store.compact({ graceMs: hourMs, rules: smallBases });
 
     expect(waiting?.state).toBe("waiting");
     expect(waiting?.goneMs).toBeUndefined();
@@ -222,14 +254,14 @@ describe("an erasure", () => {
       const fs = faultyFileSystem(disk, { failAt, how });
       const faulty = await open({}, fs, clock).catch(() => undefined);
       const asked = await faulty?.erase({ tenant, where: { subject: "u-1" } }).catch(() => undefined);
-      if (asked) await faulty?.compact({ graceMs: 0 }).catch(() => undefined);
+      if (asked) await faulty?.compact({ graceMs: 0, rules: smallBases }).catch(() => undefined);
       await faulty?.close().catch(() => {});
 
       const store = await open({}, disk, clock);
       // Who got no answer asks again.
       if (!asked) await store.erase({ tenant, where: { subject: "u-1" } });
-      await store.compact({ graceMs: 0 });
-      await store.compact({ graceMs: 0 });
+      await store.compact({ graceMs: 0, rules: smallBases });
+      await store.compact({ graceMs: 0, rules: smallBases });
 
       // A process does not end by a read.
       if (fs.failed?.startsWith("read")) {

@@ -49,6 +49,11 @@ const liars: readonly (readonly [string, () => unknown])[] = [
     () => decodeBlock(blockOf(0xffff_ffff, 0xffff_ffff), 0, 0, sealed.binding),
   ],
   ["a block that decodes to more than a block holds", () => decodeBlock(blockOf(1, 4_194_305), 0, 0, sealed.binding)],
+  ["a block that rests on 4 GiB", () => decodeBlock(restingBlock(128, 0xffff_ffff), 0, 2 ** 40, sealed.binding)],
+  [
+    "a block that rests on 2^53 − 1 bytes",
+    () => decodeBlock(restingBlock(128, Number.MAX_SAFE_INTEGER), 0, 128, sealed.binding),
+  ],
   ["a footer with a million groups", () => footerOf(limits.segmentFramesMax)],
   ["a footer with a million frames", () => footerOf(0, limits.segmentFramesMax)],
   ["a footer with a million voids", () => footerOf(0, 0, limits.segmentFramesMax)],
@@ -126,6 +131,17 @@ function blockOf(storedBytes: number, rawBytes: number): Uint8Array {
   view(block).setUint32(4, storedBytes, true);
   view(block).setUint32(8, rawBytes, true);
   resealBlock(block, 0, sealed.binding);
+  return block;
+}
+
+function restingBlock(start: number, bytes: number): Uint8Array {
+  const writer = new ByteWriter();
+  writer.bytes(Uint8Array.of(2, 1, 0, 0, 20, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0));
+  writer.varint(start);
+  writer.varint(bytes);
+  writer.bytes(new Uint8Array(20));
+  const block = writer.finish().slice(0, blockHeaderBytes + 20);
+  resealBlock(block, 128, sealed.binding);
   return block;
 }
 

@@ -6,6 +6,7 @@ import { collect, sameBytes } from "../conformance/expectations.ts";
 import { goldenDeleted, goldenDirectory, goldenPayloads, writeGoldenIndex, writeGoldenStore } from "../support/golden-store.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
+import { alike, restingBlocksOf } from "../support/resting-blocks.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
 /**
@@ -23,6 +24,13 @@ describe("the golden store of format 0", () => {
 
     expect(sealed.length).toBeGreaterThan(0);
     expect(sealed.length).toBeLessThan(segments.length);
+  });
+
+  test("has a block that rests on a base", async () => {
+    const resting = await restingBlocksOf(machineWith(golden), goldenDirectory);
+
+    expect(resting).toHaveLength(1);
+    expect(resting[0]!.block.body.length).toBeLessThan(alike(2).length / 5);
   });
 
   test("is read by today's code, payload for payload, with the index that was saved", async () => {
@@ -104,7 +112,7 @@ async function expectGolden(store: DiskStore): Promise<void> {
     const expected = goldenPayloads.filter((payload) => payload.tenant === tenant && payload.group === group);
     expect((await collect(store.list({ tenant, group }))).map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
   }
-  for (const tenant of ["acme", "other"]) {
+  for (const tenant of ["acme", "other", "alike"]) {
     expect(await store.size({ tenant })).toBe(goldenPayloads.filter((payload) => payload.tenant === tenant).length);
   }
   expect((await store.verify()).faults).toEqual([]);

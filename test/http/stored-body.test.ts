@@ -8,10 +8,12 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { decodeLz4Frame } from "../../core/adapters/lz4js/lz4-frame.ts";
 import { openDisk } from "../../core/entries/disk.ts";
 import { openMemory } from "../../core/entries/memory.ts";
+import { NodeFileSystem } from "../../core/adapters/disk/node-file-system.ts";
 import { createApp } from "../../functions/app.ts";
 import { serveLocal } from "../../functions/local.ts";
 import { sameBytes } from "../conformance/expectations.ts";
 import { noise, prose } from "../conformance/sample-bytes.ts";
+import { alike, restingBlocksOf, smallBases } from "../support/resting-blocks.ts";
 
 const tenant = "t";
 const group = "g";
@@ -173,6 +175,28 @@ describe("a stored form over a socket", () => {
       const response = await fetch(`${server.url}/v1/t/groups/g/payloads/a`, { headers });
       expect(await response.json()).toMatchObject({ status: 500, code: "CORRUPT" });
     }
+    await server.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test("is never sent of a block that rests on a base: it comes decoded", async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), "paylode-stored-"));
+    const server = await serveLocal({ directory, port: 0 });
+    for (let i = 0; i < 20; i++) await server.store.append({ tenant, group: `g${i}`, id: "a" }, alike(i));
+    await server.store.compact({ graceMs: 0, mustGo: () => true, rules: smallBases });
+    const resting = await restingBlocksOf(new NodeFileSystem(), directory);
+    expect(resting.length).toBeGreaterThan(5);
+
+    let storedForms = 0;
+    for (let i = 0; i < 20; i++) {
+      for (const headers of [acceptStored, acceptZstd]) {
+        const response = await fetch(`${server.url}/v1/t/groups/g${i}/payloads/a`, { headers });
+        const isStored = response.headers.get("etag")!.startsWith("W/");
+        if (isStored) storedForms += 1;
+        else expect(await bodyOf(response)).toEqual(alike(i));
+      }
+    }
+    expect(storedForms).toBeLessThanOrEqual(2 * (20 - resting.length));
     await server.close();
     rmSync(directory, { recursive: true, force: true });
   });

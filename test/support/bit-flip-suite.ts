@@ -27,6 +27,13 @@ export function bitFlipSuite(bitsOf: (what: keyof typeof flippables) => BitsAt):
       expect(corrupt).toBeGreaterThan(flips / 8);
     });
 
+    it("in a segment with blocks that rest on a base, with its index and without", async () => {
+      const withIndex = await flip("with blocks that rest on a base, with its index");
+      const without = await flip("with blocks that rest on a base");
+
+      for (const { flips, corrupt } of [withIndex, without]) expect(corrupt).toBeGreaterThan(flips / 8);
+    });
+
     it("in store.json", async () => {
       await flip("store.json");
     });

@@ -7,6 +7,7 @@ import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { SegmentNames } from "../../core/segment/name.ts";
 import { storeFolder } from "./crash-workload.ts";
 import { simulatedMachine } from "./machine.ts";
+import { alike, restingBlocksOf } from "./resting-blocks.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
 
@@ -109,6 +110,12 @@ export const flippables = {
     flippable.fs.unlink(checkpoint);
     return flippable;
   },
+  "with blocks that rest on a base, with its index": resting,
+  "with blocks that rest on a base": async () => {
+    const flippable = await resting();
+    flippable.fs.unlink(checkpoint);
+    return flippable;
+  },
   "store.json": async () => {
     const { fs, store, truth } = await tenRecords();
     await store.close();
@@ -131,6 +138,25 @@ async function tenRecords(segmentBytesMax?: number) {
 async function sealed(): Promise<Flippable> {
   const { fs, store, truth } = await tenRecords(await lengthAfterTen());
   await store.close();
+  return { fs, file: segmentFile(fs), truth };
+}
+
+/** Three groups that were compacted, two of which rest on what the first one wrote. */
+async function resting(): Promise<Flippable> {
+  const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+  const truth = new Map<string, Uint8Array | undefined>();
+  // A segment for each: they are compacted one after the other.
+  const first = await openDisk({ directory: storeFolder, segmentBytesMax: 256 }, simulatedMachine(fs, 1));
+  for (let i = 0; i < 3; i++) {
+    const bytes = alike(i).subarray(0, 300);
+    await first.append({ tenant, group: `g${i}`, id: "id-0" }, bytes, { contentType: "text/plain" });
+    truth.set(`g${i} id-0`, bytes);
+  }
+  await first.close();
+  const store = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 2));
+  await store.compact({ graceMs: 0, mustGo: () => true, rules: { baseBytes: 100 } });
+  await store.close();
+  expect(await restingBlocksOf(fs, storeFolder)).toHaveLength(2);
   return { fs, file: segmentFile(fs), truth };
 }
 

@@ -1,4 +1,5 @@
 import type { PayloadStore } from "../../core/payload-store.ts";
+import { smallBases } from "./resting-blocks.ts";
 
 const walks = new Set(["list", "contents", "groups"]);
 const reads = new Set(["get", "getMany", "read", "head", "has", "size"]);
@@ -15,7 +16,7 @@ export function compactedStore<Store extends PayloadStore>(store: Store, everyCa
     if (count % everyCalls !== 0) return;
     const graceMs = count % (2 * everyCalls) === 0 ? 0 : 3_600_000;
     // What is refused, since the store is closed, is refused to the call itself as well.
-    await store.compact({ graceMs, rules: { deadShareMin: 0, smallCountMin: 1 } }).catch(() => {});
+    await store.compact({ graceMs, rules: { ...smallBases, deadShareMin: 0, smallCountMin: 1 } }).catch(() => {});
   };
   return new Proxy(store, {
     get(target, name) {

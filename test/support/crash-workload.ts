@@ -2,6 +2,7 @@ import { openDisk, type DiskOptions, type DiskStore, type Durability } from "../
 import type { IndexBounds } from "../../core/lsm/index-bounds.ts";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
+import { noise } from "../conformance/sample-bytes.ts";
 import { simulatedMachine } from "./machine.ts";
 import { seededRandom } from "./seeded-random.ts";
 
@@ -129,7 +130,8 @@ export class CrashWorkload {
       this.flushed = false;
       // It commits too, so that what another one flushes meanwhile is not all there is.
       this.#compacting += 1;
-      await store.compact({ graceMs: 0, rules: { deadShareMin: this.#random() / 2, smallCountMin: 2 } });
+      const rules = { deadShareMin: this.#random() / 2, smallCountMin: 2, baseBytes: 100, baseEveryBytes: 2000 };
+      await store.compact({ graceMs: 0, rules });
       this.#compacting -= 1;
       this.flushed = false;
     } else {
@@ -144,11 +146,16 @@ export class CrashWorkload {
 
   #bytes(): Uint8Array {
     const length = Math.floor(this.#random() ** 3 * 1500);
+    // What a base has that another group had written: a stretch of what they all write.
+    if (this.#options.compacts && this.#random() < 0.6) return common.slice(0, 300 + length / 3);
     const repeated = this.#random() < 0.5;
     const first = Math.floor(this.#random() * 256);
     return Uint8Array.from({ length }, (_, i) => (repeated ? first : (first + i * 7 + (i >> 3)) & 255));
   }
 }
+
+/** What no codec makes much smaller alone, and every one that knows it already. */
+const common = Uint8Array.from(noise(800, 1), (byte) => byte & 63);
 
 /** Opens the store, with an on-disk index where bounds for one are given. */
 export function openWith(

@@ -10,6 +10,7 @@ import { text } from "../conformance/sample-bytes.ts";
 import { simulatedMachine } from "./machine.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { smallBases } from "./resting-blocks.ts";
 
 const tenants = ["acme", "other"] as const;
 const groups = ["g", "h", "é"] as const;
@@ -145,7 +146,7 @@ async function perform(running: Running, model: Map<string, Attributes>, work: S
       for (const name of matching(model, work.tenant, work.where)) model.delete(name);
       return;
     case "compact":
-      await store.compact({ graceMs: 0, mustGo: () => true });
+      await store.compact({ graceMs: 0, mustGo: () => true, rules: smallBases });
       return;
     case "compactLater":
       // What is superseded now goes with a later run.

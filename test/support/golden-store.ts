@@ -2,6 +2,7 @@ import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
 import { noise, prose, text } from "../conformance/sample-bytes.ts";
 import { simulatedMachine } from "./machine.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
+import { alike, smallBases } from "./resting-blocks.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 /** Where the golden store lies in the simulated file system; its files are kept in `test/golden/format-0`. */
@@ -38,6 +39,8 @@ export const goldenPayloads: readonly GoldenPayload[] = [
   { tenant: "acme", group: "cleared", id: "after", bytes: text("after") },
   { tenant: "acme", group: "f".repeat(32), id: "f".repeat(32), bytes: text("2^128 − 1") },
   { tenant: "other", group: "run", id: "none", bytes: text("another tenant's") },
+  { tenant: "alike", group: "first", id: "a", bytes: alike(1) },
+  { tenant: "alike", group: "second", id: "a", bytes: alike(2), contentType: "text/plain" },
 ];
 
 /** Ids that were stored once and deleted. */
@@ -45,6 +48,7 @@ export const goldenDeleted = [
   { tenant: "acme", group: "run", id: "deleted" },
   { tenant: "acme", group: "cleared", id: "before" },
   { tenant: "other", group: "gone", id: "gone" },
+  { tenant: "alike", group: "first", id: "filler" },
 ] as const;
 
 /** Writes the golden store with today's code: always the same bytes. @returns its files by their path in it. */
@@ -100,7 +104,15 @@ async function fill(store: DiskStore): Promise<void> {
   );
   await store.deleteGroup({ ...key, group: "cleared" });
   await store.deleteGroup({ tenant: "other", group: "gone" });
-  for (const payload of goldenPayloads.slice(-4, -2)) await put(payload);
+  for (const payload of goldenPayloads.slice(-6, -4)) await put(payload);
   await store.append({ tenant: "acme", id: 2n ** 128n - 1n }, text("2^128 − 1"));
   await store.delete({ ...key, id: "deleted" });
+  // Each in a segment of its own; compaction lays the second one on what it wrote of the first.
+  for (const payload of goldenPayloads.slice(-2)) {
+    const filler = { tenant: "alike", group: payload.group, id: "filler" };
+    await put(payload);
+    await store.append(filler, noise(16_384, 6));
+    await store.delete(filler);
+  }
+  await store.compact({ tenant: "alike", graceMs: 0, rules: { ...smallBases, deadShareMin: 0.1 } });
 }

@@ -48,7 +48,10 @@ async function read(seed: number): Promise<never> {
 
 async function compact(): Promise<never> {
   for (;;) {
-    await store.compact({ graceMs: 0, rules: { deadShareMin: 0.1, smallCountMin: 2 } });
+    await store.compact({
+      graceMs: 0,
+      rules: { deadShareMin: 0.1, smallCountMin: 2, baseBytes: 1000, baseEveryBytes: 20_000 },
+    });
     await new Promise(setImmediate);
   }
 }

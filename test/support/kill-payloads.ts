@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IndexBounds } from "../../core/lsm/index-bounds.ts";
+import { alike } from "./resting-blocks.ts";
 
 export const tenant = "kill";
 
@@ -16,6 +17,8 @@ export const compactorIndex: Partial<IndexBounds> = {
 export function payloadOf(group: string, n: number): Uint8Array {
   const seed = createHash("sha256").update(`${group} ${n}`).digest();
   const length = n % 17 === 0 ? 0 : seed.readUInt16LE(0) % (n % 7 === 0 ? 20_000 : 1500);
+  // Of those that stay, which compaction may lay on one another.
+  if (n % 3 === 0 && length > 0) return alike(seed.readUInt32LE(4)).subarray(0, 200 + (length % 900));
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; at += 1) bytes[at] = at % 3 === 0 ? seed[at % 32]! : at & 15;
   return bytes;

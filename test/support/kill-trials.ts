@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { NodeFileSystem } from "../../core/adapters/disk/node-file-system.ts";
 import { openDisk } from "../../core/entries/disk.ts";
 import { compactorIndex, payloadOf, tenant } from "./kill-payloads.ts";
+import { restingBlocksOf } from "./resting-blocks.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 export interface KillReport {
@@ -55,6 +57,8 @@ export interface CompactionKillReport {
   readonly wrong: number;
   readonly resurrected: number;
   readonly faults: number;
+  /** Blocks that rest on a base, in the end. */
+  readonly resting: number;
 }
 
 /** Kills a process that writes, deletes, reads and compacts, again and again on one folder; then compares everything. */
@@ -80,7 +84,7 @@ export async function runCompactionKillTrials(
     const store = await openDisk({ directory });
     const states = [...stored.values()];
     const deleted = states.filter((state) => state === "deleted").length;
-    const report = { trials, stored: states.length, deleted, lost: 0, wrong, resurrected: 0, faults: 0 };
+    const report = { trials, stored: states.length, deleted, lost: 0, wrong, resurrected: 0, faults: 0, resting: 0 };
     for (const [key, state] of stored) {
       const [group = "", n = ""] = key.split(" ");
       const got = await store.get({ tenant, group, id: n });
@@ -88,6 +92,7 @@ export async function runCompactionKillTrials(
       if (got && state === "deleted") report.resurrected += 1;
       if (got && Buffer.compare(got, payloadOf(group, Number(n))) !== 0) report.wrong += 1;
     }
+    report.resting = (await restingBlocksOf(new NodeFileSystem(), directory)).length;
     report.faults = (await store.verify()).faults.length + store.recovery.damage.length;
     await store.close();
     return report;

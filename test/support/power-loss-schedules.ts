@@ -23,7 +23,8 @@ export async function runPowerLossSchedule(
   fs.ignoreSyncs(ignored);
   const workload = new CrashWorkload({
     seed,
-    writers: 4,
+    // Compaction needs groups that lie together.
+    writers: compacts ? 8 : 4,
     stepsPerWriter: 12,
     durability,
     indexBounds,

@@ -9,6 +9,7 @@ import { noise, prose } from "../conformance/sample-bytes.ts";
 import { simulatedMachine } from "./machine.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { smallBases } from "./resting-blocks.ts";
 
 const directory = "/store";
 const segmentBytesMax = 4096;
@@ -376,7 +377,7 @@ function expectWhole(
 
 async function compact(model: StoreModel, store: PayloadStore, graceMs: number): Promise<void> {
   model.compacted = true;
-  const { skipped } = await store.compact({ graceMs, rules: { deadShareMin: 0.05, smallCountMin: 2 } });
+  const { skipped } = await store.compact({ graceMs, rules: { ...smallBases, deadShareMin: 0.05, smallCountMin: 2 } });
   assert.deepEqual(
     skipped.filter(({ reason }) => !reason.includes("until older segments are gone")),
     [],

@@ -1,7 +1,11 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { readWhole } from "../../core/adapters/disk/files.ts";
+import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { nodeCodecs } from "../../core/entries/node-codecs.ts";
+import { decodeBase } from "../../core/segment/base.ts";
+import { SegmentBinding } from "../../core/segment/binding.ts";
+import { decodeRestingBody } from "../../core/segment/resting.ts";
 
 /** Every file of a folder, those of its folders too. */
 export function* filesOf(fs: FileSystem, folder: string): Generator<string> {
@@ -21,7 +25,9 @@ export async function tracesOf(fs: FileSystem, folder: string, sought: string): 
   for (const path of filesOf(fs, folder)) {
     const bytes = Buffer.from(readWhole(fs, path) ?? []);
     if (bytes.includes(sought)) found.push(path);
-    else for await (const block of blocksIn(bytes)) if (Buffer.from(block).includes(sought)) found.push(path);
+    else
+      for await (const block of blocksIn(bytes, basename(path, ".seg")))
+        if (Buffer.from(block).includes(sought)) found.push(path);
   }
   return [...new Set(found)];
 }
@@ -29,15 +35,27 @@ export async function tracesOf(fs: FileSystem, folder: string, sought: string): 
 const headerBytes = 16;
 
 /** What looks like a block header (docs/format.md §5) in front of an LZ4 or Zstandard frame, and decodes. */
-async function* blocksIn(bytes: Buffer): AsyncGenerator<Uint8Array> {
+async function* blocksIn(bytes: Buffer, segment: string): AsyncGenerator<Uint8Array> {
   for (let at = 0; at + headerBytes + 4 <= bytes.length; at++) {
-    const magic = bytes.readUInt32LE(at + headerBytes);
-    const codec = magic === 0x184d2204 ? 1 : magic === 0xfd2fb528 ? 2 : undefined;
-    if (codec === undefined || bytes[at] !== codec) continue;
+    const [codec = 0, rests = 0] = bytes.subarray(at, at + 2);
+    if ((codec !== 1 && codec !== 2) || rests > 1 || bytes.readUInt16LE(at + 2) !== 0) continue;
     const stored = bytes.readUInt32LE(at + 4);
     const raw = bytes.readUInt32LE(at + 8);
     if (raw > 4_194_304 || at + headerBytes + stored > bytes.length) continue;
-    const body = bytes.subarray(at + headerBytes, at + headerBytes + stored);
-    yield await nodeCodecs[codec].decode(new Uint8Array(body), raw);
+    const body = new Uint8Array(bytes.subarray(at + headerBytes, at + headerBytes + stored));
+    const resting = rests === 1 ? decodeRestingBody(body, at) : undefined;
+    const frame = resting?.ok ? resting.value.frame : body;
+    const magic = frame.length < 4 ? 0 : Buffer.from(frame).readUInt32LE(0);
+    if (magic !== (codec === 1 ? 0x184d2204 : 0xfd2fb528)) continue;
+    if (!resting) yield await nodeCodecs[codec].decode(body, raw);
+    else if (resting.ok) {
+      const { start, end } = resting.value.base;
+      const base = decodeBase(bytes.subarray(start, end), start, new SegmentBinding(nodeDigest, segment));
+      if (!base.ok) throw new Error(`block at byte ${at} of ${segment}: ${base.damage}`);
+      const parts = await Promise.all(
+        base.value.map(async (block) => nodeCodecs[block.codec].decode(block.body, block.rawBytes)),
+      );
+      yield nodeCodecs[2].onBase!.decode(frame, raw, Buffer.concat(parts));
+    }
   }
 }

@@ -16,6 +16,7 @@ import { encodeFrame, frameHeaderBytes, groupCrc, type FrameDraft } from "../../
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
 import { isSegmentName, SegmentNames } from "../../segment/name.ts";
 import type { ScanStart, SegmentScan } from "../../segment/scan.ts";
+import { strayFrame } from "../../segment/stray.ts";
 import { awsError, httpStatus } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
 import { fence } from "./fence.ts";
@@ -86,6 +87,7 @@ export class S3SegmentStore implements SegmentStore {
 
   append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
     if (this.#closed) return Promise.reject(new PayloadStoreError("CLOSED", "the store is closed"));
+    if (frame.restsIn !== undefined) return Promise.reject(strayFrame(tenant, frame));
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { frame, resolve, reject };
       const gathering = this.#gathering.get(tenant);

@@ -1,13 +1,20 @@
 import { join } from "node:path";
+import { BlockDecoder } from "../../block-decoder.ts";
+import { BlockEncoder } from "../../blocks.ts";
 import { isPayloadStoreError } from "../../errors.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import { invariant } from "../../invariant.ts";
+import { limits } from "../../limits.ts";
+import { decodePage, encodePage } from "../../page/page.ts";
+import type { Codecs } from "../../ports/codec.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { SegmentSummary } from "../../ports/segment-store.ts";
 import { SegmentBinding } from "../../segment/binding.ts";
 import { decodeBlock, storedBlockBytes, type EncodedBlock } from "../../segment/block.ts";
+import { damaged, decoded, type Decoded } from "../../segment/decoded.ts";
 import { decodeMark, markBytes } from "../../segment/frame.ts";
 import { decodeSegmentHeader, segmentHeaderBytes } from "../../segment/header.ts";
+import { FrameReader } from "../../segment/read-frame.ts";
 import type { ScannedFrame, SegmentDamage, SegmentScan } from "../../segment/scan.ts";
 import { diskError } from "./disk-error.ts";
 import { type DiskSegmentStore, listOrNothing } from "./disk-segment-store.ts";
@@ -40,6 +47,7 @@ interface Parts {
   readonly digest: Digest;
   readonly segments: DiskSegmentStore;
   readonly index: RecoverableIndex;
+  readonly codecs: Codecs;
 }
 
 /**
@@ -176,20 +184,29 @@ async function keepTail(parts: Parts, tenant: string, segment: string): Promise<
   const tail = scan.tailFrames === 0 ? [] : scan.frames.slice(-scan.tailFrames);
   let end = scan.durableBytes;
   let frames = 0;
+  let lost = 0;
   for (const frame of tail) {
     end = frame.offset + frame.headBytes + frame.bodyBytes;
-    const { kind, group, sequence, timeMs, page } = frame;
+    const { kind, group, sequence, timeMs } = frame;
     const known = index.placeOf(tenant, group, sequence);
     // An earlier start had appended it again, and did not come to seal this segment.
     if (known && known.segment > segment) continue;
-    const draft = { kind, group, sequence, timeMs, page, blocks: readBlocks(parts, scan, frame) };
-    const place = await segments.append(tenant, draft);
+    const moved = await movable(parts, scan, frame);
+    if (!moved.ok) {
+      const range = { start: frame.offset, end: frame.offset + frame.headBytes + frame.bodyBytes };
+      index.noteDamage({ tenant, segment, ...range, reason: moved.damage, frames: 1, group, sequence });
+      lost += 1;
+      continue;
+    }
+    const { page, blocks } = moved.value;
+    const place = await segments.append(tenant, { kind, group, sequence, timeMs, page, blocks });
     if (known) index.relocate({ tenant, group, sequence, place });
-    else await takeInFrame(index, scan, frame, place);
+    else await takeInFrame(index, scan, { ...frame, page }, place);
     frames += 1;
   }
   const tornBytes = scan.size - end;
-  if (hidesDamage(scan)) return { frames, tornBytes };
+  // Nor may a footer hide a frame that could not be appended again.
+  if (hidesDamage(scan) || lost > 0) return { frames, tornBytes };
   segments.forget(tenant, segment);
   const file = fs.open(layout.segment(tenant, segment), "update");
   try {
@@ -229,6 +246,37 @@ async function writeAnew(
   } finally {
     file.close();
   }
+}
+
+/**
+ * What of a frame is appended to another segment: page and blocks as they are, but for those that rest on a base, which stays
+ * where it is: they are encoded anew, and the page says how long they are now.
+ */
+async function movable(
+  parts: Parts,
+  scan: SegmentScan,
+  frame: ScannedFrame,
+): Promise<Decoded<{ readonly page: Uint8Array; readonly blocks: readonly EncodedBlock[] }>> {
+  const read = readBlocks(parts, scan, frame);
+  if (!read.some(({ resting }) => resting)) return decoded({ page: frame.page, blocks: read });
+  const { codecs, segments, digest } = parts;
+  const { tenant, segment } = scan;
+  const decoder = new BlockDecoder(tenant, { frames: new FrameReader(segments, digest), codecs });
+  const encoder = new BlockEncoder(codecs, () => "zstd", limits.blockRawBytesMax);
+  const page = decodePage(frame.page);
+  if (!page.ok) return page;
+  const blocks: EncodedBlock[] = [];
+  try {
+    for (const block of read) {
+      if (!block.resting) blocks.push(block);
+      else blocks.push(...(await encoder.encode([{ bytes: await decoder.decode(block, { segment }) }])));
+    }
+  } catch (error) {
+    if (isPayloadStoreError(error, "CORRUPT")) return damaged(error.message);
+    throw error;
+  }
+  const table = blocks.map(({ codec, rawBytes, body }) => ({ codec, rawBytes, bodyBytes: body.length }));
+  return decoded({ page: encodePage({ ...page.value, blocks: table }).slice(), blocks });
 }
 
 function readBlocks({ segments, digest }: Parts, scan: SegmentScan, frame: ScannedFrame): EncodedBlock[] {

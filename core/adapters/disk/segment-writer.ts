@@ -13,6 +13,7 @@ import { encodeFrame, encodeMark, groupCrc } from "../../segment/frame.ts";
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
 import type { SegmentNames } from "../../segment/name.ts";
 import { scanSegment, type SegmentScan } from "../../segment/scan.ts";
+import { strayFrame } from "../../segment/stray.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
 import { ensureDirectory, readUpTo, writeAll } from "./files.ts";
@@ -145,7 +146,7 @@ export class SegmentWriter {
     // Callers of the same turn come along.
     await Promise.resolve();
     while (this.#queue.length > 0 || this.#syncDue || this.#sealDue) {
-      const batch = this.#takeBatch();
+      const batch = this.#thatFit(this.#takeBatch());
       try {
         const failure = this.#context.failure();
         if (failure) throw failure;
@@ -183,6 +184,17 @@ export class SegmentWriter {
       count += 1;
     }
     return this.#queue.splice(0, count);
+  }
+
+  /** Refuses frames that rest in a segment that was sealed since they were made; they alone. */
+  #thatFit(batch: readonly Queued[]): Queued[] {
+    const fit: Queued[] = [];
+    for (const queued of batch) {
+      const { frame, reject } = queued;
+      if (frame.restsIn === undefined || frame.restsIn === this.#growing?.segment) fit.push(queued);
+      else reject(strayFrame(this.#tenant, frame));
+    }
+    return fit;
   }
 
   async #commit(frames: readonly FrameDraft[]): Promise<FramePlace[]> {

@@ -11,6 +11,7 @@ import { encodeFrame } from "../../segment/frame.ts";
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
 import { SegmentNames } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
+import { strayFrame } from "../../segment/stray.ts";
 
 /** Segments in memory. Every append is a sealed segment of one frame, byte for byte as other adapters write it. */
 export class MemorySegmentStore implements ReclaimingSegments {
@@ -31,6 +32,7 @@ export class MemorySegmentStore implements ReclaimingSegments {
 
   async append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
     if (this.#closed) throw new PayloadStoreError("CLOSED", "the store is closed");
+    if (frame.restsIn !== undefined) throw strayFrame(tenant, frame);
     const segment = this.#names.next();
     const binding = new SegmentBinding(this.#digest, segment);
     const marker = this.#random.bytes(syncMarkerBytes);

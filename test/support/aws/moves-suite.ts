@@ -4,10 +4,12 @@ import path from "node:path";
 import { GetObjectCommand, paginateListObjectsV2, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import { type AwsStore, openAws } from "../../../core/entries/aws.ts";
+import { NodeFileSystem } from "../../../core/adapters/disk/node-file-system.ts";
 import { openDisk } from "../../../core/entries/disk.ts";
 import type { PayloadStore } from "../../../core/payload-store.ts";
 import { collect, sameBytes } from "../../conformance/expectations.ts";
 import { noise, prose } from "../../conformance/sample-bytes.ts";
+import { alike, restingBlocksOf, smallBases } from "../resting-blocks.ts";
 import type { AwsPlace, AwsServers } from "./aws-under-test.ts";
 import { freshPlace, openAt } from "./aws-under-test.ts";
 
@@ -126,6 +128,34 @@ export function awsMovesSuite(name: string, servers: AwsServers): void {
       });
       sameBytes(await (await openAt(servers, place)).get({ ...asked, id: "lz4" }), prose(100, 77));
       await source.close();
+    });
+
+    test("is served as before, where its blocks rest on others", async () => {
+      const directory = await freshFolder();
+      const local = await openDisk({ directory });
+      const kept = new Map<string, Uint8Array[]>();
+      for (let i = 0; i < 24; i++) {
+        const items = [0, 1, 2].map((n) => ({ id: `${n}`, bytes: alike(10 * i + n) }));
+        await local.appendMany({ tenant: "acme", group: `g${i}` }, items);
+        kept.set(
+          `g${i}`,
+          items.map(({ bytes }) => bytes),
+        );
+      }
+      await local.compact({ graceMs: 0, mustGo: () => true, rules: smallBases });
+      await local.close();
+      expect((await restingBlocksOf(new NodeFileSystem(), directory)).length).toBeGreaterThan(8);
+
+      const { place } = await rebuiltFrom(directory);
+
+      const fresh = await openAt(servers, place);
+      for (const [group, expected] of kept) {
+        const bodies = [];
+        for await (const { body } of fresh.contents({ tenant: "acme", group })) bodies.push(body);
+        expect(bodies).toEqual(expected);
+        sameBytes(await fresh.get({ tenant: "acme", group, id: "1" }), expected[1]!);
+      }
+      expect((await fresh.verify()).faults).toEqual([]);
     });
 
     test("is served without what had not been acknowledged: a tail that was cut", async () => {

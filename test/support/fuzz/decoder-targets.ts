@@ -15,7 +15,8 @@ import { limits } from "../../../core/limits.ts";
 import { decodePage, decodePlacedPage, findInPage } from "../../../core/page/page.ts";
 import type { CodecCode } from "../../../core/ports/codec.ts";
 import type { Digest } from "../../../core/ports/digest.ts";
-import { blockHeaderBytes, decodeBlock } from "../../../core/segment/block.ts";
+import { decodeBase, isRawContent } from "../../../core/segment/base.ts";
+import { blockHeaderBytes, decodeBlock, type EncodedBlock } from "../../../core/segment/block.ts";
 import type { Decoded } from "../../../core/segment/decoded.ts";
 import { decodeFooter } from "../../../core/segment/footer.ts";
 import { decodeFrameHeader, decodeFramePage, decodeMark } from "../../../core/segment/frame.ts";
@@ -130,17 +131,51 @@ export const decoderTargets: Readonly<Record<string, FuzzTarget>> = {
   },
 
   block: (pieces, random) => {
-    const { blocks, binding } = random.pick(pieces.segments);
+    const { blocks, binding, bytes: segment } = random.pick(pieces.segments);
     const { offset, bytes: whole } = random.pick(blocks);
     const bytes = mutated(whole, piecesOf(pieces), random);
     if (random.chance(0.7)) resealBlock(bytes, offset, binding);
-    // A block may decode to as much as a block may hold, whatever it is long.
-    return asynchronous(bytes.length + limits.blockRawBytesMax, async () => {
+    // A block may decode to as much as a block may hold, whatever it is long, and rest on as much as a base may be.
+    return asynchronous(bytes.length + limits.blockRawBytesMax + 2 * limits.baseRawBytesMax, async () => {
       const block = decodeBlock(bytes, 0, offset, binding);
       if (!block.ok) return "refused";
-      const { codec, body, rawBytes } = block.value;
+      const { codec, body, rawBytes, resting } = block.value;
       assert.ok(body.length <= bytes.length - blockHeaderBytes && rawBytes <= limits.blockRawBytesMax);
-      return decodeWith(codec, body, rawBytes);
+      if (!resting) return decodeWith(codec, body, rawBytes);
+      const { start, end } = resting.base;
+      assert.ok(end <= offset && end - start <= limits.baseStoredBytesMax);
+      return decodeOnBase(resting.frame, rawBytes, decodeBase(segment.subarray(start, end), start, binding));
+    });
+  },
+
+  base: (pieces, random) => {
+    const { frames, binding, bytes: segment, blocks, marks } = random.pick(pieces.segments);
+    const { offset } = random.pick(frames);
+    const behind = blocks.filter((block) => block.offset > offset);
+    const end = behind.length > 0 && random.chance(0.7) ? random.pick(behind) : undefined;
+    const bytes = mutated(
+      segment.subarray(offset, end ? end.offset + end.bytes.length : undefined),
+      piecesOf(pieces),
+      random,
+    );
+    for (const frame of frames) {
+      const at = frame.offset - offset;
+      if (at >= 0 && random.chance(0.8))
+        resealFrameHeader(bytes.subarray(at, at + frame.headBytes), frame.offset, binding);
+    }
+    for (const piece of [...blocks, ...marks]) {
+      const at = piece.offset - offset;
+      if (at < 0 || at >= bytes.length || random.chance(0.2)) continue;
+      const part = bytes.subarray(at, at + piece.bytes.length);
+      if (blocks.includes(piece)) resealBlock(part, piece.offset, binding);
+      else resealMark(part, piece.offset, binding);
+    }
+    return asynchronous(bytes.length + 4 * limits.baseRawBytesMax, async () => {
+      const base = decodeBase(bytes, offset, binding);
+      if (!base.ok) return "refused";
+      const rawBytes = base.value.reduce((sum, block) => sum + block.rawBytes, 0);
+      assert.ok(rawBytes <= limits.baseRawBytesMax && base.value.every(({ resting }) => !resting));
+      return decodeOnBase(undefined, 0, base);
     });
   },
 
@@ -241,6 +276,22 @@ function expectFound(bytes: Uint8Array, places: readonly { readonly entry: { rea
 async function decodeWith(codec: CodecCode, body: Uint8Array, rawBytes: number): Promise<FuzzAnswer> {
   const raw = await nodeCodecs[codec].decode(body, rawBytes);
   assert.equal(raw.length, rawBytes);
+  return "decoded";
+}
+
+/** What a base decodes to, and a frame on it, if any. */
+async function decodeOnBase(
+  frame: Uint8Array | undefined,
+  rawBytes: number,
+  base: Decoded<readonly EncodedBlock[]>,
+): Promise<FuzzAnswer> {
+  if (!base.ok) return "refused";
+  const parts = await Promise.all(
+    base.value.map(async (block) => nodeCodecs[block.codec].decode(block.body, block.rawBytes)),
+  );
+  const raw = concat(parts);
+  if (!isRawContent(raw)) return "refused";
+  if (frame) assert.equal(nodeCodecs[2].onBase?.decode(frame, rawBytes, raw).length, rawBytes);
   return "decoded";
 }
 
