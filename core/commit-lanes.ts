@@ -54,6 +54,8 @@ interface Waiting {
   readonly ready: Promise<PageDraft | undefined>;
   draft: PageDraft | undefined;
   readonly prepare: (() => Promise<DecidedDraft | undefined>) | undefined;
+  /** When it came. */
+  readonly enteredMs: number;
   readonly resolve: (committed: Committed | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -142,7 +144,9 @@ export class CommitLanes {
     return new Promise((resolve, reject) => {
       const lane = `${tenant}\0${group}`;
       const waiting = this.#lanes.get(lane);
-      const entry: Waiting = { ready: ready ?? Promise.resolve(undefined), draft: undefined, prepare, resolve, reject };
+      const enteredMs = this.#clock.nowMs();
+      const made = ready ?? Promise.resolve(undefined);
+      const entry: Waiting = { ready: made, draft: undefined, prepare, enteredMs, resolve, reject };
       entry.ready.then(
         (draft) => (entry.draft = draft),
         () => {},
@@ -202,7 +206,9 @@ export class CommitLanes {
       }
       // A page that holds whatever the group's state is need not be stored again under another sequence.
       const drafts = decided ? [decided.draft] : sharing.flatMap(({ draft }) => draft ?? []);
-      if (decided || !framed) framed = await this.#store(tenant, group, sequence, drafts);
+      // What was held up since is not stored: an erasure could have been seen through meanwhile. docs/decisions/0028.
+      const restsOnMs = this.#index.shared ? Math.min(...sharing.map(({ enteredMs }) => enteredMs)) : undefined;
+      if (decided || !framed) framed = await this.#store(tenant, group, sequence, drafts, restsOnMs);
       const { page, places, place, timeMs } = framed;
       const outcome = await this.#index.commit({ tenant, group, sequence, place }, page, decided?.basis);
       if (outcome.kind === "taken") continue;
@@ -226,7 +232,13 @@ export class CommitLanes {
     return keptMs === 0 ? undefined : timeMs + keptMs;
   }
 
-  async #store(tenant: string, group: string, sequence: number, drafts: readonly PageDraft[]): Promise<Framed> {
+  async #store(
+    tenant: string,
+    group: string,
+    sequence: number,
+    drafts: readonly PageDraft[],
+    restsOnMs: number | undefined,
+  ): Promise<Framed> {
     // What a group without payloads had before is not needed any more once a page says so.
     const clearsGroup = sequence > 1 && this.#index.isEmptied?.(tenant, group) === true;
     const timeMs = Math.floor(this.#clock.nowMs());
@@ -241,6 +253,7 @@ export class CommitLanes {
       page: encoded,
       ids: page.entries.length + page.deleted.length,
       inSegment: page.upload === undefined ? undefined : true,
+      restsOnMs,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.

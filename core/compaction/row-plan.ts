@@ -30,6 +30,8 @@ export interface RowPlanOptions {
   readonly nowMs: number;
   readonly times: RowTimes;
   readonly graceMs: number;
+  /** Rows that were made up to then must go where anything that they bring is dead, also what was overwritten. */
+  readonly erasedMs?: number | undefined;
   /** Whether payloads must be written again that lie in a segment. */
   readonly mustMove?: ((segment: string) => boolean) | undefined;
 }
@@ -71,8 +73,9 @@ export function planRows({ counting, covered, hasGap }: GroupRows, options: RowP
   });
   const must = counting.map((row, i) => {
     if (!row.row.ok) return false;
-    const { isErased, isIdle } = facts[i]!;
-    return isErased || isIdle || isEmpty || options.mustMove?.(row.row.value.place.segment) === true;
+    const { isErased, isIdle, alive, payloads } = facts[i]!;
+    const holdsErased = alive < payloads && madeMs(row) <= (options.erasedMs ?? -Infinity);
+    return isErased || isIdle || isEmpty || holdsErased || options.mustMove?.(row.row.value.place.segment) === true;
   });
   const runs: RowRun[] = [];
   for (const [from, to] of stretches(mayGo)) {

@@ -54,6 +54,8 @@ export interface FrameDraft {
   readonly ids?: number | undefined;
   /** The frame must lie in a segment, also where it were cheaper elsewhere: a rebuild has to find it. */
   readonly inSegment?: true | undefined;
+  /** When what it was made of was known, where that may not be acted on much later: see `core/rows/knowledge.ts`. */
+  readonly restsOnMs?: number | undefined;
   readonly blocks: readonly EncodedBlock[];
 }
 

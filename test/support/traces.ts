@@ -19,11 +19,17 @@ export function* filesOf(fs: FileSystem, folder: string): Generator<string> {
 export async function tracesOf(fs: FileSystem, folder: string, sought: string): Promise<string[]> {
   const found: string[] = [];
   for (const path of filesOf(fs, folder)) {
-    const bytes = Buffer.from(readWhole(fs, path) ?? []);
-    if (bytes.includes(sought)) found.push(path);
-    else for await (const block of blocksIn(bytes)) if (Buffer.from(block).includes(sought)) found.push(path);
+    if (await hasTrace(readWhole(fs, path) ?? new Uint8Array(0), sought)) found.push(path);
   }
-  return [...new Set(found)];
+  return found;
+}
+
+/** Whether bytes are found as they are, or in anything that looks like a block at any offset, once it is decoded. */
+export async function hasTrace(searched: Uint8Array, sought: string): Promise<boolean> {
+  const bytes = Buffer.from(searched);
+  if (bytes.includes(sought)) return true;
+  for await (const block of blocksIn(bytes)) if (Buffer.from(block).includes(sought)) return true;
+  return false;
 }
 
 const headerBytes = 16;
