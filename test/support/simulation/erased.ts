@@ -45,6 +45,6 @@ export class Erased {
     return [
       ...rows.map(({ partition, number, record }) => [`row ${partition}#${number}`, record] as const),
       ...Array.from(this.#servers.objects.all(), ([key, { bytes }]) => [key, bytes] as const),
-    ].flatMap(([place, bytes]) => (bytes && Buffer.from(bytes).includes(sought) ? [place] : []));
+    ].flatMap(([place, bytes]) => (bytes && Buffer.from(bytes).includes(Buffer.from(sought)) ? [place] : []));
   }
 }
