@@ -16,8 +16,8 @@ export interface CostReport {
 
 /** The figures as Markdown: the same on the terminal and in docs/cost.md. */
 export function costReport(rows: readonly CostRow[], { batches, payloads, source }: CostReport): string {
-  const [ours] = rows;
-  if (!ours) return "";
+  const [ours, theirs] = rows;
+  if (!ours || !theirs) return "";
   const lines = [
     `Dollars for requests per million payloads of 2,048 bytes (cut from ${source}; ${payloads.toLocaleString("en-US")} counted), written and read back once, in batches of:`,
     "",
@@ -28,7 +28,9 @@ export function costReport(rows: readonly CostRow[], { batches, payloads, source
           store === ours.store ? `**${store.name}**` : store.name,
           ...cells.map((cell) => dollars(perMillion(cell))),
         ]),
-        ["goal", ...batches.map((batch) => goalOf(ours, batch))],
+        ["paylode, with compaction", ...ours.cells.map((cell) => dollars(perMillion(cell) + compaction(cell)))],
+        ["goal, with compaction", ...batches.map((batch) => goalOf(ours, batch))],
+        [`${theirs.store.name}, times as much`, ...ours.cells.map((cell) => ratio(cell, theirs))],
         ["beside each: Lambda", ...batches.map((batch) => dollars((2e6 / batch) * invocationDollars()))],
       ],
     ),
@@ -47,7 +49,21 @@ export function costReport(rows: readonly CostRow[], { batches, payloads, source
       ],
     ),
     "",
-    "Compaction's share: none, there is no compaction yet.",
+    "Compaction's share, of the same payloads, run after run until there is nothing to do:",
+    "",
+    table(
+      ["", ...batches.map(String)],
+      [
+        ["runs", ...ours.cells.map(({ compacted }) => String(compacted?.runs ?? 0))],
+        ["PUT, a batch", ...each(ours, ({ compacted }) => compacted?.counts.requests["PutObject"] ?? 0)],
+        ["GET, a batch", ...each(ours, ({ compacted }) => compacted?.counts.requests["GetObject"] ?? 0)],
+        ["write units, a batch", ...each(ours, ({ compacted }) => compacted?.counts.writeUnits ?? 0)],
+        ["read units, a batch", ...each(ours, ({ compacted }) => compacted?.counts.readUnits ?? 0)],
+        ["compaction, $ a million payloads", ...ours.cells.map((cell) => dollars(compaction(cell)))],
+      ],
+    ),
+    "",
+    "A batch here is a group of one commit: nothing of it has to be joined, and lone payloads leave the table where a year in it is dearer than the move. Each run reads the table once.",
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -55,6 +71,17 @@ export function costReport(rows: readonly CostRow[], { batches, payloads, source
 function perMillion({ payloads, written, read }: CostCell, ...counts: readonly RequestCounts[]): number {
   const counted = counts.length > 0 ? counts : [written, read];
   return counted.reduce((sum, count) => sum + requestDollars(count, listPrices), 0) * (1e6 / payloads);
+}
+
+/** Dollars of the background job for a million payloads. */
+function compaction(cell: CostCell): number {
+  return cell.compacted ? perMillion(cell, cell.compacted.counts) : 0;
+}
+
+/** How many times as much another store costs, for the same batches; ours with compaction. */
+function ratio(cell: CostCell, { cells }: CostRow): string {
+  const other = cells.find(({ batch }) => batch === cell.batch);
+  return other ? `${(perMillion(other) / (perMillion(cell) + compaction(cell))).toFixed(1)}x` : "–";
 }
 
 function invocationDollars(): number {
@@ -65,7 +92,7 @@ function invocationDollars(): number {
 function goalOf({ store, cells }: CostRow, batch: number): string {
   const [goal, cell] = [store.goals?.[batch], cells.find((one) => one.batch === batch)];
   if (goal === undefined || !cell) return "–";
-  return `${perMillion(cell) <= goal ? "≤" : "missed:"} ${dollars(goal)}`;
+  return `${perMillion(cell) + compaction(cell) <= goal ? "≤" : "missed:"} ${dollars(goal)}`;
 }
 
 function each({ cells }: CostRow, count: (cell: CostCell) => number): string[] {
