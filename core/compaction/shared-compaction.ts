@@ -25,7 +25,7 @@ import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlanRules, type SegmentUsage } from "./plan.ts";
 import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, RowLease } from "./row-lease.ts";
-import { type GroupPlan, planRows, type RowRun } from "./row-plan.ts";
+import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
 
 export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
@@ -392,9 +392,16 @@ class Run {
     return { ...rows, covered: rows.covered.filter((row) => !gone.has(row)) };
   }
 
-  /** Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. */
+  /**
+   * Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. What expires about the
+   * same time shares segments with its like: it goes then without a byte of others being written again.
+   */
   async #commit(prepared: readonly Prepared[]): Promise<void> {
-    if (prepared.length === 0) return;
+    const alike = Map.groupBy(prepared, ({ draft }) => lifeOf(draft.page.entries, this.#lease.nowMs()));
+    for (const together of alike.values()) await this.#commitTogether(together);
+  }
+
+  async #commitTogether(prepared: readonly Prepared[]): Promise<void> {
     const { segments, clock } = this.#tools;
     const timeMs = Math.floor(clock.nowMs());
     // In one turn, so that they share a segment.
@@ -495,7 +502,8 @@ class Run {
     const mentions = new Mentions(counting);
     for (const [index, { row, says }] of counting.entries()) {
       if (!row.ok || typeof says === "string" || row.value.place.inline) continue;
-      const alive = says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
+      const isOver = hasExpired(says, this.#lease.nowMs());
+      const alive = isOver ? 0 : says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
       const share = says.entries.length === 0 ? 0 : alive / says.entries.length;
       const { place, bodyBytes } = row.value;
       const name = markOf("segments", tenant, place.segment);
@@ -611,6 +619,14 @@ const rowOverheadBytes = 128;
 /** What a segment has beside its frames, and for each of them, in bytes: not dead, though nothing refers to it. */
 const segmentOverheadBytes = 512;
 const footerBytesPerFrame = 32;
+
+const dayMs = 86_400_000;
+
+/** Which payloads go together: a number for those that have all expired in about as many days, by powers of four. */
+function lifeOf(entries: readonly { readonly expiresMs?: number | undefined }[], nowMs: number): number {
+  const expiredMs = entries.reduce((latest, { expiresMs = Infinity }) => Math.max(latest, expiresMs), 0);
+  return expiredMs === Infinity ? Infinity : Math.floor(Math.log2(Math.max(1, (expiredMs - nowMs) / dayMs)) / 2);
+}
 
 function markOf(kind: StoredObject["kind"], tenant: string, name: string): string {
   return `${kind}/${tenant}/${name}`;
