@@ -66,7 +66,10 @@ export function costReport(rows: readonly CostRow[], { batches, payloads, source
       ],
     ),
     "",
-    "A batch here is a group of one commit: nothing of it has to be joined, and rows that keep their payloads leave the table after a day, where a year in it is dearer than the move. Each run reads the table once.",
+    [
+      "A batch here is a group of one commit: nothing of it has to be joined, and rows that keep their payloads leave the",
+      "table after a day, where a year in it is dearer than the move. Each run reads the table once.",
+    ].join(" "),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -104,7 +104,11 @@ export class SharedCompaction implements Compaction {
     const nowMs = () => lease.nowMs();
     const erasing = { rows: this.#rows, segments, digest, nowMs, lateMs: times.erasedLateMs };
     const { tenant, dryRun = false } = options;
-    const erasures = eraser && (await RowErasures.begin({ ...erasing, eraser }, tenant, dryRun));
+    const beginning = eraser && RowErasures.begin({ ...erasing, eraser }, tenant, dryRun);
+    const erasures = await beginning?.catch(async (error: unknown) => {
+      if (!dryRun) await lease.release(lease.unfinished);
+      throw error;
+    });
     return new Run(this.#tools, this.#rows, lease, { ...options, times, graceMs, isStopped, erasures }).run();
   }
 }

@@ -1,6 +1,9 @@
+import { DeleteItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
+import { openClient } from "../../core/entries/client.ts";
 import type { ErasureSelector } from "../../core/erasure/erasure.ts";
+import { createApp } from "../../functions/app.ts";
 import { noise, text } from "../conformance/sample-bytes.ts";
 import {
   expectKept,
@@ -88,6 +91,28 @@ describe("an erasure on S3 and DynamoDB", () => {
     expect(await store.has({ tenant: "other", group: "g", id: "a" })).toBe(true);
   });
 
+  test("is told over HTTP and by the client as in a folder", async () => {
+    const of = await filled(clock);
+    const app = createApp(of.handler.store);
+    const client = openClient({
+      url: "http://paylode.test",
+      tenant,
+      fetch: (url, init) => app.request(url, init),
+    });
+    const body = JSON.stringify({ group: "victim", ids: ["a", "b", "c", "never"] });
+
+    const asked = await app.request(`/v1/${tenant}/erasures`, { method: "POST", body });
+    const { erasure, ...hidden } = (await asked.json()) as { erasure: string };
+    await untilGone(clock, of.handler.store);
+    const gone = await app.request(asked.headers.get("location")!);
+
+    expect(asked.status).toBe(202);
+    expect(hidden).toMatchObject({ state: "hidden", payloads: 3, unknown: ["never"], segments: [], successors: [] });
+    const segments = expect.arrayContaining([expect.objectContaining({ state: "gone" })]);
+    expect(await gone.json()).toMatchObject({ erasure, state: "gone", gone: expect.any(String), segments });
+    expect(await client.erasure(erasure)).toMatchObject({ id: erasure, state: "gone", payloads: 3 });
+  });
+
   test("waits for what an append left that failed after its segment was stored", async () => {
     const of = await filled(clock);
     servers.dynamo.fault({ kind: "throughput-exceeded", operation: "PutItem", resource: of.place.table });
@@ -151,7 +176,6 @@ describe("an erasure on S3 and DynamoDB", () => {
     const of = await filled(clock);
     const { store } = of.handler;
     await store.append({ tenant, group: "damaged", id: "a" }, withSecret(1));
-    const { PutItemCommand } = await import("@aws-sdk/client-dynamodb");
     await of.handler.clients.dynamo.send(
       new PutItemCommand({
         TableName: of.place.table,
@@ -167,5 +191,11 @@ describe("an erasure on S3 and DynamoDB", () => {
 
     const erasure = await store.erasure({ tenant, erasure: id });
     expect(erasure).toMatchObject({ state: "compacting", reason: "some rows cannot be read: verify names them" });
+    // What an operator does where there is no copy of it.
+    await of.handler.clients.dynamo.send(
+      new DeleteItemCommand({ TableName: of.place.table, Key: { pk: { S: `${tenant}/damaged` }, sk: { N: "1" } } }),
+    );
+    await untilGone(clock, store);
+    expect(await traces(of.handler, of.place)).toEqual([]);
   });
 });
