@@ -16,7 +16,7 @@ function opened() {
   const client = openClient({
     url: "http://localhost",
     tenant: "acme",
-    fetch: async (url, init) => app.request(new URL(url as string).pathname + new URL(url as string).search, init),
+    fetch: (url, init) => app.request(url, init),
   });
   return { request, keptDays, client };
 }
