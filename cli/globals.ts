@@ -1,5 +1,6 @@
 import process from "node:process";
 import { type Command, InvalidArgumentError } from "commander";
+import { durationMs } from "../core/duration.ts";
 
 /** Options that every command has. */
 export interface Globals {
@@ -33,15 +34,11 @@ export function parseSeconds(text: string): number {
   return Number(text);
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** @returns milliseconds */
 export function parseDuration(text: string): number {
-  const [, number = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const unitOf = unitMs[unit];
-  if (unitOf === undefined)
-    throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
-  return Number(number) * unitOf;
+  const ms = durationMs(text);
+  if (ms === undefined) throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
+  return ms;
 }
 
 /** With a zone, so that it is the same moment on every machine. @returns milliseconds since 1970 */

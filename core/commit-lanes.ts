@@ -25,13 +25,16 @@ export interface PageDraft {
   readonly clearsGroup?: boolean;
   readonly deleted?: readonly string[];
   readonly merged?: MergedPages | undefined;
-  readonly entries: readonly PageEntry[];
+  readonly entries: readonly DraftEntry[];
   readonly blocks: readonly EncodedBlock[];
   /** Segment that some of its blocks rest in; such a draft is prepared in the lane, and has a page to itself. */
   readonly restsIn?: string | undefined;
   /** Set where the body lies in an upload: such a draft has a page to itself, and no blocks. */
   readonly upload?: { readonly name: string; readonly blocks: readonly PageBlock[] } | undefined;
 }
+
+/** An entry, and how long it is kept from its commit on, in milliseconds, where its class says so; 0 for ever. */
+export type DraftEntry = PageEntry & { readonly keptMs?: number | undefined };
 
 /** A draft that depends on the group's state, and the state it depends on. */
 export interface DecidedDraft {
@@ -56,6 +59,8 @@ interface Waiting {
   readonly ready: Promise<PageDraft | undefined>;
   draft: PageDraft | undefined;
   readonly prepare: (() => Promise<DecidedDraft | undefined>) | undefined;
+  /** When it came. */
+  readonly enteredMs: number;
   readonly resolve: (committed: Committed | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -77,7 +82,7 @@ export class CommitLanes {
   readonly #index: OffsetIndex;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #retention: Retention;
+  readonly #retention: TenantRetention;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #idle: (() => void)[] = [];
   /** Commits under way; they never reject. */
@@ -88,7 +93,7 @@ export class CommitLanes {
 
   constructor(
     ports: { segments: SegmentStore; index: OffsetIndex; clock: Clock; random: Random },
-    retention: Retention = () => 0,
+    retention: TenantRetention = () => 0,
   ) {
     this.#retention = retention;
     this.#segments = ports.segments;
@@ -144,7 +149,9 @@ export class CommitLanes {
     return new Promise((resolve, reject) => {
       const lane = `${tenant}\0${group}`;
       const waiting = this.#lanes.get(lane);
-      const entry: Waiting = { ready: ready ?? Promise.resolve(undefined), draft: undefined, prepare, resolve, reject };
+      const enteredMs = this.#clock.nowMs();
+      const made = ready ?? Promise.resolve(undefined);
+      const entry: Waiting = { ready: made, draft: undefined, prepare, enteredMs, resolve, reject };
       entry.ready.then(
         (draft) => (entry.draft = draft),
         () => {},
@@ -204,7 +211,9 @@ export class CommitLanes {
       }
       // A page that holds whatever the group's state is need not be stored again under another sequence.
       const drafts = decided ? [decided.draft] : sharing.flatMap(({ draft }) => draft ?? []);
-      if (decided || !framed) framed = await this.#store(tenant, group, sequence, drafts);
+      // What was held up since is not stored: an erasure could have been seen through meanwhile. docs/decisions/0028.
+      const restsOnMs = this.#index.shared ? Math.min(...sharing.map(({ enteredMs }) => enteredMs)) : undefined;
+      if (decided || !framed) framed = await this.#store(tenant, group, sequence, drafts, restsOnMs);
       const { page, places, place, timeMs } = framed;
       const outcome = await this.#index.commit({ tenant, group, sequence, place }, page, decided?.basis);
       if (outcome.kind === "taken") continue;
@@ -223,16 +232,17 @@ export class CommitLanes {
     );
   }
 
-  #expiryOf(tenant: string, timeMs: number): number | undefined {
-    const keptMs = this.#retention(tenant);
-    return keptMs === 0 ? undefined : timeMs + keptMs;
-  }
-
-  async #store(tenant: string, group: string, sequence: number, drafts: readonly PageDraft[]): Promise<Framed> {
+  async #store(
+    tenant: string,
+    group: string,
+    sequence: number,
+    drafts: readonly PageDraft[],
+    restsOnMs: number | undefined,
+  ): Promise<Framed> {
     // What a group without payloads had before is not needed any more once a page says so.
     const clearsGroup = sequence > 1 && this.#index.isEmptied?.(tenant, group) === true;
     const timeMs = Math.floor(this.#clock.nowMs());
-    const page = joinDrafts(drafts, clearsGroup, this.#random.bytes(16), this.#expiryOf(tenant, timeMs));
+    const page = joinDrafts(drafts, clearsGroup, this.#random.bytes(16), { timeMs, keptMs: this.#retention(tenant) });
     const encoded = encodePage(page);
     this.#count(tenant, page, encoded.length);
     const appending = this.#segments.append(tenant, {
@@ -244,6 +254,7 @@ export class CommitLanes {
       ids: page.entries.length + page.deleted.length,
       inSegment: page.upload === undefined ? undefined : true,
       restsIn: drafts[0]?.restsIn,
+      restsOnMs,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.
@@ -261,8 +272,8 @@ export class CommitLanes {
   }
 }
 
-/** How long a tenant's payloads are kept that have no expiry of their own, in milliseconds; 0 for ever. */
-export type Retention = (tenant: string) => number;
+/** How long a tenant's payloads are kept that have neither an expiry nor a class of their own, in milliseconds; 0 for ever. */
+export type TenantRetention = (tenant: string) => number;
 
 /** A page that is stored and not committed yet. */
 interface Framed {
@@ -292,17 +303,18 @@ function takeSharing(waiting: Waiting[]): Waiting[] {
   return waiting.splice(0, Math.max(count, 1));
 }
 
-/** @param expiresMs  of payloads that have none of their own */
+/** @param kept  when it is committed, and how long payloads are kept that say nothing themselves, in milliseconds; 0 for ever */
 function joinDrafts(
   drafts: readonly PageDraft[],
   clearsGroup: boolean,
   commitId: Uint8Array,
-  expiresMs: number | undefined,
+  kept: { readonly timeMs: number; readonly keptMs: number },
 ): Page {
   const upload = drafts[0]?.upload;
   const entries = drafts.length === 1 && drafts[0] ? drafts[0].entries : drafts.flatMap((draft) => draft.entries);
   // What is merged has been given its time before.
-  const isKept = expiresMs === undefined || drafts[0]?.merged !== undefined;
+  const saysNothing = kept.keptMs === 0 && entries.every((entry) => entry.keptMs === undefined);
+  const isGiven = saysNothing || drafts[0]?.merged !== undefined;
   return {
     commitId,
     request: drafts[0]?.request,
@@ -311,8 +323,17 @@ function joinDrafts(
     deleted: drafts.flatMap((draft) => draft.deleted ?? []),
     upload: upload?.name,
     blocks: upload?.blocks ?? drafts.flatMap((draft) => draft.blocks.map(pageBlock)),
-    entries: isKept ? entries : entries.map((entry) => ({ ...entry, expiresMs: entry.expiresMs ?? expiresMs })),
+    entries: isGiven ? entries : entries.map((entry) => entryKept(entry, kept)),
   };
+}
+
+/** An entry as a page has it. */
+function entryKept(
+  { keptMs: ofClass, ...entry }: DraftEntry,
+  { timeMs, keptMs }: { readonly timeMs: number; readonly keptMs: number },
+): PageEntry {
+  const ms = ofClass ?? keptMs;
+  return ms === 0 || entry.expiresMs !== undefined ? entry : { ...entry, expiresMs: timeMs + ms };
 }
 
 function pageBlock({ codec, rawBytes, body }: EncodedBlock): PageBlock {

@@ -1,20 +1,22 @@
 import type { BlockEncoder } from "./blocks.ts";
 import { bytesOfHex, utf8, utf8Length } from "./bytes.ts";
-import type { PageDraft } from "./commit-lanes.ts";
+import type { DraftEntry, PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { checkedExpiry } from "./expiry.ts";
 import { isWellFormed, resolveName, type PayloadId } from "./key.ts";
 import { limits } from "./limits.ts";
-import { etagBytes, type PageEntry, type PageRequest } from "./page/page.ts";
+import { etagBytes, type PageRequest } from "./page/page.ts";
 import { checkPayloadInput } from "./payload-input.ts";
 import type { PayloadInput } from "./payload.ts";
 import type { Digest } from "./ports/digest.ts";
+import type { RetentionRules } from "./retention.ts";
 
 /** What drafts of one store are made with. */
 export interface DraftTools {
   readonly blocks: BlockEncoder;
   readonly digest: Digest;
   readonly payloadBytesMax: number;
+  readonly retention: RetentionRules;
 }
 
 /**
@@ -22,6 +24,7 @@ export interface DraftTools {
  * @throws {PayloadStoreError} `INVALID`, `TOO_LARGE`; nothing is stored then
  */
 export async function draftPage(
+  tenant: string,
   items: readonly (PayloadInput & { readonly id: PayloadId })[],
   tools: DraftTools,
 ): Promise<PageDraft> {
@@ -51,9 +54,10 @@ export async function draftPage(
       `the commit has ${bytes} bytes; at most ${limits.commitBytesMax}: split it`,
     );
   }
-  const entries = items.map(({ bytes: payload, contentType, attributes, expiresAt }, i): PageEntry => {
+  const entries = items.map(({ bytes: payload, contentType, attributes, expiresAt, retention }, i): DraftEntry => {
     const etag = tools.digest.sha256(payload).slice(0, 2 * etagBytes);
-    const entry: PageEntry = { id: names[i]!, bytes: payload.length, etag, contentType, attributes };
+    const entry: DraftEntry = { id: names[i]!, bytes: payload.length, etag, contentType, attributes };
+    if (retention !== undefined) return { ...entry, keptMs: tools.retention.classMs(tenant, retention) };
     return expiresAt === undefined ? entry : { ...entry, expiresMs: checkedExpiry(expiresAt) };
   });
   return { entries, blocks: await tools.blocks.encode(items) };
@@ -69,13 +73,14 @@ export function requestOf(key: string, draft: PageDraft, digest: Digest): PageRe
     const message = `idempotencyKey must be 1–${limits.idempotencyKeyBytesMax} bytes of UTF-8`;
     throw new PayloadStoreError("INVALID", message, { details: { field: "idempotencyKey" } });
   }
-  const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes, expiresMs }) => [
+  const asked = draft.entries.map(({ id, etag, bytes: length, contentType, attributes, expiresMs, keptMs }) => [
     id,
     etag,
     length,
     contentType ?? null,
     attributes ? Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1)) : null,
     ...(expiresMs === undefined ? [] : [expiresMs]),
+    ...(keptMs === undefined ? [] : [{ keptMs }]),
   ]);
   const hidden = draft.clearsGroup ? [{ hidden: "group" }] : (draft.deleted ?? []).map((id) => ({ hidden: [id] }));
   return { key, bodyHash: bytesOfHex(digest.sha256(utf8(JSON.stringify([...asked, ...hidden]))).slice(0, 32)) };

@@ -21,7 +21,7 @@ export {
   type CodecPolicyName,
   type CodecTiers,
 } from "./codec-policy.ts";
-export type { Retention } from "./commit-lanes.ts";
+export type { Retention, RetentionClasses } from "./retention.ts";
 export { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "./payload-store.ts";
 export type {
   AppendOptions,

@@ -42,6 +42,10 @@ export const limits = {
   attributesCountMax: 32,
   /** Different values of indexed attributes in one commit to DynamoDB, which has a row for each in its group. */
   indexedTermsMax: 1000,
+  /** Segments that the receipt of an erasure lists where several processes write, and as many that took their place: 0.2 KB each. */
+  erasureSegmentsMax: 500,
+  /** An erasure as it is asked for on DynamoDB, in bytes: a row has 400 KB, and ids may be in it twice. */
+  erasureRowBytesMax: 98_304,
   /** Content type, in bytes. RFC 6838 bounds type and subtype to 127 characters each. */
   contentTypeBytesMax: 255,
   /** Idempotency-Key, in bytes. */

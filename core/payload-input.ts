@@ -28,7 +28,8 @@ export function checkPayloadHead({
   contentType,
   attributes,
   expiresAt,
-}: Pick<PayloadInput, "contentType" | "attributes" | "expiresAt">): void {
+  retention,
+}: Pick<PayloadInput, "contentType" | "attributes" | "expiresAt" | "retention">): void {
   if (
     contentType !== undefined &&
     (typeof contentType !== "string" ||
@@ -39,6 +40,9 @@ export function checkPayloadHead({
   }
   if (attributes !== undefined) checkAttributes(attributes);
   checkedExpiry(expiresAt);
+  if (retention !== undefined && expiresAt !== undefined) {
+    throw invalid("retention", "a payload has a retention class or an expiry of its own, not both");
+  }
 }
 
 function checkAttributes(attributes: NonNullable<PayloadInput["attributes"]>): void {

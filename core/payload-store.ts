@@ -1,7 +1,7 @@
 import type { BlockCache } from "./block-cache.ts";
 import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
-import { CommitLanes, type Committed, type PageDraft, type Retention, type WrittenBytes } from "./commit-lanes.ts";
+import { CommitLanes, type Committed, type PageDraft, type WrittenBytes } from "./commit-lanes.ts";
 import { Coalescing, type Wanted } from "./coalesce.ts";
 import { draftPage, requestOf, type DraftTools } from "./draft.ts";
 import {
@@ -63,6 +63,7 @@ import type { Random } from "./ports/random.ts";
 import type { SegmentStore } from "./ports/segment-store.ts";
 import type { UploadReader, UploadStore } from "./ports/upload-store.ts";
 import { recount } from "./recount.ts";
+import { type Retention, type RetentionClasses, RetentionRules } from "./retention.ts";
 import type { LossList } from "./repair/loss.ts";
 import { FrameReader, type HeadCache } from "./segment/read-frame.ts";
 import { storageOf, type StorageStats, withRatios } from "./storage.ts";
@@ -106,10 +107,11 @@ export interface PayloadStoreOptions {
   /** Chooses a codec where a payload names none: `tiered`, the default, goes by size, `auto` looks at the bytes. */
   readonly codecPolicy?: CodecPolicyName | CodecPolicy | undefined;
   /**
-   * How long payloads are kept that are written without an expiry of their own, in whole milliseconds, for all tenants or for each;
-   * 0, the default, keeps them for ever. It stands in what is written: changing it changes nothing that is stored.
+   * How long payloads are kept that are written without an expiry of their own, in whole milliseconds, for all tenants or for each,
+   * and by class where they name one; 0, the default, keeps them for ever. It stands in what is written: changing it changes
+   * nothing that is stored.
    */
-  readonly retentionMs?: number | Retention | undefined;
+  readonly retentionMs?: number | RetentionClasses | Retention | undefined;
   /** Refuses every write. */
   readonly readOnly?: boolean | undefined;
 }
@@ -141,7 +143,8 @@ export class PayloadStore {
     this.#ports = ports;
     this.#frames = new FrameReader(ports.segments, ports.digest, ports.heads);
     this.#lookup = new Lookup(ports.index, this.#frames, ports.clock);
-    this.#lanes = new CommitLanes(ports, retentionOf(options.retentionMs));
+    const retention = new RetentionRules(options.retentionMs);
+    this.#lanes = new CommitLanes(ports, (tenant) => retention.defaultMs(tenant));
     this.#readOnly = options.readOnly ?? false;
     this.#eraser = ports.erasures && this.#eraserOf(ports.erasures);
     this.inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
@@ -156,6 +159,7 @@ export class PayloadStore {
       blocks: new BlockEncoder(ports.codecs, codecPolicy(options.codecPolicy ?? "tiered")),
       digest: ports.digest,
       payloadBytesMax: this.payloadBytesMax,
+      retention,
     };
   }
 
@@ -175,8 +179,9 @@ export class PayloadStore {
       attributes: options.attributes,
       codec: options.codec,
       expiresAt: options.expiresAt,
+      retention: options.retention,
     };
-    const draft = this.#draft([{ ...input, id: resolved.id }], options);
+    const draft = this.#draft(resolved.tenant, [{ ...input, id: resolved.id }], options);
     return this.#commitOne(resolved, draft, options);
   }
 
@@ -203,7 +208,9 @@ export class PayloadStore {
   async commitUpload(key: PayloadKey, put: PutUpload, options: CreateOptions = {}): Promise<Location> {
     const resolved = resolveKey(key);
     this.#enterWriting(options);
-    const draft = await this.#uploadsOf().draft(resolved, put);
+    const { retention } = put;
+    const keptMs = retention === undefined ? undefined : this.#drafting.retention.classMs(resolved.tenant, retention);
+    const draft = await this.#uploadsOf().draft(resolved, put, keptMs);
     throwIfAborted(options.signal);
     return this.#commitOne(resolved, Promise.resolve(draft), options);
   }
@@ -300,7 +307,7 @@ export class PayloadStore {
     options: IdempotentOptions = {},
   ): Promise<Location[]> {
     const { tenant, group } = resolveGroup(key);
-    return this.#commit(tenant, group, this.#draft(items, options), options);
+    return this.#commit(tenant, group, this.#draft(tenant, items, options), options);
   }
 
   /** @returns the payload's bytes, `undefined` if it was never stored or is deleted. Cost: two reads. */
@@ -699,11 +706,12 @@ export class PayloadStore {
   }
 
   async #draft(
+    tenant: string,
     items: readonly (PayloadInput & { readonly id: PayloadId })[],
     options: CallOptions,
   ): Promise<PageDraft> {
     this.#enterWriting(options);
-    const draft = await draftPage(items, this.#drafting);
+    const draft = await draftPage(tenant, items, this.#drafting);
     throwIfAborted(options.signal);
     return draft;
   }
@@ -846,18 +854,6 @@ export class PayloadStore {
     if (this.#readOnly) throw new PayloadStoreError("INVALID", "the store was opened read-only");
     if (this.#ports.segments.failure) throw this.#ports.segments.failure;
   }
-}
-
-/** @throws {PayloadStoreError} `INVALID`, of a function when it answers something else than a time */
-function retentionOf(retentionMs: number | Retention = 0): Retention {
-  const checked = (ms: number): number => {
-    if (Number.isSafeInteger(ms) && ms >= 0 && ms <= limits.retentionMsMax) return ms;
-    const message = `retentionMs must be whole milliseconds, 0–${limits.retentionMsMax}; got ${ms}`;
-    throw new PayloadStoreError("INVALID", message, { details: { field: "retentionMs" } });
-  };
-  if (typeof retentionMs === "function") return (tenant) => checked(retentionMs(tenant));
-  const ms = checked(retentionMs);
-  return () => ms;
 }
 
 function writtenBytes({ written }: CommitLanes, only?: string): WrittenBytes {

@@ -69,6 +69,8 @@ export interface PayloadInput {
   readonly attributes?: Attributes | undefined;
   /** From then on, by the store's clock, the payload counts as absent. The next compaction takes its bytes away. */
   readonly expiresAt?: ExpiresAt | undefined;
+  /** A class of the store's `retentionMs`, which says how long it is kept from its commit on. Not beside `expiresAt`. */
+  readonly retention?: string | undefined;
   /** Forces a codec for this payload, unless it would grow the bytes. By default the store's policy chooses. */
   readonly codec?: CodecName | undefined;
 }

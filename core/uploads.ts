@@ -35,6 +35,8 @@ export interface PutUpload extends UploadInput {
   readonly contentType?: string | undefined;
   readonly attributes?: Attributes | undefined;
   readonly expiresAt?: ExpiresAt | undefined;
+  /** As of an append. */
+  readonly retention?: string | undefined;
 }
 
 /** Payloads that are too long for a handler: their owner puts them past it, and it checks and commits them. */
@@ -62,10 +64,12 @@ export class Uploads {
   }
 
   /**
-   * Reads an upload once and checks it. Cost: one read for each 4 MiB.
+   * Reads an upload once and checks it.
+   * @param keptMs  how long its class keeps it; `undefined` where it names none
+   * Cost: one read for each 4 MiB.
    * @throws {PayloadStoreError} `NOT_FOUND` when nothing was put, `CONFLICT` when other bytes were, `GONE` when it is too late
    */
-  async draft(key: ResolvedKey, put: PutUpload): Promise<PageDraft> {
+  async draft(key: ResolvedKey, put: PutUpload, keptMs: number | undefined): Promise<PageDraft> {
     checkInput(put);
     checkPayloadHead(put);
     const { upload, bytes, sha256, contentType, attributes } = put;
@@ -95,7 +99,15 @@ export class Uploads {
     const found = hash.end();
     if (found !== sha256.toLowerCase()) throw differs(upload, `its SHA-256 is ${found}`);
     const expiresMs = checkedExpiry(put.expiresAt);
-    const entry = { id: key.id, bytes, etag: found.slice(0, 2 * etagBytes), contentType, attributes, expiresMs };
+    const entry = {
+      id: key.id,
+      bytes,
+      etag: found.slice(0, 2 * etagBytes),
+      contentType,
+      attributes,
+      expiresMs,
+      keptMs,
+    };
     return { entries: [entry], blocks: [], upload: { name: upload, blocks } };
   }
 }

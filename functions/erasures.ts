@@ -46,10 +46,12 @@ export const erasureSchema = v.pipe(
       ),
       v.description("that held some of it"),
     ),
+    unlisted: v.optional(v.pipe(naturalSchema, v.description("segments that held some of it and are not listed"))),
     successors: v.pipe(
       v.array(v.object({ segment: v.string(), sha256: v.optional(hashSchema) })),
       v.description("that hold now what was not to be erased"),
     ),
+    reason: v.optional(v.pipe(v.string(), v.description("why it is not known to be gone, where that is damage"))),
   }),
   v.metadata({ ref: "Erasure" }),
 );
@@ -61,8 +63,8 @@ export function selectorOf({ from, to, ...rest }: v.InferOutput<typeof selectorS
 
 /** A receipt as it is answered. */
 export function receiptJson(erasure: Erasure): v.InferOutput<typeof erasureSchema> {
-  const { id, state, selector, requestedMs, hiddenMs, goneMs, groups, payloads, unknown, segments, successors } =
-    erasure;
+  const { id, state, selector, requestedMs, hiddenMs, goneMs, groups, payloads, unknown } = erasure;
+  const { segments, unlisted, successors, reason } = erasure;
   const { fromMs, toMs, ids, ...named } = selector;
   return {
     erasure: id,
@@ -75,7 +77,9 @@ export function receiptJson(erasure: Erasure): v.InferOutput<typeof erasureSchem
     payloads,
     unknown: [...unknown],
     segments: [...segments],
+    unlisted,
     successors: [...successors],
+    reason,
   };
 }
 

@@ -3,6 +3,9 @@ import { PayloadStoreError } from "../core/errors.ts";
 /** Of requests: when what they store expires. Of answers: when a payload does. */
 export const expiresHeader = "paylode-expires";
 
+/** Of requests: the class that says how long what they store is kept. */
+export const retentionHeader = "paylode-retention";
+
 const isoPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**

@@ -4,6 +4,8 @@ import { RequestMeter } from "../core/adapters/aws/request-meter.ts";
 import { type AwsStore, openAws } from "../core/entries/aws.ts";
 import { openAwsAccess } from "../core/entries/aws-access.ts";
 import { PayloadStoreError } from "../core/errors.ts";
+import { durationMs } from "../core/duration.ts";
+import type { RetentionClasses } from "../core/retention.ts";
 
 /** The store of a function, and its keys: there is none without. */
 export interface LambdaStore {
@@ -20,7 +22,8 @@ export interface LambdaBackend {
 
 /**
  * What a function's environment names: PAYLODE_BUCKET and PAYLODE_TABLE; with commas between, the attributes in
- * PAYLODE_INDEXED_ATTRIBUTES that a new table is to index; and region and credentials as Lambda sets them.
+ * PAYLODE_INDEXED_ATTRIBUTES that a new table is to index; in PAYLODE_RETENTION how long payloads are kept, such as `30d`, and in
+ * PAYLODE_RETENTION_CLASSES those of classes, such as `debug=7d,audit=0`; and region and credentials as Lambda sets them.
  *
  * @param remainingMs  what is left to the invocation under way
  */
@@ -47,6 +50,7 @@ export function lambdaBackend(
           bucketCheck: "later",
           remainingMs,
           indexedAttributes,
+          retentionMs: retention(),
         }),
       };
     },
@@ -55,6 +59,23 @@ export function lambdaBackend(
   function list(variable: string): readonly string[] | undefined {
     const value = environment[variable] ?? "";
     return value === "" ? undefined : value.split(",").map((name) => name.trim());
+  }
+
+  /** @throws {PayloadStoreError} `INVALID` naming the variable */
+  function retention(): RetentionClasses {
+    const kept = (variable: string, text: string): number => {
+      const ms = text === "" || text === "0" ? 0 : durationMs(text);
+      if (ms !== undefined) return ms;
+      const message = `the variable ${variable} has ${JSON.stringify(text)}: a duration is like 30d or 12h, or 0`;
+      throw new PayloadStoreError("INVALID", message, { details: { field: variable } });
+    };
+    const ofClasses = "PAYLODE_RETENTION_CLASSES";
+    const classes = (list(ofClasses) ?? []).map((told) => {
+      const [name = "", text = ""] = told.split("=");
+      return [name, kept(ofClasses, text)] as const;
+    });
+    const defaultMs = kept("PAYLODE_RETENTION", environment["PAYLODE_RETENTION"] ?? "");
+    return { defaultMs, classesMs: Object.fromEntries(classes) };
   }
 
   function named(variable: string): string {

@@ -12,7 +12,7 @@ import { httpLimits } from "./http-limits.ts";
 /**
  * One line of an import or a batch: a name and a payload, as one JSON object.
  *
- *     {"group","id", exactly one of "text" | "json" | "base64", "contentType"?, "attributes"?, "expiresAt"?}
+ *     {"group","id", exactly one of "text" | "json" | "base64", "contentType"?, "attributes"?, "expiresAt"? or "retention"?}
  *
  * "payload" may stand for "text". `"contentType": null` says that there is none, where "text" and "json" would bring one.
  */
@@ -91,6 +91,7 @@ const lineSchema = v.object({
   // Not v.record, which drops names like "constructor" without a word. The store checks the values.
   attributes: v.optional(v.custom<Attributes>(isPlainObject, "must be an object of strings")),
   expiresAt: v.optional(v.union([v.string(), v.number()], "must be a time as ISO 8601, or in milliseconds since 1970")),
+  retention: v.optional(v.string("must be a string")),
 });
 
 type Line = v.InferOutput<typeof lineSchema>;
@@ -140,7 +141,13 @@ function checkedLine(value: object, kind: LineKind): Line {
 function contentOf(line: Line): PayloadInput {
   const [bytes, defaultType] = bytesOf(line);
   const contentType = line.contentType === undefined ? defaultType : (line.contentType ?? undefined);
-  return { bytes, contentType, attributes: line.attributes, expiresAt: expiryOf(line.expiresAt) };
+  return {
+    bytes,
+    contentType,
+    attributes: line.attributes,
+    expiresAt: expiryOf(line.expiresAt),
+    retention: line.retention,
+  };
 }
 
 function bytesOf(line: Line): readonly [bytes: Uint8Array, defaultType: string | undefined] {

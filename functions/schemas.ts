@@ -62,6 +62,11 @@ export const problemSchema = v.pipe(
   v.metadata({ ref: "Problem" }),
 );
 
+export const retentionSchema = v.pipe(
+  v.string(),
+  v.description("a class of the server's, which says how long the payload is kept; not beside expiresAt"),
+);
+
 const lineMembers = {
   id: nameSchema,
   text: v.optional(v.pipe(v.string(), v.description("a payload that is UTF-8 text"))),
@@ -73,6 +78,7 @@ const lineMembers = {
   ),
   attributes: v.optional(attributesSchema),
   expiresAt: v.optional(expirySchema),
+  retention: v.optional(retentionSchema),
 } satisfies Omit<Record<LineMember, v.GenericSchema>, "group">;
 
 export const groupLineSchema = v.pipe(

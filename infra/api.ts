@@ -42,6 +42,8 @@ export const api = new sst.aws.Function("Api", {
     PAYLODE_BUCKET: bucket.name,
     PAYLODE_TABLE: table.name,
     ...(settings.indexedAttributes !== undefined && { PAYLODE_INDEXED_ATTRIBUTES: settings.indexedAttributes }),
+    ...(settings.retention !== undefined && { PAYLODE_RETENTION: settings.retention }),
+    ...(settings.retentionClasses !== undefined && { PAYLODE_RETENTION_CLASSES: settings.retentionClasses }),
   },
   logging: { format: "json", logGroup: logs.name },
   // Not `link`, which would grant s3:* and dynamodb:*. Nothing here can remove an object or a row.

@@ -15,6 +15,10 @@ export interface Settings {
   readonly corsOrigins: readonly string[];
   /** Attributes that payloads are found by, with commas between: chosen before the first deployment, since the table keeps them. */
   readonly indexedAttributes?: string;
+  /** How long payloads are kept that say nothing themselves, such as 30d; for ever unless given. */
+  readonly retention?: string;
+  /** How long those of classes are kept, such as debug=7d,audit=0. */
+  readonly retentionClasses?: string;
 }
 
 /**
@@ -40,6 +44,12 @@ export function settingsOf(stage: string, environment: Readonly<Record<string, s
     "names of attributes with commas between, like user,model",
     /^[^\s,]+(?:,[^\s,]+){0,31}$/,
   );
+  const retention = read("PAYLODE_RETENTION", "a duration like 30d or 12h, or 0", /^(?:\d{1,6}[smhd]|0)$/);
+  const retentionClasses = read(
+    "PAYLODE_RETENTION_CLASSES",
+    "classes with commas between, each with its duration, like debug=7d,audit=0",
+    /^[\w.-]{1,63}=(?:\d{1,6}[smhd]|0)(?:,[\w.-]{1,63}=(?:\d{1,6}[smhd]|0))*$/,
+  );
   return {
     production,
     watched: production || alarmEmail !== undefined,
@@ -47,6 +57,8 @@ export function settingsOf(stage: string, environment: Readonly<Record<string, s
     ...(reserved !== undefined && { reservedConcurrency: Number(reserved) }),
     corsOrigins: origins?.split(",") ?? [],
     ...(indexedAttributes !== undefined && { indexedAttributes }),
+    ...(retention !== undefined && { retention }),
+    ...(retentionClasses !== undefined && { retentionClasses }),
   };
 
   function read(name: string, wanted: string, shape: RegExp): string | undefined {

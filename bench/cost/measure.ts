@@ -42,7 +42,10 @@ export async function measureCost(
     assert.equal(bodies.length, items.length);
     for (const body of bodies) assert.ok(expected.has(Buffer.from(body).toString("latin1")), "what was stored is read");
   });
-  return { batch, payloads: payloads.length, written: writer.meter.counts(), read: reader.meter.counts() };
+  const job = await session();
+  const runs = await job.compact?.();
+  const compacted = runs === undefined ? undefined : { counts: job.meter.counts(), runs };
+  return { batch, payloads: payloads.length, written: writer.meter.counts(), read: reader.meter.counts(), compacted };
 }
 
 /** Eight hex digits, as span ids are; they say nothing of each other. */

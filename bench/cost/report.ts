@@ -16,8 +16,8 @@ export interface CostReport {
 
 /** The figures as Markdown: the same on the terminal and in docs/cost.md. */
 export function costReport(rows: readonly CostRow[], { batches, payloads, source }: CostReport): string {
-  const [ours] = rows;
-  if (!ours) return "";
+  const [ours, theirs] = rows;
+  if (!ours || !theirs) return "";
   const lines = [
     `Dollars for requests per million payloads of 2,048 bytes (cut from ${source}; ${payloads.toLocaleString("en-US")} counted), written and read back once, in batches of:`,
     "",
@@ -29,6 +29,12 @@ export function costReport(rows: readonly CostRow[], { batches, payloads, source
           ...cells.map((cell) => dollars(perMillion(cell))),
         ]),
         ["goal", ...batches.map((batch) => goalOf(ours, batch))],
+        [`times as much: ${theirs.store.name}`, ...ours.cells.map((cell) => ratio(cell, theirs, perMillion(cell)))],
+        ["apart: paylode's compaction", ...ours.cells.map((cell) => dollars(compaction(cell)))],
+        [
+          "times as much, with compaction",
+          ...ours.cells.map((cell) => ratio(cell, theirs, perMillion(cell) + compaction(cell))),
+        ],
         ["beside each: Lambda", ...batches.map((batch) => dollars((2e6 / batch) * invocationDollars()))],
       ],
     ),
@@ -47,7 +53,23 @@ export function costReport(rows: readonly CostRow[], { batches, payloads, source
       ],
     ),
     "",
-    "Compaction's share: none, there is no compaction yet.",
+    "Compaction's share, of the same payloads, run after run until there is nothing to do:",
+    "",
+    table(
+      ["", ...batches.map(String)],
+      [
+        ["runs", ...ours.cells.map(({ compacted }) => String(compacted?.runs ?? 0))],
+        ["PUT, a batch", ...each(ours, ({ compacted }) => compacted?.counts.requests["PutObject"] ?? 0)],
+        ["GET, a batch", ...each(ours, ({ compacted }) => compacted?.counts.requests["GetObject"] ?? 0)],
+        ["write units, a batch", ...each(ours, ({ compacted }) => compacted?.counts.writeUnits ?? 0)],
+        ["read units, a batch", ...each(ours, ({ compacted }) => compacted?.counts.readUnits ?? 0)],
+      ],
+    ),
+    "",
+    [
+      "A batch here is a group of one commit: nothing of it has to be joined, and rows that keep their payloads leave the",
+      "table after a day, where a year in it is dearer than the move. Each run reads the table once.",
+    ].join(" "),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -57,11 +79,22 @@ function perMillion({ payloads, written, read }: CostCell, ...counts: readonly R
   return counted.reduce((sum, count) => sum + requestDollars(count, listPrices), 0) * (1e6 / payloads);
 }
 
+/** Dollars of the background job for a million payloads. */
+function compaction(cell: CostCell): number {
+  return cell.compacted ? perMillion(cell, cell.compacted.counts) : 0;
+}
+
+/** How many times as much as these dollars another store costs, for the same batches. */
+function ratio({ batch }: CostCell, { cells }: CostRow, ourDollars: number): string {
+  const other = cells.find((one) => one.batch === batch);
+  return other ? `${(perMillion(other) / ourDollars).toFixed(1)}x` : "–";
+}
+
 function invocationDollars(): number {
   return lambdaPrices.request + invocation.gib * invocation.seconds * lambdaPrices.gibSecond;
 }
 
-/** A goal, and whether it is met. */
+/** A goal, and whether it is met: it is of what is written and read back, as the others' figures are. */
 function goalOf({ store, cells }: CostRow, batch: number): string {
   const [goal, cell] = [store.goals?.[batch], cells.find((one) => one.batch === batch)];
   if (goal === undefined || !cell) return "–";

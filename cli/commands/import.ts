@@ -13,7 +13,7 @@ import { progressBar } from "../progress.ts";
 
 const lineHelp = `
 Each line is a JSON object:
-  {"group","id", one of "text" | "json" | "base64", "contentType"?, "attributes"?, "expiresAt"?}`;
+  {"group","id", one of "text" | "json" | "base64", "contentType"?, "attributes"?, "expiresAt"? or "retention"?}`;
 
 export function importCommand(): Command {
   return new Command("import")

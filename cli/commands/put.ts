@@ -11,6 +11,7 @@ interface PutOptions {
   readonly codec?: CodecName;
   readonly ifAbsent?: true;
   readonly expiresIn?: number;
+  readonly retention?: string;
 }
 
 export function putCommand(): Command {
@@ -24,14 +25,19 @@ export function putCommand(): Command {
       new Option("--codec <name>", "instead of the one the store would choose").choices(["none", "lz4", "zstd"]),
     )
     .addOption(new Option("--expires-in <duration>", "such as 12h or 30d; then it is gone").argParser(parseDuration))
+    .addOption(
+      new Option("--retention <class>", "a class of the server's, which says how long it is kept").conflicts(
+        "expiresIn",
+      ),
+    )
     .option("--if-absent", "fail when there is a payload by this name")
     .action(async (group: string, id: string, file: string, _options: unknown, command: Command) => {
       const options = optionsOf<PutOptions>(command);
-      const { tenant, json, contentType, codec, ifAbsent, expiresIn } = options;
+      const { tenant, json, contentType, codec, ifAbsent, expiresIn, retention } = options;
       const expiresAt = expiresIn === undefined ? undefined : Date.now() + expiresIn;
       const bytes = await bytesOf(file, limits.payloadBytesMax);
       const location = await withStore(options, "add", (store) =>
-        store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent, expiresAt }),
+        store.append({ tenant, group, id }, bytes, { contentType, codec, ifAbsent, expiresAt, retention }),
       );
       if (json) await writeJson({ group, id, bytes: bytes.length, location });
       else await write(`stored ${printable(id)} in ${printable(group)}: ${count(bytes.length, "byte")}\n`);

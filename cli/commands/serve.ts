@@ -1,5 +1,5 @@
 import process from "node:process";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import type { LocalServer } from "../../functions/local.ts";
 import { optionsOf, parseDuration, parsePort, parseSeconds } from "../globals.ts";
@@ -12,6 +12,7 @@ interface ServeOptions {
   /** False with --no-keys. */
   readonly keys: boolean;
   readonly retention?: number;
+  readonly retentionClass?: Readonly<Record<string, number>>;
   readonly compactEvery: number;
 }
 
@@ -26,6 +27,12 @@ export function serveCommand(): Command {
         "how long payloads without an expiry of their own are kept, such as 30d",
       ).argParser(parseDuration),
     )
+    .addOption(
+      new Option(
+        "--retention-class <name=duration>",
+        "how long payloads of a class are kept, such as debug=7d; 0 for ever; may be given again",
+      ).argParser(addClass),
+    )
     .option("--no-keys", "ask for no keys although the folder has some; on a loopback address only")
     .addOption(
       new Option("--compact-every <seconds>", "how often room is given back, 0 for never")
@@ -33,7 +40,8 @@ export function serveCommand(): Command {
         .default(600),
     )
     .action(async (_options: unknown, command: Command) => {
-      const { dir, json, port, host, keys, compactEvery, retention: retentionMs } = optionsOf<ServeOptions>(command);
+      const { dir, json, port, host, keys, compactEvery, retention, retentionClass } = optionsOf<ServeOptions>(command);
+      const retentionMs = retentionClass ? { defaultMs: retention, classesMs: retentionClass } : retention;
       // The other commands start without the weight of a server.
       const { serveLocal, untilStopped } = await import("../../functions/local.ts");
       const options = { directory: dir, port, host, noKeys: !keys, compactEverySeconds: compactEvery, retentionMs };
@@ -45,6 +53,13 @@ export function serveCommand(): Command {
       else await write(`Paylode serves ${dir} at ${url}\n`);
       await stopped;
     });
+}
+
+function addClass(text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("A class is its name, = and how long its payloads are kept.");
+  const kept = text.slice(at + 1);
+  return { ...before, [text.slice(0, at)]: kept === "0" ? 0 : parseDuration(kept) };
 }
 
 function inWords(directory: string): (error: unknown) => never {

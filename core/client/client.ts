@@ -82,13 +82,14 @@ export class PayloadClient {
   /** Stores one payload; an id that is taken is overwritten. @returns where it lies, for `getAt` of the library */
   async append(key: ClientKey, bytes: Uint8Array, options: AppendOptions = {}): Promise<Location> {
     const path = this.#payloadPath(this.#resolve(key));
-    const { contentType, attributes, codec, ifAbsent, signal } = options;
+    const { contentType, attributes, codec, ifAbsent, retention, signal } = options;
     checkPayloadInput({ ...options, bytes }, limits.payloadBytesMax);
     const expiresMs = checkedExpiry(options.expiresAt);
     const headers = {
       ...(contentType === undefined ? {} : { "content-type": contentType }),
       ...(attributes === undefined ? {} : { "paylode-attributes": new URLSearchParams(attributes).toString() }),
       ...(expiresMs === undefined ? {} : { "paylode-expires": new Date(expiresMs).toISOString() }),
+      ...(retention === undefined ? {} : { "paylode-retention": retention }),
       ...(ifAbsent === true ? { "if-none-match": "*" } : {}),
       ...this.#idempotent(options),
     };

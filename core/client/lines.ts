@@ -40,17 +40,19 @@ export function encodeLine(names: LineNames, input: ClientPayloadInput): Uint8Ar
     const details = { field: "codec" };
     throw new PayloadStoreError("INVALID", "a payload of a batch names no codec: append it alone", { details });
   }
-  const { bytes, contentType, attributes } = input;
+  const { bytes, contentType, attributes, retention } = input;
   const expiresAt = checkedExpiry(input.expiresAt);
   const text = utf8Text(bytes);
   if (text !== undefined) {
     const line = utf8(
-      `${JSON.stringify({ ...names, text, contentType: contentType ?? null, attributes, expiresAt })}\n`,
+      `${JSON.stringify({ ...names, text, contentType: contentType ?? null, attributes, expiresAt, retention })}\n`,
     );
     // Control characters take six bytes each in JSON, base64 takes four for three.
     if (line.length <= 2 * bytes.length + 1024) return line;
   }
-  return utf8(`${JSON.stringify({ ...names, base64: base64Of(bytes), contentType, attributes, expiresAt })}\n`);
+  return utf8(
+    `${JSON.stringify({ ...names, base64: base64Of(bytes), contentType, attributes, expiresAt, retention })}\n`,
+  );
 }
 
 /** @throws {PayloadStoreError} `INVALID` when the line is none of an export */

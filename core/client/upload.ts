@@ -58,6 +58,7 @@ export async function upload(
     contentType,
     attributes,
     expiresAt: expiresMs === undefined ? undefined : new Date(expiresMs).toISOString(),
+    retention: options.retention,
   });
   const headers = {
     ...commit.headers,

@@ -105,7 +105,9 @@ export async function draftRun(
   const before = counting[from]!;
   const closes = from === 0 && last === counting.length - 1 && payloads.length === 0 && requests.length === 0;
   if (from === last && reason === "rows") return undefined;
-  if (from === last && payloads.length === 0 && !closes && before.row.ok && before.row.value.covers) return undefined;
+  const isBare = typeof before.says !== "string" && before.says.entries.length === 0;
+  if (from === last && payloads.length === 0 && !closes && isBare && before.row.ok && before.row.value.covers)
+    return undefined;
   const hides = (id: string) => mentions.hasBefore(tools.hasher.id(tenant, group, id), from);
   const tier = tierOf(sums.madeMs, nowMs);
   const through = from === 0 ? endOf(counting[last]!) : 0;

@@ -13,6 +13,8 @@ export interface Unfinished {
   readonly marks: readonly number[];
   /** Tenants with rows that could not be read: what these refer to is not known. */
   readonly untold: readonly string[];
+  /** Erasures some of which was found in rows. */
+  readonly erasing?: readonly string[] | undefined;
 }
 
 interface LeaseRecord {

@@ -1,6 +1,7 @@
 import { movePays } from "../placement.ts";
 import { type CountingRow, type GroupRows, madeMs, Mentions } from "../rows/group-rows.ts";
 import type { ReadRow } from "../rows/group-pages.ts";
+import type { PageHashes } from "../rows/row.ts";
 import { limits } from "../limits.ts";
 import { mergedBytesMax } from "./merge-group.ts";
 import { planRules } from "./plan.ts";
@@ -30,6 +31,8 @@ export interface RowPlanOptions {
   readonly nowMs: number;
   readonly times: RowTimes;
   readonly graceMs: number;
+  /** Rows that were made up to then must go where anything that they bring is dead, also what was overwritten. */
+  readonly erasedMs?: number | undefined;
   /** Whether payloads must be written again that lie in a segment. */
   readonly mustMove?: ((segment: string) => boolean) | undefined;
 }
@@ -58,7 +61,7 @@ export function planRows({ counting, covered, hasGap }: GroupRows, options: RowP
     return { sweep, runs: [], remove: isSettled(only) ? only : undefined };
   }
   const mentions = new Mentions(counting);
-  const facts = counting.map((row, index) => factsOf(row, index, mentions));
+  const facts = counting.map((row, index) => factsOf(row, index, mentions, nowMs));
   const isEmpty = facts.every(({ alive }) => alive === 0);
   const unswept = covered.filter((row) => !sweep.includes(row)).map(({ sequence }) => sequence);
   const mayGo = counting.map((row, i) => {
@@ -71,8 +74,9 @@ export function planRows({ counting, covered, hasGap }: GroupRows, options: RowP
   });
   const must = counting.map((row, i) => {
     if (!row.row.ok) return false;
-    const { isErased, isIdle } = facts[i]!;
-    return isErased || isIdle || isEmpty || options.mustMove?.(row.row.value.place.segment) === true;
+    const { isErased, isIdle, alive, payloads } = facts[i]!;
+    const holdsErased = alive < payloads && madeMs(row) <= (options.erasedMs ?? -Infinity);
+    return isErased || isIdle || isEmpty || holdsErased || options.mustMove?.(row.row.value.place.segment) === true;
   });
   const runs: RowRun[] = [];
   for (const [from, to] of stretches(mayGo)) {
@@ -99,7 +103,7 @@ interface Facts {
   readonly isUpload: boolean;
 }
 
-function factsOf({ row, says, record }: CountingRow, index: number, mentions: Mentions): Facts {
+function factsOf({ row, says, record }: CountingRow, index: number, mentions: Mentions, nowMs: number): Facts {
   if (typeof says === "string" || !row.ok) {
     const unknown = { isErased: false, hides: false, isIdle: false, isFull: false, isUpload: false };
     return { bytes: 0, payloads: 0, alive: 1, ...unknown };
@@ -110,7 +114,7 @@ function factsOf({ row, says, record }: CountingRow, index: number, mentions: Me
   return {
     bytes,
     payloads: entries.length,
-    alive: entries.filter((hash) => mentions.isAlive(hash, index)).length,
+    alive: hasExpired(says, nowMs) ? 0 : entries.filter((hash) => mentions.isAlive(hash, index)).length,
     isErased: mentions.newestClear > index || entries.some((hash) => mentions.isErased(hash, index)),
     hides: says.clearsGroup || deleted.length > 0,
     isIdle: (says.clearsGroup && index === 0) || deleted.some((hash) => !mentions.hasBefore(hash, index)),
@@ -118,6 +122,11 @@ function factsOf({ row, says, record }: CountingRow, index: number, mentions: Me
     // Blocks of an upload are not counted as the frame's; other frames without blocks are so short that rows keep them.
     isUpload: entries.length > 0 && bodyBytes === 0 && place.inline !== true,
   };
+}
+
+/** Whether all that a page brings has expired. */
+export function hasExpired({ expiredMs = Infinity }: PageHashes, nowMs: number): boolean {
+  return expiredMs <= nowMs;
 }
 
 /** The first and last of each row of neighbours that may go. */

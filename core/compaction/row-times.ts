@@ -20,6 +20,8 @@ export interface RowTimes {
   readonly arrivalMs: number;
   /** How old what no row refers to must be to go. */
   readonly orphanMs: number;
+  /** How long after an erasure was seen to be hidden something may still be stored that holds some of it. */
+  readonly erasedLateMs: number;
   /** How long a run holds its lease without saying that it goes on. */
   readonly leaseMs: number;
   /** How old a payload's only row must be to be taken out of the table. */
@@ -32,6 +34,7 @@ export const rowTimes: RowTimes = {
   graceMsMin: 35 * 60_000,
   arrivalMs: arrivalMsMax,
   orphanMs: 86_400_000,
+  erasedLateMs: 2 * arrivalMsMax,
   leaseMs: 120_000,
   movedAfterMs: 86_400_000,
 };
@@ -39,4 +42,5 @@ export const rowTimes: RowTimes = {
 invariant(rowTimes.restMs > arrivalMsMax, "what rests is there");
 invariant(rowTimes.graceMsMin > arrivalMsMax, "nobody acts on what was so before the grace");
 invariant(rowTimes.graceMsMin >= 2 * knowledgeMsMax, "a closed group is left alone for two lives");
+invariant(rowTimes.erasedLateMs >= 2 * arrivalMsMax, "what was on its way when an erasure was seen is there");
 invariant(rowTimes.orphanMs > 2 * arrivalMsMax, "no row will name what is old");

@@ -6,6 +6,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
 import type { RowTable } from "../ports/row-table.ts";
 import type { StoredObject, StoredObjects } from "../ports/stored-objects.ts";
+import type { Eraser } from "../erasure/eraser.ts";
 import { CompactedRows, type GroupRows, madeMs, Mentions, type RowSwap } from "../rows/group-rows.ts";
 import type { ReadRow } from "../rows/group-pages.ts";
 import { type Row, rowBytesMax } from "../rows/row.ts";
@@ -22,14 +23,17 @@ import type {
 import { inParallel } from "./in-parallel.ts";
 import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlanRules, type SegmentUsage } from "./plan.ts";
+import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, RowLease } from "./row-lease.ts";
-import { type GroupPlan, planRows, type RowRun } from "./row-plan.ts";
+import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
 
 export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
   readonly rows: RowTable;
   readonly objects: StoredObjects;
   readonly clock: Clock;
+  /** Takes up erasures, if the store keeps any. */
+  readonly eraser?: Eraser | undefined;
   /** Of the store: rows are sealed with it. */
   readonly secret: Uint8Array;
   readonly prices?: Prices | undefined;
@@ -51,7 +55,7 @@ const preparedAtOnce = 3;
 const writesAtOnce = 16;
 
 /** Names in one row that an unfinished pass leaves. */
-const marksPerRow = 4_000;
+const marksPerRow = 3_500;
 
 /** Only what is dead makes a segment worth emptying here: objects cost nothing each, and rows of lone payloads do. */
 const sharedRules = { smallCountMin: Infinity, tierAgesMs: [Infinity, Infinity] } as const;
@@ -96,7 +100,16 @@ export class SharedCompaction implements Compaction {
     const leasing = { rows, clock, leaseMs: times.leaseMs };
     const lease = await (options.dryRun === true ? RowLease.look(leasing) : RowLease.take(leasing));
     const isStopped = () => this.#stopped;
-    return new Run(this.#tools, this.#rows, lease, { ...options, times, graceMs, isStopped }).run();
+    const { eraser, segments, digest } = this.#tools;
+    const nowMs = () => lease.nowMs();
+    const erasing = { rows: this.#rows, segments, digest, nowMs, lateMs: times.erasedLateMs };
+    const { tenant, dryRun = false } = options;
+    const beginning = eraser && RowErasures.begin({ ...erasing, eraser }, tenant, dryRun);
+    const erasures = await beginning?.catch(async (error: unknown) => {
+      if (!dryRun) await lease.release(lease.unfinished);
+      throw error;
+    });
+    return new Run(this.#tools, this.#rows, lease, { ...options, times, graceMs, isStopped, erasures }).run();
   }
 }
 
@@ -104,6 +117,7 @@ type RunOptions = CompactOptions & {
   readonly times: RowTimes;
   readonly graceMs: number;
   readonly isStopped: () => boolean;
+  readonly erasures: RowErasures | undefined;
 };
 
 interface Pending {
@@ -130,6 +144,8 @@ class Run {
   readonly #untold = new Set<string>();
   readonly #live = new Map<string, number>();
   readonly #skipped: SkippedCompaction[] = [];
+  /** Segments that took the place of the one that is being emptied. */
+  readonly #into = new Set<string>();
   readonly #done = { pages: 0, payloads: 0, bytesIn: 0, bytesOut: 0, expired: { payloads: 0, bytes: 0 } };
   readonly #count = {
     groups: 0,
@@ -155,12 +171,13 @@ class Run {
   }
 
   async run(): Promise<CompactionReport> {
-    const { tenant: only, dryRun, times } = this.#options;
+    const { tenant: only, dryRun, times, erasures } = this.#options;
     const left = only === undefined && dryRun !== true ? this.#lease.unfinished : undefined;
     const marks = left?.marks ?? [];
     // Who cannot read what was found begins anew: the next holder of the lease has ended that pass meanwhile.
     const before = (await this.#readMarks(marks)) ? left : undefined;
     for (const tenant of before?.untold ?? []) this.#untold.add(tenant);
+    erasures?.recall(before?.erasing ?? []);
     const sinceMs = before?.sinceMs ?? this.#lease.nowMs();
     let after = before?.after;
     let seen = after;
@@ -178,6 +195,7 @@ class Run {
           break;
         }
         this.#count.groups += 1;
+        erasures?.look(found);
         this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
         if (this.#isWorth(found)) pending.push({ tenant: found.tenant, group: found.group });
         else await this.#mark(found);
@@ -199,19 +217,38 @@ class Run {
           if (isOld) objects.push(object);
         }
         this.#spend(this.#prices.objectPut * Math.max(1, Math.ceil(objects.length / 1000)));
+        const isNamed = ({ kind, tenant, name }: StoredObject) => this.#marks.has(markOf(kind, tenant, name));
+        if (dryRun !== true) await erasures?.survey({ objects, sinceMs, isNamed }, () => this.#mayGoOn());
         const usages = this.#usages(objects);
         deadShare = deadOf(usages);
-        plan = planCompaction(usages, { ...this.#options, nowMs: sinceMs, rules: this.#planRules() });
+        const held = new Set(usages.map(({ tenant, segment }) => markOf("segments", tenant, segment)));
+        const mustGo = new Set(
+          objects
+            .filter((object) => erasures?.mustGo(object))
+            .map(({ tenant, name }) => markOf("segments", tenant, name)),
+        );
+        plan = planCompaction(usages, {
+          ...this.#options,
+          mustGo: (usage) =>
+            mustGo.has(markOf("segments", usage.tenant, usage.segment)) || this.#options.mustGo?.(usage) === true,
+          nowMs: sinceMs,
+          rules: this.#planRules(),
+        });
         const emptied = dryRun === true ? [] : await this.#emptySegments(plan.segments.map(({ usage }) => usage));
         segments.push(...emptied);
         complete = dryRun === true || emptied.length === plan.segments.length;
-        const isFree = ({ kind, tenant, name, modifiedMs }: StoredObject) =>
-          !this.#marks.has(markOf(kind, tenant, name)) &&
-          !this.#untold.has(tenant) &&
-          Math.max(modifiedMs, segmentTimeMs(name)) <= sinceMs - times.orphanMs;
+        const isFree = (object: StoredObject) =>
+          !isNamed(object) &&
+          !this.#untold.has(object.tenant) &&
+          Math.max(object.modifiedMs, segmentTimeMs(object.name)) <= sinceMs - times.orphanMs;
         freed = objects.filter(isFree);
         // One tenant's groups name none but its own segments, so a pass over them may judge these.
-        if (dryRun !== true) await this.#tools.objects.remove(freed);
+        if (dryRun !== true) {
+          await this.#tools.objects.remove(freed);
+          const isHeld = ({ kind, tenant, name }: StoredObject) => held.has(markOf(kind, tenant, name));
+          const seen = { sinceMs, objects, freed: new Set(freed), isNamed, isHeld };
+          await erasures?.end({ ...seen, untold: this.#untold, skipped: this.#skipped });
+        }
         after = undefined;
       }
     } finally {
@@ -252,7 +289,8 @@ class Run {
 
   #plan(found: GroupRows, mustMove?: (segment: string) => boolean): GroupPlan {
     const { times, graceMs } = this.#options;
-    return planRows(found, { nowMs: this.#lease.nowMs(), times, graceMs, mustMove });
+    const erasedMs = this.#options.erasures?.cutMs(found.tenant, found.group);
+    return planRows(found, { nowMs: this.#lease.nowMs(), times, graceMs, erasedMs, mustMove });
   }
 
   #isWorth(found: GroupRows): boolean {
@@ -358,14 +396,21 @@ class Run {
     return { ...rows, covered: rows.covered.filter((row) => !gone.has(row)) };
   }
 
-  /** Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. */
+  /**
+   * Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. What expires about the
+   * same time shares segments with its like: it goes then without a byte of others being written again.
+   */
   async #commit(prepared: readonly Prepared[]): Promise<void> {
-    if (prepared.length === 0) return;
+    const alike = Map.groupBy(prepared, ({ draft }) => lifeOf(draft.page.entries, this.#lease.nowMs()));
+    for (const together of alike.values()) await this.#commitTogether(together);
+  }
+
+  async #commitTogether(prepared: readonly Prepared[]): Promise<void> {
     const { segments, clock } = this.#tools;
     const timeMs = Math.floor(clock.nowMs());
     // In one turn, so that they share a segment.
     const places = await Promise.all(
-      prepared.map(({ rows: { tenant, group }, draft: { page, blocks, sequence } }) => {
+      prepared.map(({ rows: { tenant, group, knownMs }, draft: { page, blocks, sequence } }) => {
         const encoded = encodePage(page);
         const bytes = blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, encoded.length);
         const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
@@ -378,6 +423,8 @@ class Run {
           page: encoded,
           ids,
           inSegment: isApart ? true : undefined,
+          // Payloads that may be erased meanwhile: what is held up for long is not stored any more.
+          restsOnMs: knownMs,
           blocks,
         });
       }),
@@ -423,6 +470,10 @@ class Run {
       this.#count.racesLost += 1;
       return;
     }
+    if (!place.inline) {
+      this.#into.add(place.segment);
+      this.#options.erasures?.moved(tenant, group, place.segment);
+    }
     this.#count.rowsWritten += 1;
     this.#count.rowsWaiting += draft.to - rows.counting.indexOf(before);
     this.#done.pages += 1;
@@ -455,7 +506,8 @@ class Run {
     const mentions = new Mentions(counting);
     for (const [index, { row, says }] of counting.entries()) {
       if (!row.ok || typeof says === "string" || row.value.place.inline) continue;
-      const alive = says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
+      const isOver = hasExpired(says, this.#lease.nowMs());
+      const alive = isOver ? 0 : says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
       const share = says.entries.length === 0 ? 0 : alive / says.entries.length;
       const { place, bodyBytes } = row.value;
       const name = markOf("segments", tenant, place.segment);
@@ -497,8 +549,9 @@ class Run {
       const scan = await this.#tools.segments.scan(tenant, segment);
       const groups = new Set(scan.frames.map(({ group }) => group));
       const mustMove = (held: string) => held === segment;
+      this.#into.clear();
       await this.#work([...groups].map((group) => ({ tenant, group, mustMove })));
-      emptied.push({ tenant, segment, bytes });
+      emptied.push({ tenant, segment, bytes, into: [...this.#into] });
       const progress = { segments: emptied.length, ofSegments: usages.length, bytes: this.#done.bytesOut };
       this.#options.onProgress?.(progress);
     }
@@ -514,7 +567,9 @@ class Run {
       return;
     }
     const untold = [...this.#untold];
-    const unfinished = after === undefined ? undefined : { after, sinceMs, marks: await this.#writeMarks(), untold };
+    const erasing = this.#options.erasures?.found;
+    const unfinished =
+      after === undefined ? undefined : { after, sinceMs, marks: await this.#writeMarks(), untold, erasing };
     // As long as the lease names them they are needed.
     if (await this.#lease.release(unfinished)) await this.#forgetMarks(marks);
   }
@@ -525,13 +580,18 @@ class Run {
       const { row } = await this.#tools.rows.get({ partition: compactPartition, number });
       const names = row?.record && utf8Text(row.record);
       if (names === undefined) return false;
-      for (const name of names.split("\n")) this.#marks.add(name);
+      for (const line of names.split("\n")) {
+        const [name = "", live] = line.split(" ");
+        if (live === undefined) return false;
+        this.#marks.add(name);
+        if (Number(live) > 0) this.#live.set(name, Number(live));
+      }
     }
     return true;
   }
 
   async #writeMarks(): Promise<readonly number[]> {
-    const names = [...this.#marks];
+    const names = Array.from(this.#marks, (name) => `${name} ${Math.ceil(this.#live.get(name) ?? 0)}`);
     const numbers: number[] = [];
     for (let at = 0; at < names.length; at += marksPerRow) {
       const number = this.#lease.token * 10_000 + numbers.length + 1;
@@ -563,6 +623,14 @@ const rowOverheadBytes = 128;
 /** What a segment has beside its frames, and for each of them, in bytes: not dead, though nothing refers to it. */
 const segmentOverheadBytes = 512;
 const footerBytesPerFrame = 32;
+
+const dayMs = 86_400_000;
+
+/** Which payloads go together: a number for those that have all expired in about as many days, by powers of four. */
+function lifeOf(entries: readonly { readonly expiresMs?: number | undefined }[], nowMs: number): number {
+  const expiredMs = entries.reduce((latest, { expiresMs = Infinity }) => Math.max(latest, expiresMs), 0);
+  return expiredMs === Infinity ? Infinity : Math.floor(Math.log2(Math.max(1, (expiredMs - nowMs) / dayMs)) / 2);
+}
 
 function markOf(kind: StoredObject["kind"], tenant: string, name: string): string {
   return `${kind}/${tenant}/${name}`;

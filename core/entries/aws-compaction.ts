@@ -25,11 +25,12 @@ export function awsCompaction(
   tools: Pick<SharedCompactionTools, Made>,
   changes: CompactionChanges = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
-  return ({ frames }) =>
+  return ({ frames, eraser }) =>
     new SharedCompaction({
       ...tools,
       ...changes,
       frames,
+      eraser,
       encoderOf: (tier) =>
         new BlockEncoder({ ...nodeCodecs, 2: compactionCodec(levels[tier]) }, autoPolicy(), limits.mergedBlockBytes),
       pause: () => setImmediate(),

@@ -58,7 +58,7 @@ export class Eraser {
       id: hex(random.bytes(idBytes)),
       state: "hiding",
       selector,
-      requestedMs: clock.nowMs(),
+      requestedMs: Math.floor(clock.nowMs()),
       groups: 0,
       payloads: 0,
       unknown: [],
@@ -113,9 +113,15 @@ export class Eraser {
         await this.save(record);
         throw failure;
       }
-      if (record.selector.everything) record = withSegments(record, await this.#allOf(record.tenant));
+      if (record.selector.everything && !this.#tools.index.shared)
+        record = withSegments(record, await this.#allOf(record.tenant));
       else record = withSegments(record, this.#torn(record.tenant));
-      return await this.save({ ...record, state: "hidden", hiddenMs: this.#tools.clock.nowMs(), pending: [] });
+      return await this.save({
+        ...record,
+        state: "hidden",
+        hiddenMs: Math.floor(this.#tools.clock.nowMs()),
+        pending: [],
+      });
     } finally {
       this.#underWay.delete(name);
     }
@@ -159,9 +165,13 @@ export class Eraser {
     if (batch.length > 0) yield batch;
   }
 
-  /** Segments that have a page of these groups, hidden ones too, as far as the index knows. */
+  /**
+   * Segments that have a page of these groups, hidden ones too, as far as the index knows. Where several processes write it
+   * does not know: compaction finds them.
+   */
   async #segmentsOf(tenant: string, groups: readonly string[]): Promise<readonly string[]> {
     const { index } = this.#tools;
+    if (index.shared) return [];
     const names = new Set<string>();
     for (const group of groups) {
       const pages = index.history?.(tenant, group) ?? (await index.records(tenant, group)).records;

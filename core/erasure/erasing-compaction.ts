@@ -51,7 +51,7 @@ export class ErasingCompaction implements Compaction {
   }
 
   async #run(options: CompactOptions): Promise<CompactionReport> {
-    const open = (await this.#eraser.ledger.list(options.tenant)).filter(({ state }) => state !== "gone");
+    const open = await this.#eraser.ledger.open(options.tenant);
     if (open.length === 0) return this.#compaction.run(options);
     const isDry = options.dryRun === true;
     const ready = isDry ? open : await this.#madeReady(open);

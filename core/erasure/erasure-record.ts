@@ -42,3 +42,8 @@ export function decodeErasure(bytes: Uint8Array, place: string): ErasureRecord {
 export function inOrder(records: readonly ErasureRecord[]): ErasureRecord[] {
   return records.toSorted((a, b) => a.requestedMs - b.requestedMs || (a.id < b.id ? -1 : 1));
 }
+
+/** Whether compaction has something to do about it still. */
+export function isOpen({ state }: ErasureRecord): boolean {
+  return state !== "gone";
+}

@@ -66,7 +66,11 @@ export interface Erasure {
   /** Ids that were asked for by name and are unknown: never stored, or not there any more. */
   readonly unknown: readonly string[];
   readonly segments: readonly ErasedSegment[];
+  /** Segments that held some of it beyond those that are listed: a receipt has room for so many. */
+  readonly unlisted?: number | undefined;
   readonly successors: readonly SuccessorSegment[];
+  /** Why nothing can be said of it yet, where damage is the reason. */
+  readonly reason?: string | undefined;
 }
 
 /** An erasure as a ledger keeps it. */
@@ -75,6 +79,19 @@ export interface ErasureRecord extends Erasure {
   readonly version: number;
   /** Groups that are being hidden: what they are in is looked up again if that ends halfway. */
   readonly pending: readonly string[];
+  /** How far it is, where several processes write. */
+  readonly shared?: SharedErasure | undefined;
+}
+
+/** What compaction notes of an erasure where rows of a table tell what is alive. docs/decisions/0028. */
+export interface SharedErasure {
+  /** Whatever has some of it was stored before then, milliseconds since 1970 by dates of servers. */
+  readonly cutMs: number;
+  /** Name of the last segment whose frames were compared with the rows; all of them are once `surveyed`. */
+  readonly surveyedTo: string;
+  readonly surveyed: boolean;
+  /** All segments that were stored before `cutMs` have to go. */
+  readonly takesAll: boolean;
 }
 
 /** @throws {PayloadStoreError} `INVALID` */
@@ -124,7 +141,7 @@ export function takesGroups({ ids, where, fromMs, toMs }: ErasureWish): boolean 
 }
 
 /** What its owner is told of a record. */
-export function receiptOf({ version: _, pending: __, ...erasure }: ErasureRecord): Erasure {
+export function receiptOf({ version: _, pending: __, shared: ___, ...erasure }: ErasureRecord): Erasure {
   return erasure;
 }
 

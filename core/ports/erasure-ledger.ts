@@ -18,4 +18,10 @@ export interface ErasureLedger {
    * @throws {PayloadStoreError} `CORRUPT` when a record cannot be read: what it asked for is not forgotten in silence
    */
   list(tenant?: string): Promise<readonly ErasureRecord[]>;
+
+  /**
+   * Those of them that are not `gone`, for compaction. Cost: grows with these alone where records are billed by the read.
+   * @throws {PayloadStoreError} as {@link list}
+   */
+  open(tenant?: string): Promise<readonly ErasureRecord[]>;
 }

@@ -27,9 +27,12 @@ export class IdHasher {
 
   page(tenant: string, group: string, page: Page): PageHashes {
     const requests = [...(page.request ? [page.request] : []), ...(page.merged?.requests ?? [])];
+    const expiredMs = page.entries.reduce((latest, { expiresMs = Infinity }) => Math.max(latest, expiresMs), -Infinity);
     return {
       clearsGroup: page.clearsGroup,
       expires: page.entries.some(({ expiresMs }) => expiresMs !== undefined) || undefined,
+      // Of no entry −∞, of one that stays ∞.
+      ...(Number.isFinite(expiredMs) ? { expiredMs } : {}),
       requests: requests.map(({ key }) => this.request(tenant, group, key)),
       deleted: page.deleted.map((id) => this.id(tenant, group, id)),
       entries: page.entries.map(({ id }) => this.id(tenant, group, id)),

@@ -5,4 +5,4 @@
  * A release that speaks another one must not work beside this one. What was counted over schedules of this one says nothing of
  * another: a change of it begins that count anew, docs/records/soak.json.
  */
-export const rowProtocolVersion = 1;
+export const rowProtocolVersion = 2;

@@ -27,7 +27,8 @@ import { isSegmentName } from "../segment/name.ts";
  *        raw       varint   bytes of its payloads
  *      keeps 1, 2           the frame's first bytes
  *      keeps 0:
- *        flags          1   1 hides the group, 2 answers a request, 4 some of what it brings expires
+ *        flags          1   1 hides the group, 2 answers a request, 4 some of what it brings expires, 8 all of it does
+ *        expired   varint   with 8 alone: when all of it has expired, milliseconds since 1970
  *        request        8   hash of the idempotency key, if it answers one; of kind 2 a count (varint), then 8 bytes each
  *        deleted   varint   count, then 8 bytes each: hashes of the ids it hides
  *        entries   varint   count, then 8 bytes each: hashes of the ids it brings
@@ -60,6 +61,8 @@ export interface PageHashes {
   readonly clearsGroup: boolean;
   /** Whether some of what it brings expires: then it takes the page to know whether it is there. */
   readonly expires?: true | undefined;
+  /** When all that it brings has expired, milliseconds since 1970; `undefined` where some of it stays, or it brings nothing. */
+  readonly expiredMs?: number | undefined;
   /** Of the requests that it answers: its own, or those of the pages that it stands for. */
   readonly requests: readonly IdHash[];
   readonly deleted: readonly IdHash[];
@@ -80,6 +83,7 @@ const requestFlag = 2;
 const closedFlag = 1;
 const tierShift = 1;
 const expiresFlag = 4;
+const allExpiresFlag = 8;
 const hashBytes = 8;
 const crcBytes = 4;
 const nameBytes = 26;
@@ -137,10 +141,16 @@ export function encodeRow(row: Row, pk: string, sequence: number, crcOf: RowCrc)
     writer.varint(covers.rawBytes);
   }
   if (hashes) {
-    const { clearsGroup, requests, expires } = hashes;
+    const { clearsGroup, requests, expires, expiredMs } = hashes;
     invariant(covers !== undefined || requests.length <= 1, "a page answers one request");
-    const flags = [clearsGroup && clearsGroupFlag, requests.length > 0 && requestFlag, expires && expiresFlag];
+    const flags = [
+      clearsGroup && clearsGroupFlag,
+      requests.length > 0 && requestFlag,
+      expires && expiresFlag,
+      expiredMs !== undefined && allExpiresFlag,
+    ];
     writer.uint8(flags.reduce<number>((sum, flag) => sum | (flag || 0), 0));
+    if (expiredMs !== undefined) writer.varint(expiredMs);
     if (covers && requests.length > 0) writer.varint(requests.length);
     for (const hash of requests) writer.bytes(bytesOfHash(hash));
     for (const list of [hashes.deleted, hashes.entries]) {
@@ -212,11 +222,15 @@ function readCovers(reader: ByteReader, sequence: number): Covers {
 /** @param several  whether there is a count of requests */
 function readHashes(reader: ByteReader, several: boolean): PageHashes {
   const flags = reader.uint8();
-  if (flags & ~(clearsGroupFlag | requestFlag | expiresFlag)) reader.fail();
+  if (flags & ~(clearsGroupFlag | requestFlag | expiresFlag | allExpiresFlag)) reader.fail();
+  const allExpires = (flags & allExpiresFlag) !== 0;
+  if (allExpires && !(flags & expiresFlag)) reader.fail();
+  const expiredMs = allExpires ? reader.varint() : undefined;
   const requests = !(flags & requestFlag) ? [] : several ? readHashList(reader) : [readHash(reader)];
   const [deleted, entries] = [readHashList(reader), readHashList(reader)];
   const expires = flags & expiresFlag ? true : undefined;
-  return { clearsGroup: (flags & clearsGroupFlag) !== 0, expires, requests, deleted, entries };
+  const whole = expiredMs === undefined ? {} : { expiredMs };
+  return { clearsGroup: (flags & clearsGroupFlag) !== 0, expires, ...whole, requests, deleted, entries };
 }
 
 function readHashList(reader: ByteReader): IdHash[] {

@@ -57,6 +57,8 @@ export interface FrameDraft {
   readonly inSegment?: true | undefined;
   /** Segment that some of its blocks rest in: it is stored there or not at all. */
   readonly restsIn?: string | undefined;
+  /** When what it was made of was known, where that may not be acted on much later: see `core/rows/knowledge.ts`. */
+  readonly restsOnMs?: number | undefined;
   readonly blocks: readonly EncodedBlock[];
 }
 

@@ -8,6 +8,7 @@ import {
   idempotencyKey,
   locationSchema,
   nameSchema,
+  retentionSchema,
   sha256Schema,
 } from "../schemas.ts";
 import { createsOnly } from "../write-conditions.ts";
@@ -20,6 +21,7 @@ const commitSchema = v.strictObject({
   contentType: v.optional(v.string()),
   attributes: v.optional(attributesSchema),
   expiresAt: v.optional(expirySchema),
+  retention: v.optional(retentionSchema),
 });
 
 /** POST …/payloads/{id}/commit: makes what was put at an upload's URL the payload, once it was read and compared. */

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { PayloadStoreError } from "../../core/errors.ts";
 import type { CodecName } from "../../core/ports/codec.ts";
-import { expiresHeader, expiryOf } from "../expiry.ts";
+import { expiresHeader, expiryOf, retentionHeader } from "../expiry.ts";
 import { attributesIn } from "../payload-attributes.ts";
 import { readBody } from "../request-body.ts";
 import { bytesSchema, idempotencyKey, locationSchema, nameSchema } from "../schemas.ts";
@@ -24,6 +24,10 @@ export const putPayload: Route = {
       },
       "Paylode-Expires": {
         description: "from then on the payload counts as absent: ISO 8601 with its offset, or milliseconds since 1970",
+        schema: v.string(),
+      },
+      "Paylode-Retention": {
+        description: "a class of the server's, which says how long the payload is kept; not beside Paylode-Expires",
         schema: v.string(),
       },
     },
@@ -53,6 +57,7 @@ export const putPayload: Route = {
       attributes,
       codec,
       expiresAt,
+      retention: context.req.header(retentionHeader),
       ifAbsent,
       idempotencyKey: context.req.header("idempotency-key"),
     });

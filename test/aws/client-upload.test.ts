@@ -16,7 +16,8 @@ const sha256 = createHash("sha256").update(body).digest("hex");
 
 /** A client of a handler; what it sends to S3 goes to the double. `sent` is every request, in order. */
 async function lab(change: (fetch: Fetch) => Fetch = (fetch) => fetch) {
-  const { store } = await openHandler(servers, await freshPlaceOf(servers));
+  const retentionMs = { classesMs: { debug: 86_400_000 } };
+  const { store } = await openHandler(servers, await freshPlaceOf(servers), { retentionMs });
   const app = createApp(store);
   const sent: { readonly url: string; readonly headers: Readonly<Record<string, string>> }[] = [];
   const through: Fetch = (url, init) => {
@@ -53,6 +54,15 @@ describe("upload", () => {
     const past = sent.filter(({ url }) => !url.startsWith("http://paylode.test/"));
     expect(past).toHaveLength(1);
     expect(past[0]!.headers).not.toHaveProperty("authorization");
+  });
+
+  test("keeps it for as long as its class says", async () => {
+    const { client } = await lab();
+
+    await client.upload(key, body, { retention: "debug" });
+
+    const { timeMs, expiresMs } = (await client.head(key))!;
+    expect(expiresMs! - timeMs).toBe(86_400_000);
   });
 
   test.each(["before", "after"] as const)(

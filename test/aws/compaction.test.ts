@@ -17,8 +17,10 @@ async function opened() {
   return { ...handler, place, rows, another: () => openHandler(servers, place) };
 }
 
+type Opened = Awaited<ReturnType<typeof opened>>;
+
 /** Rows of a table, by their keys. */
-async function keysOf({ clients, place }: Awaited<ReturnType<typeof opened>>): Promise<string[]> {
+async function keysOf({ clients, place }: Pick<Opened, "clients" | "place">): Promise<string[]> {
   const { ScanCommand } = await import("@aws-sdk/client-dynamodb");
   const { Items = [] } = await clients.dynamo.send(new ScanCommand({ TableName: place.table }));
   return Items.map(({ pk, sk }) => `${pk?.S}#${sk?.N}`)
@@ -26,7 +28,7 @@ async function keysOf({ clients, place }: Awaited<ReturnType<typeof opened>>): P
     .toSorted();
 }
 
-async function segmentsOf({ clients, place }: Awaited<ReturnType<typeof opened>>): Promise<string[]> {
+async function segmentsOf({ clients, place }: Pick<Opened, "clients" | "place">): Promise<string[]> {
   const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
   const { Contents = [] } = await clients.s3.send(new ListObjectsV2Command({ Bucket: place.bucket }));
   return Contents.map(({ Key = "" }) => Key);
@@ -208,5 +210,78 @@ describe("segments", () => {
       if (g < 6) expect(found).toBeUndefined();
       else sameBytes(found, noise(20_000, g));
     }
+  });
+});
+
+describe("what has expired", () => {
+  const day = 24 * hour;
+  const retentionMs = { classesMs: { debug: 7 * day, month: 30 * day } };
+
+  async function aged() {
+    const place = await freshPlaceOf(servers);
+    const handler = { ...(await openHandler(servers, place, { retentionMs })), place };
+    const many = (seed: number, retention?: string) =>
+      Array.from({ length: 20 }, (_, i) => ({ id: `${i}`, bytes: noise(2000, seed + i), retention }));
+    const put = (name: string, seed: number, retention?: string) =>
+      handler.store.appendMany({ tenant, group: name }, many(seed, retention));
+    return { handler, put };
+  }
+
+  test("goes with its segment, and not a byte is written again", async () => {
+    const { handler, put } = await aged();
+    const { store } = handler;
+    await Promise.all([put("a", 1, "debug"), put("b", 50, "debug")]);
+    pass(hour);
+    await put("stays", 100);
+    expect(await segmentsOf(handler)).toHaveLength(2);
+    let bytesOut = 0;
+    pass(7 * day);
+    expect(await store.get({ tenant, group: "a", id: "1" })).toBeUndefined();
+    for (let i = 0; i < 4; i++) {
+      bytesOut += (await store.compact()).bytesOut;
+      pass(3 * hour);
+    }
+
+    expect(bytesOut).toBe(0);
+    expect(await segmentsOf(handler)).toHaveLength(1);
+    expect(await keysOf(handler)).toEqual(["acme/stays#1"]);
+    sameBytes(await store.get({ tenant, group: "stays", id: "3" }), noise(2000, 103));
+  });
+
+  test("is counted, and leaves a group whose others stay", async () => {
+    const { handler, put } = await aged();
+    const { store } = handler;
+    await put("g", 1, "debug");
+    await store.append({ tenant, group: "g", id: "stays" }, noise(9000, 9));
+    pass(8 * day);
+    const { expired } = await store.compact();
+
+    expect(expired).toEqual({ payloads: 20, bytes: 40_000 });
+    pass(3 * hour);
+    await store.compact();
+    expect((await collect(store.list({ tenant, group: "g" }))).map(({ id }) => id)).toEqual(["stays"]);
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
+  test("lies together with its like once it is written again", async () => {
+    const { store } = (await aged()).handler;
+    const names = ["debug 1", "month 1", "stays 1", "debug 2", "month 2", "stays 2"];
+    for (const [seed, name] of names.entries()) {
+      const retention = name.startsWith("stays") ? undefined : name.split(" ")[0];
+      for (const i of [0, 1, 2])
+        await store.append({ tenant, group: name, id: `${i}` }, noise(9000, 10 * seed + i), { retention });
+    }
+    pass(hour);
+    await store.compact();
+
+    const segments: string[] = [];
+    for (const name of names) {
+      const listed = await collect(store.list({ tenant, group: name }));
+      const [segment, ...others] = new Set(listed.map(({ location }) => location.segment));
+      expect(others).toEqual([]);
+      segments.push(segment!);
+    }
+    expect(new Set(segments).size).toBe(3);
+    expect(segments.slice(0, 3)).toEqual(segments.slice(3));
   });
 });

@@ -66,7 +66,7 @@ const moments = {
 /** Freezes the process in the next request of one kind. */
 function freezeIn(
   { clients }: Handler,
-  command: "PutItemCommand" | "PutObjectCommand",
+  command: "PutItemCommand" | "PutObjectCommand" | "QueryCommand",
   moment: keyof typeof moments,
   meanwhile: () => void,
 ): void {
@@ -78,9 +78,14 @@ function freezeIn(
     }
     return next(args);
   };
-  const client = command === "PutItemCommand" ? clients.dynamo : clients.s3;
+  const client = command === "PutObjectCommand" ? clients.s3 : clients.dynamo;
   const stack = client.middlewareStack as { add(middleware: unknown, options: object): void };
   stack.add(freeze, { ...moments[moment], name: `freeze ${command}`, override: true });
+}
+
+/** Objects that were stored for the tenant. */
+function objectsOf({ place }: { readonly place: AwsPlace }): number {
+  return servers.s3.log.entries({ operation: "PutObject", resource: place.bucket }).length;
 }
 
 function putsOf({ place }: { readonly place: AwsPlace }): readonly (number | undefined)[] {
@@ -106,6 +111,40 @@ const resting: readonly (readonly [
   ["a delete of a group", ({ store }) => store.append(key, small), ({ store }) => store.deleteGroup(key)],
   ["an append whose segment was stored", async () => {}, ({ store }) => store.append(key, large)],
 ];
+
+describe("a segment", () => {
+  test("is not stored when the payload came too long ago: what erased it may have been seen through", async () => {
+    const handler = await opened();
+    // It looks whether the id is free, and is frozen there.
+    freezeIn(handler, "QueryCommand", "before it signs", () => pass(knowledgeMsMax + minute));
+
+    await expect(handler.store.append(key, large, { ifAbsent: true })).rejects.toMatchObject(heldUp);
+
+    expect(objectsOf(handler)).toBe(0);
+    await handler.store.append(key, large, { ifAbsent: true });
+    expect(objectsOf(handler)).toBe(1);
+  });
+
+  test("of merged pages is not stored when these were read too long ago", async () => {
+    const handler = await opened();
+    for (const id of ["a", "b", "c"]) await handler.store.append({ ...key, id }, large);
+    pass(60 * minute);
+    const before = objectsOf(handler);
+    let queried = 0;
+    // The group has been read; its segments are being read.
+    const freeze =
+      (next: (args: never) => Promise<never>, context: { commandName?: string }) => async (args: never) => {
+        if (context.commandName === "GetObjectCommand" && queried++ === 0) pass(knowledgeMsMax + minute);
+        return next(args);
+      };
+    const stack = handler.clients.s3.middlewareStack as { add(middleware: unknown, options: object): void };
+    stack.add(freeze, { step: "build", priority: "low", name: "freeze", override: true });
+
+    await expect(handler.store.compact()).rejects.toMatchObject(heldUp);
+
+    expect(objectsOf(handler)).toBe(before);
+  });
+});
 
 describe.each(resting)("%s", (_what, before, commit) => {
   test("is not sent when the process was frozen for longer than what it rests on may be old", async () => {

@@ -134,3 +134,17 @@ describe("a plan", () => {
     expect(planRows({ ...rowsOf(many(3)), hasGap: true }, options)).toEqual({ sweep: [], runs: [] });
   });
 });
+
+describe("a plan for a group that an erasure looked into", () => {
+  const overwritten: readonly Shape[] = [{ bytes: 100_000, ids: [1, 2, 3, 4, 5] }, { ids: [1] }];
+
+  test("takes what was only overwritten, if it was made before the cut", () => {
+    expect(planRows(rowsOf(overwritten), options).runs).toEqual([]);
+    expect(planRows(rowsOf(overwritten), { ...options, erasedMs: nowMs }).runs).toEqual([run(0, 0, "must")]);
+    expect(planRows(rowsOf(overwritten), { ...options, erasedMs: nowMs - day }).runs).toEqual([]);
+  });
+
+  test("leaves rows whose payloads are alive", () => {
+    expect(planRows(rowsOf([{ bytes: 100_000 }, {}]), { ...options, erasedMs: nowMs }).runs).toEqual([]);
+  });
+});

@@ -74,12 +74,18 @@ const keepingHashes = (requests: number) =>
   fc.record({
     place: fc.record({ segment: name, offset: number, headBytes: number }),
     bodyBytes: number,
-    hashes: fc.record({
-      clearsGroup: fc.boolean(),
-      requests: fc.array(hash, { maxLength: requests }),
-      deleted: fc.array(hash, { maxLength: 20 }),
-      entries: fc.array(hash, { maxLength: 20 }),
-    }),
+    hashes: fc
+      .record({
+        clearsGroup: fc.boolean(),
+        requests: fc.array(hash, { maxLength: requests }),
+        deleted: fc.array(hash, { maxLength: 20 }),
+        entries: fc.array(hash, { maxLength: 20 }),
+        expiry: fc.oneof(
+          fc.constantFrom({}, { expires: true as const }),
+          number.map((expiredMs) => ({ expires: true as const, expiredMs })),
+        ),
+      })
+      .map(({ expiry, ...said }) => ({ ...said, ...expiry })),
   });
 const anyPageRow: fc.Arbitrary<Row> = fc.oneof(
   keepingHashes(1),

@@ -181,3 +181,71 @@ describe("expiry by the store's clock", () => {
     }
   });
 });
+
+describe("a retention class", () => {
+  const classes = { defaultMs: 30 * dayMs, classesMs: { debug: 7 * dayMs, audit: 0 } };
+
+  test("says how long a payload is kept, whatever the others are", async () => {
+    const { store, clock } = await opened({ retentionMs: classes });
+    const start = clock.ms;
+    const group = { tenant, group: "g" };
+    await store.append({ ...group, id: "default" }, text("x"));
+    await store.append({ ...group, id: "debug" }, text("x"), { retention: "debug" });
+    await store.appendMany(group, [
+      { id: "audit", bytes: text("x"), retention: "audit" },
+      { id: "own", bytes: text("x"), expiresAt: start + dayMs },
+      { id: "also debug", bytes: text("x"), retention: "debug" },
+    ]);
+
+    const listed = await collect(store.list(group));
+
+    expect(Object.fromEntries(listed.map(({ id, expiresMs }) => [id, expiresMs]))).toEqual({
+      default: start + 30 * dayMs,
+      debug: start + 7 * dayMs,
+      audit: undefined,
+      own: start + dayMs,
+      "also debug": start + 7 * dayMs,
+    });
+    clock.ms = start + 400 * dayMs;
+    expect((await collect(store.list(group))).map(({ id }) => id)).toEqual(["audit"]);
+    await store.close();
+  });
+
+  test("is refused where it is unknown or stands beside an expiry, and nothing is stored", async () => {
+    const retentionMs = (name: string) => (name === tenant ? classes : 0);
+    const { store } = await opened({ retentionMs });
+    const key = { tenant, group: "g", id: "a" };
+    const refused = { code: "INVALID", details: { field: "retention" } };
+
+    const unknown = store.append(key, text("x"), { retention: "forever" });
+    await expect(unknown).rejects.toMatchObject({ ...refused, message: expect.stringContaining("debug, audit") });
+    for (const name of ["constructor", "", "Debug"])
+      await expect(store.append(key, text("x"), { retention: name })).rejects.toMatchObject(refused);
+    const elsewhere = store.append({ ...key, tenant: "other" }, text("x"), { retention: "debug" });
+    await expect(elsewhere).rejects.toMatchObject({ message: expect.stringContaining("there are none") });
+    const both = store.append(key, text("x"), { retention: "debug", expiresAt: 1e15 });
+    await expect(both).rejects.toMatchObject(refused);
+
+    expect(await store.size({ tenant })).toBe(0);
+    await store.close();
+  });
+
+  test("is part of what an idempotent request asks, and not of when it asks", async () => {
+    const { store, clock } = await opened({ retentionMs: classes });
+    const key = { tenant, group: "g", id: "a" };
+    const send = (retention?: string) => store.append(key, text("x"), { retention, idempotencyKey: "k" });
+    const first = await send("debug");
+    clock.ms += hourMs;
+
+    expect(await send("debug")).toEqual(first);
+    await expect(send("audit")).rejects.toMatchObject({ code: "KEY_REUSED" });
+    await expect(send()).rejects.toMatchObject({ code: "KEY_REUSED" });
+    await store.close();
+  });
+
+  test("is refused in an option that is no time or has no name", async () => {
+    for (const classesMs of [{ debug: -1 }, { debug: 1.5 }, { "a b": 1 }, { "": 1 }]) {
+      await expect(opened({ retentionMs: { classesMs } })).rejects.toMatchObject({ code: "INVALID" });
+    }
+  });
+});

@@ -60,6 +60,7 @@ const ofEveryEntry = {
     "ReadRange",
     "RequestEstimate",
     "Retention",
+    "RetentionClasses",
     "SegmentDamage",
     "Stats",
     "StorageStats",

@@ -17,6 +17,8 @@ describe("the settings of a stage", () => {
       PAYLODE_RESERVED_CONCURRENCY: "40",
       PAYLODE_CORS_ORIGINS: "https://a.example,http://localhost:5173",
       PAYLODE_INDEXED_ATTRIBUTES: "user,model",
+      PAYLODE_RETENTION: "30d",
+      PAYLODE_RETENTION_CLASSES: "debug=7d,audit=0",
     };
 
     expect(settingsOf("staging", environment)).toEqual({
@@ -26,6 +28,8 @@ describe("the settings of a stage", () => {
       reservedConcurrency: 40,
       corsOrigins: ["https://a.example", "http://localhost:5173"],
       indexedAttributes: "user,model",
+      retention: "30d",
+      retentionClasses: "debug=7d,audit=0",
     });
   });
 
@@ -44,6 +48,9 @@ describe("the settings of a stage", () => {
     ["PAYLODE_CORS_ORIGINS", "*"],
     ["PAYLODE_CORS_ORIGINS", "app.example"],
     ["PAYLODE_CORS_ORIGINS", "https://app.example/page"],
+    ["PAYLODE_RETENTION", "30"],
+    ["PAYLODE_RETENTION_CLASSES", "debug"],
+    ["PAYLODE_RETENTION_CLASSES", "debug=7d,"],
     ["PAYLODE_INDEXED_ATTRIBUTES", "user,"],
     ["PAYLODE_INDEXED_ATTRIBUTES", "user, model"],
     ["PAYLODE_INDEXED_ATTRIBUTES", Array.from({ length: 33 }, (_, i) => `a${i}`).join()],

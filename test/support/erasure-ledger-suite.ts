@@ -40,6 +40,20 @@ export function erasureLedgerSuite(
       expect(await again.list("nobody")).toEqual([]);
     });
 
+    test("tells which are not gone, to whoever compacts", async () => {
+      const { ledger, again } = await open();
+      const records = [sampleErasure(3), sampleErasure(2, { tenant: "other" }), sampleErasure(1)];
+      for (const record of records) await ledger.put(record);
+
+      expect(await again.open()).toEqual(records);
+      expect(await again.open("acme")).toEqual([records[0], records[2]]);
+      await ledger.put(sampleErasure(3, { version: 2, state: "gone", goneMs: 9 }));
+      await ledger.put(sampleErasure(1, { version: 2, state: "waiting" }));
+
+      expect(await again.open()).toEqual([records[1], sampleErasure(1, { version: 2, state: "waiting" })]);
+      expect(await again.open("nobody")).toEqual([]);
+    });
+
     test("keeps a version behind the one before it alone", async () => {
       const { ledger, again } = await open();
       const second = sampleErasure(1, { version: 2, state: "hidden", hiddenMs: 5 });

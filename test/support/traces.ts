@@ -23,13 +23,21 @@ export function* filesOf(fs: FileSystem, folder: string): Generator<string> {
 export async function tracesOf(fs: FileSystem, folder: string, sought: string): Promise<string[]> {
   const found: string[] = [];
   for (const path of filesOf(fs, folder)) {
-    const bytes = Buffer.from(readWhole(fs, path) ?? []);
-    if (bytes.includes(sought)) found.push(path);
-    else
-      for await (const block of blocksIn(bytes, basename(path, ".seg")))
-        if (Buffer.from(block).includes(sought)) found.push(path);
+    const bytes = readWhole(fs, path) ?? new Uint8Array(0);
+    if (await hasTrace(bytes, sought, basename(path, ".seg"))) found.push(path);
   }
-  return [...new Set(found)];
+  return found;
+}
+
+/**
+ * Whether bytes are found as they are, or in anything that looks like a block at any offset, once it is decoded.
+ * @param segment  name of the segment whose bytes these are, if they are one's: blocks that rest are decoded there alone
+ */
+export async function hasTrace(searched: Uint8Array, sought: string, segment = ""): Promise<boolean> {
+  const bytes = Buffer.from(searched);
+  if (bytes.includes(sought)) return true;
+  for await (const block of blocksIn(bytes, segment)) if (Buffer.from(block).includes(sought)) return true;
+  return false;
 }
 
 const headerBytes = 16;

@@ -250,7 +250,10 @@ export class S3SegmentStore implements SegmentStore {
     const key = objectKey(tenant, segment);
     const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: concat(parts) });
     // A segment's name tells how old it is, also to who collects those that no page refers to.
-    const put = fence(command.middlewareStack, namedMs);
+    const put = fence(
+      command.middlewareStack,
+      Math.min(namedMs, ...batch.map(({ frame }) => frame.restsOnMs ?? Infinity)),
+    );
     try {
       await client.send(command, deadline.options());
     } catch (error) {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { utf8, utf8Text } from "../../bytes.ts";
 import type { ErasureRecord } from "../../erasure/erasure.ts";
-import { decodeErasure, encodeErasure, inOrder } from "../../erasure/erasure-record.ts";
+import { decodeErasure, encodeErasure, inOrder, isOpen } from "../../erasure/erasure-record.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { ErasureLedger } from "../../ports/erasure-ledger.ts";
@@ -68,6 +68,10 @@ export class DiskErasureLedger implements ErasureLedger {
     } catch (error) {
       throw diskError(error, `reading ${layout.erasures} failed`);
     }
+  }
+
+  async open(tenant?: string): Promise<readonly ErasureRecord[]> {
+    return (await this.list(tenant)).filter(isOpen);
   }
 
   #read(path: string): ErasureRecord | undefined {

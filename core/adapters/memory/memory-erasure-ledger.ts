@@ -1,6 +1,6 @@
 import { utf8 } from "../../bytes.ts";
 import type { ErasureRecord } from "../../erasure/erasure.ts";
-import { decodeErasure, encodeErasure, inOrder } from "../../erasure/erasure-record.ts";
+import { decodeErasure, encodeErasure, inOrder, isOpen } from "../../erasure/erasure-record.ts";
 import type { ErasureLedger } from "../../ports/erasure-ledger.ts";
 
 /** Erasures in memory. */
@@ -22,5 +22,9 @@ export class MemoryErasureLedger implements ErasureLedger {
   async list(tenant?: string): Promise<readonly ErasureRecord[]> {
     const records = [...this.#records].map(([name, bytes]) => decodeErasure(bytes, `erasure ${name}`));
     return inOrder(records.filter((record) => tenant === undefined || record.tenant === tenant));
+  }
+
+  async open(tenant?: string): Promise<readonly ErasureRecord[]> {
+    return (await this.list(tenant)).filter(isOpen);
   }
 }

@@ -1,5 +1,7 @@
 import type { RowTimes } from "../../../core/compaction/row-times.ts";
+import type { ErasureLedger } from "../../../core/ports/erasure-ledger.ts";
 import type { OffsetIndex } from "../../../core/ports/offset-index.ts";
+import type { StoredObjects } from "../../../core/ports/stored-objects.ts";
 import type { RowTable } from "../../../core/ports/row-table.ts";
 import type { Process } from "./process.ts";
 import type { ProcessSegments, SegmentRules } from "./process-segments.ts";
@@ -18,6 +20,8 @@ export interface Bug {
   readonly rows?: (rows: RowTable, tools: BugTools) => RowTable;
   readonly segmentRules?: SegmentRules;
   readonly index?: (index: OffsetIndex, tools: BugTools) => OffsetIndex;
+  readonly erasures?: (ledger: ErasureLedger) => ErasureLedger;
+  readonly objects?: (objects: StoredObjects) => StoredObjects;
   readonly times?: Partial<RowTimes>;
 }
 

@@ -169,10 +169,27 @@ export const bugs = {
       }),
   },
   "what no row refers to is removed at once": { times: { orphanMs: 0 } },
+  "what is on its way when an erasure is seen is not waited for": { times: { erasedLateMs: 0 } },
+  "an erasure is gone before the grace is over": {
+    erasures: (ledger) =>
+      changed(ledger, {
+        put: (record) => ledger.put(record.state === "waiting" ? { ...record, state: "gone" } : record),
+      }),
+  },
+  "what an erasure is of is removed in name only": {
+    objects: (objects) => changed(objects, { remove: async () => {} }),
+  },
 } as const satisfies Readonly<Record<string, Bug>>;
 
 /** Mistakes that take more schedules to show: most rules of compaction stand before one another. */
 export const rareBugs = {
+  "segments are not compared with the rows before an erasure is gone": {
+    erasures: (ledger) =>
+      changed(ledger, {
+        put: (record) =>
+          ledger.put(record.shared ? { ...record, shared: { ...record.shared, surveyed: true } } : record),
+      }),
+  },
   "a commit is not fenced": {
     rows: (rows) =>
       changed(rows, { put: (key, record, condition) => rows.put(key, record, condition, Number.POSITIVE_INFINITY) }),

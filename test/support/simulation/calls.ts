@@ -7,7 +7,18 @@ import { collect } from "../../conformance/expectations.ts";
 
 /** What a client asks of a store, as plain data. */
 export interface Call {
-  readonly kind: "write" | "create" | "delete" | "delete the group" | "get" | "has" | "get many" | "list" | "contents";
+  readonly kind:
+    | "write"
+    | "create"
+    | "delete"
+    | "delete the group"
+    | "erase"
+    | "erase the group"
+    | "get"
+    | "has"
+    | "get many"
+    | "list"
+    | "contents";
   readonly group: string;
   readonly ids: readonly string[];
   /** What it writes. No two calls write the same. */
@@ -24,6 +35,7 @@ export type Answer =
   /** Its condition did not hold: there was a payload, or there was none. */
   | { readonly kind: "refused" }
   | { readonly kind: "cleared"; readonly payloads: number }
+  | { readonly kind: "erased" }
   /** `together`: as they were at one moment. */
   | { readonly kind: "seen"; readonly seen: Seen; readonly together: boolean }
   | { readonly kind: "has"; readonly has: boolean };
@@ -34,12 +46,32 @@ export const tenant = "acme";
 
 export const idsOf = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `${i}`);
 
-/** @param ids  how many ids each group has */
-export function drawCall(random: SeededRandom, groups: readonly string[], ids: number, value: string): Call {
+/** As bytes in which no other value is found. */
+export function bodyOf(value: string): Uint8Array {
+  return utf8(`<${value}>`);
+}
+
+/**
+ * @param ids  how many ids each group has
+ * @param erases  whether some calls erase
+ */
+export function drawCall(
+  random: SeededRandom,
+  groups: readonly string[],
+  ids: number,
+  value: string,
+  erases: boolean,
+): Call {
   const group = random.pick(groups);
   const all = idsOf(ids);
   const one = { group, ids: [random.pick(all)], value };
   const key = random.chance(0.3) ? { key: `key of ${value}` } : {};
+  if (erases && random.chance(0.15)) {
+    const erased = random.some(all, random.between(1, ids));
+    return random.chance(0.3)
+      ? { group, value, kind: "erase the group", ids: all }
+      : { group, value, kind: "erase", ids: erased };
+  }
   const kind = random.between(0, 99);
   if (kind < 18) return { ...one, ...key, kind: "write" };
   if (kind < 26) return { ...one, ...key, kind: "write", ids: random.some(all, random.between(1, ids)) };
@@ -58,7 +90,7 @@ export async function makeCall(store: PayloadStore, { kind, group, ids, value, k
   const inGroup = { tenant, group };
   const one = { ...inGroup, id: ids[0]! };
   const options = key === undefined ? {} : { idempotencyKey: key };
-  const bytes = utf8(value);
+  const bytes = bodyOf(value);
   switch (kind) {
     case "write": {
       if (ids.length === 1) return { kind: "done", locations: [await store.append(one, bytes, options)] };
@@ -76,6 +108,12 @@ export async function makeCall(store: PayloadStore, { kind, group, ids, value, k
       return { kind: (await store.delete(one, options)) ? "done" : "refused" };
     case "delete the group":
       return { kind: "cleared", payloads: await store.deleteGroup(inGroup) };
+    case "erase":
+      await store.erase({ ...inGroup, ids });
+      return { kind: "erased" };
+    case "erase the group":
+      await store.erase(inGroup);
+      return { kind: "erased" };
     case "get":
       return seen([[one.id, await store.get(one)]]);
     case "has":
@@ -114,6 +152,7 @@ function seen(found: readonly (readonly [string, Uint8Array | undefined])[], tog
   return { kind: "seen", seen: Object.fromEntries(found.map(([id, bytes]) => [id, textOf(bytes)])), together };
 }
 
-function textOf(bytes: Uint8Array | undefined): string {
-  return bytes === undefined ? "" : textDecoder.decode(bytes);
+/** What {@link bodyOf} made bytes of. */
+export function textOf(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? "" : textDecoder.decode(bytes).slice(1, -1);
 }

@@ -1,3 +1,4 @@
+import type { MemoryErasureLedger } from "../../../core/adapters/memory/memory-erasure-ledger.ts";
 import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { BlockEncoder } from "../../../core/blocks.ts";
@@ -11,6 +12,8 @@ import { FrameReader } from "../../../core/segment/read-frame.ts";
 import type { Bug } from "./bug.ts";
 import type { ObjectServer } from "./object-server.ts";
 import { Process, type Weather } from "./process.ts";
+import type { ErasureRecord } from "../../../core/erasure/erasure.ts";
+import { ProcessLedger } from "./process-ledger.ts";
 import { ProcessRows } from "./process-rows.ts";
 import { ProcessSegments } from "./process-segments.ts";
 import type { World } from "./world.ts";
@@ -20,6 +23,9 @@ export interface Servers {
   readonly world: World;
   readonly rows: MemoryRowTable;
   readonly objects: ObjectServer;
+  readonly erasures: MemoryErasureLedger;
+  /** Is told of each record of an erasure, when it is kept. */
+  readonly whenErasureKept: (record: ErasureRecord) => void;
 }
 
 /** A process that serves a store, or compacts it. */
@@ -36,9 +42,9 @@ const codecs = { 0: noneCodec, 1: noneCodec, 2: noneCodec };
 
 /** Starts a process. It knows nothing yet. */
 export function openHandler(servers: Servers, name: string, weather: Weather, bug: Bug): Handler {
-  const { world, rows: table, objects } = servers;
+  const { world, rows: table, objects: bucket } = servers;
   const process = new Process(world, name, weather);
-  const segments = new ProcessSegments(world, process, objects, bug.segmentRules);
+  const segments = new ProcessSegments(world, process, bucket, bug.segmentRules);
   const tools = { process, segments };
   const ownRows = new ProcessRows(process, table);
   const rows = bug.rows?.(ownRows, tools) ?? ownRows;
@@ -47,18 +53,22 @@ export function openHandler(servers: Servers, name: string, weather: Weather, bu
   const frames = new FrameReader(segments, nodeDigest);
   const ownIndex = new RowOffsetIndex({ ...shared, rows, sleep, secret, frames });
   const index = bug.index?.(ownIndex, tools) ?? ownIndex;
+  const ownErasures = new ProcessLedger(process, servers.erasures, servers.whenErasureKept);
+  const erasures = bug.erasures?.(ownErasures) ?? ownErasures;
+  const objects = bug.objects?.(segments) ?? segments;
   const compaction = (inside: StoreInside) =>
     new SharedCompaction({
       ...shared,
       segments,
       codecs,
       rows,
-      objects: segments,
+      objects,
       secret,
       frames: inside.frames,
+      eraser: inside.eraser,
       encoderOf: () => new BlockEncoder(codecs, tieredPolicy()),
       pause: () => sleep(0),
       times: { ...rowTimes, ...bug.times },
     });
-  return { process, store: new PayloadStore({ ...shared, segments, index, codecs, compaction }) };
+  return { process, store: new PayloadStore({ ...shared, segments, index, codecs, erasures, compaction }) };
 }

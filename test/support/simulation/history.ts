@@ -9,6 +9,9 @@ const valuesMax = 2 ** valueBits - 1;
 const idsMax = 3;
 type Step = RegisterCall<GroupState>["step"];
 
+/** How often an erasure that nobody answered may hide something, at most. */
+const takenUpMax = 3;
+
 /** A request that is made several times under one key. */
 interface Keyed {
   readonly call: Call;
@@ -51,7 +54,9 @@ export class History {
     }
     if (answer === undefined) {
       const step = this.#effectOf(call);
-      if (step) this.#note(call, startedMs, Infinity, step);
+      // Whoever takes up an erasure hides again what it is of.
+      const often = call.kind === "erase" || call.kind === "erase the group" ? takenUpMax : 1;
+      for (let i = 0; step && i < often; i++) this.#note(call, startedMs, Infinity, step);
     } else if (answer.kind === "seen" && !answer.together) {
       for (const [id, value] of Object.entries(answer.seen)) {
         const one: Answer = { kind: "seen", seen: { [id]: value }, together: true };
@@ -110,6 +115,9 @@ export class History {
         return (state) => (valueAt(state, at[0]!) === 0 ? undefined : withValue(state, at, 0));
       case "delete the group":
         return () => 0;
+      case "erase":
+      case "erase the group":
+        return (state) => withValue(state, at, 0);
       case "get":
       case "has":
       case "get many":
@@ -123,6 +131,7 @@ export class History {
     const at = this.#positions(call.ids);
     switch (answer.kind) {
       case "done":
+      case "erased":
         return this.#effectOf(call)!;
       case "refused":
         // Of a create there was a payload, of a delete there was none.
@@ -206,6 +215,7 @@ function textOf(answer: Answer): string {
   switch (answer.kind) {
     case "done":
     case "refused":
+    case "erased":
       return answer.kind;
     case "cleared":
       return `${answer.payloads}`;

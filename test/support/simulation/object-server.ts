@@ -29,6 +29,11 @@ export class ObjectServer {
     return this.#objects.get(key);
   }
 
+  /** Everything that is there. */
+  all(): Iterable<readonly [key: string, object: StoredObject]> {
+    return this.#objects;
+  }
+
   remove(key: string): void {
     this.#objects.delete(key);
   }

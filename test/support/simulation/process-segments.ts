@@ -120,7 +120,8 @@ export class ProcessSegments implements SegmentStore, StoredObjects {
     const { bytes, places } = this.#encode(tenant, segment, namedMs, batch);
     const key = objectKey(tenant, segment);
     try {
-      const putting = this.#ask(`put ${key}`, () => this.#server.put(key, bytes), namedMs);
+      const restsOnMs = Math.min(namedMs, ...batch.map(({ frame }) => frame.restsOnMs ?? Infinity));
+      const putting = this.#ask(`put ${key}`, () => this.#server.put(key, bytes), restsOnMs);
       const { signedMs } = this.#rules.waitsForPut ? await putting : { signedMs: namedMs };
       putting.catch(() => {});
       for (const [i, { keeps, resolve }] of batch.entries()) {

@@ -1,10 +1,12 @@
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
+import { MemoryErasureLedger } from "../../../core/adapters/memory/memory-erasure-ledger.ts";
 import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
 import { arrivalMsMax, type RowTimes, rowTimes } from "../../../core/compaction/row-times.ts";
 import { knowledgeMsMax } from "../../../core/rows/knowledge.ts";
 import { type Bug, noBug } from "./bug.ts";
-import { type Answer, type Call, drawCall, idsOf, makeCall, tenant } from "./calls.ts";
+import { type Answer, type Call, drawCall, idsOf, makeCall, tenant, textOf } from "./calls.ts";
+import { Erased } from "./erased.ts";
 import { type Handler, openHandler, type Servers } from "./handler.ts";
 import { History } from "./history.ts";
 import { ObjectServer } from "./object-server.ts";
@@ -24,6 +26,8 @@ export interface ScheduleReport {
   readonly written: number;
   readonly swept: number;
   readonly closed: number;
+  /** Erasures that are gone. */
+  readonly erased: number;
   /** What happened, where it was asked for. */
   readonly story: readonly string[];
 }
@@ -42,6 +46,9 @@ const mayFailWith: readonly ErrorCode[] = ["UNAVAILABLE", "CONFLICT", "LOCKED"];
 
 /** What verify may tell at the end: segments of appends that failed wait for their grace. */
 const mayRemain: readonly string[] = ["orphan"];
+
+/** Runs a day apart, in which all that was erased goes: each does what the one before made ready. */
+const runsUntilGone = 6;
 
 /** Runs of one compactor in one schedule. */
 const runsMax = 12;
@@ -79,6 +86,8 @@ interface Kind {
   readonly stretches: number;
   readonly stretchMs: number;
   readonly compactors: number;
+  /** Some calls erase. */
+  readonly erases: boolean;
   /** Longest pause between two runs of a compactor. */
   readonly workPauseMsMax: number;
   /** Compactors begin at the same time, and their lease keeps none of them away. */
@@ -113,6 +122,7 @@ function drawKind(random: SeededRandom): Kind {
     stretches: sometimes(1, 2, 3),
     stretchMs: sometimes(50, 120, 26 * 60) * minute,
     compactors: sometimes(0, 1, 1, 2),
+    erases: random.chance(0.3),
     meet: random.chance(0.3),
     tight: random.chance(0.5),
     workPauseMsMax: sometimes(50, 30 * minute, 9 * 60 * minute),
@@ -126,6 +136,7 @@ class Schedule {
   readonly #kind: Kind;
   readonly #servers: Servers;
   readonly #history: History;
+  readonly #erased: Erased;
   readonly #beganMs: number;
   readonly #handlers: Handler[] = [];
   readonly #violations = new Set<string>();
@@ -144,7 +155,15 @@ class Schedule {
     this.#kind = drawKind(this.#world.random);
     const { pageRowsMax, ids } = this.#kind;
     const rows = new MemoryRowTable({ clock: this.#world, pageRowsMax });
-    this.#servers = { world: this.#world, rows, objects: new ObjectServer(this.#world) };
+    const objects = new ObjectServer(this.#world);
+    this.#erased = new Erased({ rows, objects });
+    this.#servers = {
+      world: this.#world,
+      rows,
+      objects,
+      erasures: new MemoryErasureLedger(),
+      whenErasureKept: (record) => void this.#erased.kept(record),
+    };
     this.#history = new History(ids);
     this.#beganMs = this.#world.nowMs();
   }
@@ -159,6 +178,7 @@ class Schedule {
     await this.#world.run();
     await this.#lookAtTheEnd();
     for (const broken of this.#history.broken()) this.#violations.add(broken);
+    for (const broken of this.#erased.broken) this.#violations.add(broken);
     return {
       violations: [...this.#violations],
       calls: this.#calls,
@@ -168,6 +188,7 @@ class Schedule {
       written: this.#written,
       swept: this.#swept,
       closed: this.#closed,
+      erased: this.#erased.gone,
       story: this.#world.story ?? [],
     };
   }
@@ -181,12 +202,12 @@ class Schedule {
   /** Makes one call after the other, of any handler. */
   async #client(name: string): Promise<void> {
     const { random } = this.#world;
-    const { calls, groups, ids, stretches, stretchMs } = this.#kind;
+    const { calls, groups, ids, stretches, stretchMs, erases } = this.#kind;
     const beganMs = this.#world.nowMs();
     for (let i = 0; i < calls; i++) {
       const stretchAtMs = beganMs + Math.floor((i * stretches) / calls) * stretchMs;
       await this.#world.sleep(Math.max(0, stretchAtMs - this.#world.nowMs()) + this.#drawPauseMs());
-      const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`);
+      const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`, erases);
       let answer = await this.#makeCall(name, call);
       if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
       // A request with a key may be made again: because nobody answered, or by mistake.
@@ -215,6 +236,7 @@ class Schedule {
     const endedMs = this.#world.stamp();
     this.#world.tell(() => `${what} → ${JSON.stringify(answer) ?? "?"}`);
     if (!answer) this.#unknown += 1;
+    if (answer?.kind === "done") this.#erased.stored(call);
     this.#history.ended(call, startedMs, endedMs, answer);
     return answer;
   }
@@ -228,7 +250,7 @@ class Schedule {
       const bytes = await store.getAt({ tenant }, location).catch((error: unknown) => {
         if (!isPayloadStoreError(error, "GONE")) this.#unknownOutcome(what, error);
       });
-      const found = bytes && new TextDecoder().decode(bytes);
+      const found = bytes && textOf(bytes);
       if (found !== undefined && found !== call.value) this.#violations.add(`${what}: it is ${found}`);
     }
   }
@@ -275,9 +297,25 @@ class Schedule {
     }
   }
 
+  /** Compacts in peace until every erasure has to be gone. */
+  async #seeErasuresThrough(): Promise<void> {
+    const { process, store } = openHandler(this.#servers, "the last compactor", calm, this.#bug);
+    const compacting = (async () => {
+      const isOpen = async () => (await this.#servers.erasures.open()).length > 0;
+      for (let runs = 0; runs < runsUntilGone && (await isOpen()); runs++) {
+        await this.#world.sleep(26 * 60 * minute);
+        await store.compact().catch((error: unknown) => this.#unknownOutcome(process.name, error));
+      }
+      for (const { id, state, reason } of await this.#servers.erasures.open())
+        this.#violations.add(`erasure ${id} is never gone, but ${state}: ${reason ?? "no reason"}`);
+    })();
+    await Promise.all([compacting, this.#world.run()]);
+  }
+
   /** When everything that was on its way has arrived, a new handler reads all there is. */
   async #lookAtTheEnd(): Promise<void> {
     const { groups, ids } = this.#kind;
+    if (this.#kind.erases) await this.#seeErasuresThrough();
     const last = openHandler(this.#servers, "the last handler", calm, this.#bug);
     const looking = (async () => {
       for (const group of groups) {

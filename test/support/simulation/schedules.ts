@@ -17,6 +17,7 @@ const counted = [
   "written",
   "swept",
   "closed",
+  "erased",
 ] as const satisfies readonly (keyof ScheduleReport)[];
 
 /** Runs the schedules of the seeds from `firstSeed` on. */
@@ -25,7 +26,16 @@ export async function runSchedules(
   count: number,
   options: ScheduleOptions = {},
 ): Promise<SchedulesReport> {
-  const totals: ScheduleTotals = { calls: 0, unknown: 0, events: 0, removed: 0, written: 0, swept: 0, closed: 0 };
+  const totals: ScheduleTotals = {
+    calls: 0,
+    unknown: 0,
+    events: 0,
+    removed: 0,
+    written: 0,
+    swept: 0,
+    closed: 0,
+    erased: 0,
+  };
   const violations: { seed: number; what: string }[] = [];
   const { stackTraceLimit } = Error;
   // Hundreds of calls fail in a schedule, as they are to, and stacks are a fiftieth of its time. A seed alone tells them.
