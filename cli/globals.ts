@@ -28,11 +28,6 @@ export function parsePort(text: string): number {
   return port;
 }
 
-export function parseSeconds(text: string): number {
-  if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("Seconds are a whole number.");
-  return Number(text);
-}
-
 const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** @returns milliseconds */
@@ -42,6 +37,16 @@ export function parseDuration(text: string): number {
   if (unitOf === undefined)
     throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
   return Number(number) * unitOf;
+}
+
+/** A duration as {@link parseDuration} takes it, or seconds without a unit. @returns milliseconds */
+export function parseInterval(text: string): number {
+  if (/^\d{1,8}$/.test(text)) return Number(text) * 1_000;
+  try {
+    return parseDuration(text);
+  } catch {
+    throw new InvalidArgumentError("It is a whole number of seconds, or one with s, m, h or d, such as 10m.");
+  }
 }
 
 /** With a zone, so that it is the same moment on every machine. @returns milliseconds since 1970 */
