@@ -212,6 +212,34 @@ describe("an erasure", () => {
     await store.close();
   });
 
+  test("whose process ends while it hides is ended by compaction, without being asked for again", async () => {
+    const { disk: prepared, clock } = newDisk();
+    const first = await open({}, prepared, clock);
+    const kept = await filled(first, clock);
+    await first.close();
+    let interrupted = 0;
+    for (let failAt = 1; ; failAt += 1) {
+      const disk = prepared.kill();
+      const fs = faultyFileSystem(disk, { failAt, how: "before", changesOnly: true });
+      const faulty = await open({}, fs, clock).catch(() => undefined);
+      await faulty?.erase({ tenant, where: { subject: "u-1" } }).catch(() => undefined);
+      if (fs.failed === undefined) break;
+      await faulty?.close().catch(() => {});
+      const store = await open({}, disk, clock);
+      const [begun] = await store.erasures({ tenant });
+      if (begun?.state === "hiding") {
+        interrupted += 1;
+        await store.compact({ graceMs: 0 });
+
+        expect(await store.erasures({ tenant }), `${fs.failed}`).toMatchObject([{ id: begun.id, state: "gone" }]);
+        expect(await tracesOf(disk, folder, secret), `${fs.failed}`).toEqual([]);
+        await expectKept(store, kept);
+      }
+      await store.close();
+    }
+    expect(interrupted).toBeGreaterThan(2);
+  });
+
   test.each(["before", "after"] as const)("ends gone, wherever its process ends (%s a step)", async (how) => {
     const every = Number(process.env["ERASURE_STEPS"] ?? perTier(41, 1));
     const { disk: prepared, clock } = newDisk();
