@@ -227,6 +227,38 @@ describe("paylode compact beside a server", () => {
   });
 });
 
+describe("paylode erase and erasures on a folder", () => {
+  test("erase by id and by attribute, tell what is unknown, and list how far they are", async () => {
+    const store = await openDisk({ directory: folder });
+    const items = ["a", "b", "c"].map((id) => ({ id, bytes: noise(500, 1), attributes: { subject: `u-${id}` } }));
+    await store.appendMany({ tenant, group: "g" }, items);
+    await store.close();
+    expect(await paylode("erasures")).toMatchObject({ code: 0, stderr: "" });
+
+    const byId = await paylode("erase", "g", "a", "never");
+    const byAttribute = await paylode("erase", "--where", "subject=u-b", "--json");
+
+    expect(shown(byId)).toMatch(/^erasure [0-9a-f]{12}: 1 payload hidden, 1 id unknown\ntheir bytes go with the next/);
+    const second = report(byAttribute);
+    expect(second).toMatchObject({ state: "hidden", payloads: 1, selector: { where: { subject: "u-b" } } });
+    expect(shown(await paylode("ls", "g"))).toMatch(/^id .*\nc .*\n$/);
+    expect(shown(await paylode("erasures"))).toMatch(
+      /^erasure +state +payloads +asked for +gone\n(?:\w{12} +hidden +1 .*\n){2}$/,
+    );
+    expect(shown(await paylode("erasures", String(second["id"])))).toContain("of         subject=u-b\n");
+    expect(await paylode("compact", "--grace", "0")).toMatchObject({ code: 0 });
+    expect(shown(await paylode("erasures"))).toMatch(/\n(?:\w{12} +gone +1 .*Z\n){2}$/);
+  });
+
+  test("are refused where nothing, or too much, is said", async () => {
+    await filledFolder();
+
+    for (const wrong of [[], ["g1", "--everything"], ["--where", "subject"], ["--from", "yesterday"]])
+      expect(await paylode("erase", ...wrong)).toMatchObject({ code: 2 });
+    expect(shown(await paylode("ls"))).toContain("g1 ");
+  });
+});
+
 describe("paylode stats --full", () => {
   test("shows payloads and segments apart, with units, and nothing that another process alone knows", async () => {
     await filledFolder();
