@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -10,11 +11,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { execFileSync } from "node:child_process";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { openDisk } from "../core/entries/disk.ts";
+import { limits } from "../core/limits.ts";
 import { agentTraces, type TraceLine } from "./agent-traces.ts";
 import { SeededRandom } from "./agent-trace-random.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
@@ -24,9 +27,9 @@ import { latency, type Latency } from "./spread.ts";
  * npm run bench:compaction -- --payloads N --no-record
  *
  * What compaction does to callers, and to bytes. A folder is filled and half of it deleted; then appends and reads are timed
- * while nothing else goes on, while it is compacted, and so once more. Then the recorded messages and calls of agents, or
- * made-up ones where there are none, and short spans, are stored one by one and compacted, beside gzip and zstd of each
- * payload alone.
+ * while nothing else goes on, while it is compacted, and so once more. A process of its own tells how much memory it takes. Then
+ * the recorded messages and calls of agents, or made-up ones where there are none, and short spans, are stored one by one and
+ * compacted, beside gzip and zstd of each payload alone.
  */
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -46,18 +49,26 @@ interface Calls {
 }
 
 const foreground = await measureForeground();
+const memory = await measureMemory();
 const sizes = [
   measureSize("messages", recorded("airline-messages")),
   measureSize("calls with their history", recorded("airline-llm-calls")),
   measureSize("spans of 300 bytes, each alone", { source: "made up", items: [...spans(6_000)] }),
 ];
 const compression = await Promise.all(sizes);
-console.log(JSON.stringify({ foreground, compression }, null, 2));
+console.log(JSON.stringify({ foreground, memory, compression }, null, 2));
 if (options.record) {
   const machine = thisMachine();
   const folder = path.join(import.meta.dirname, "records", machine.name);
   mkdirSync(folder, { recursive: true });
-  const record = { date: new Date().toISOString(), version: thisVersion(root), machine, foreground, compression };
+  const record = {
+    date: new Date().toISOString(),
+    version: thisVersion(root),
+    machine,
+    foreground,
+    memory,
+    compression,
+  };
   writeFileSync(path.join(folder, "compaction.json"), `${JSON.stringify(record, null, 2)}\n`);
 }
 
@@ -175,6 +186,39 @@ function* spans(count: number): Generator<Sized["items"][number]> {
     };
     yield { group: span.span_id, id: span.span_id, bytes: encoder.encode(JSON.stringify(span)) };
   }
+}
+
+interface Memory {
+  readonly segmentBytes: number;
+  /** Of the process, resident, when the folder was open, and at most. */
+  readonly openBytes: number;
+  readonly peakBytes: number;
+}
+
+/** What a process that compacts takes of memory, of segments of 16 MiB and as long as they get. Linux only. */
+async function measureMemory(): Promise<readonly Memory[]> {
+  if (process.platform !== "linux") return [];
+  const program = path.join(root, "test/support/compacting-process.ts");
+  const measured: Memory[] = [];
+  for (const segmentBytesMax of [16_777_216, limits.segmentBytesMax]) {
+    const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
+    try {
+      const store = await openDisk({ directory, segmentBytesMax });
+      let length = 0;
+      for (let group = 0; length < 0.95 * segmentBytesMax; group++) {
+        const items = Array.from({ length: 25 }, (_, i) => ({ id: `${group}-${i}`, bytes: randomBytes(20_000) }));
+        await store.appendMany({ tenant, group: `g${group % 100}` }, items);
+        ({ bytes: length } = await store.storage({ tenant }));
+      }
+      await store.close();
+      const told = execFileSync(process.execPath, [program, directory], { encoding: "utf8" });
+      const { bytesIn, openBytes, peakBytes } = JSON.parse(told) as Omit<Memory, "segmentBytes"> & { bytesIn: number };
+      measured.push({ segmentBytes: bytesIn, openBytes, peakBytes });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+  return measured;
 }
 
 async function measureSize(

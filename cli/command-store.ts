@@ -23,6 +23,7 @@ export interface CommandStore {
   delete(key: Required<PayloadKey>): Promise<boolean>;
   deleteGroup(key: GroupKey): Promise<number>;
   erase(key: TenantKey & ErasureSelector): Promise<Erasure>;
+  erasure(key: TenantKey & { readonly erasure: string }): Promise<Erasure | undefined>;
   erasures(key: TenantKey): Promise<readonly Erasure[]>;
   stats(key: TenantKey): Promise<Stats>;
   /** A group as NDJSON that imports it again, in pieces that need not be lines. */

@@ -29,15 +29,18 @@ export function parsePort(text: string): number {
   return port;
 }
 
-export function parseSeconds(text: string): number {
-  if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError("Seconds are a whole number.");
-  return Number(text);
-}
-
 /** @returns milliseconds */
 export function parseDuration(text: string): number {
   const ms = durationMs(text);
   if (ms === undefined) throw new InvalidArgumentError("A duration is a whole number with s, m, h or d, such as 90d.");
+  return ms;
+}
+
+/** A duration as {@link parseDuration} takes it, or seconds without a unit. @returns milliseconds */
+export function parseInterval(text: string): number {
+  const ms = /^\d{1,8}$/.test(text) ? Number(text) * 1_000 : durationMs(text);
+  if (ms === undefined)
+    throw new InvalidArgumentError("It is a whole number of seconds, or one with s, m, h or d, such as 10m.");
   return ms;
 }
 

@@ -14,6 +14,7 @@ export function localStore(store: PayloadStore): CommandStore {
     delete: (key) => store.delete(key),
     deleteGroup: (key) => store.deleteGroup(key),
     erase: (key) => store.erase(key),
+    erasure: (key) => store.erasure(key),
     erasures: (key) => store.erasures(key),
     stats: (key) => store.stats(key),
     exportLines: (key) => exportLines(store, key),

@@ -5,6 +5,7 @@ import { openDisk } from "../core/entries/disk.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../core/errors.ts";
 import { bearerKey } from "./bearer-key.ts";
 import type { CommandStore } from "./command-store.ts";
+import { CommandFailure, exitCodes } from "./exit-codes.ts";
 import type { Globals } from "./globals.ts";
 import { localStore } from "./local-store.ts";
 import { remoteStore } from "./remote-store.ts";
@@ -35,9 +36,7 @@ export type Place = Pick<Globals, "dir" | "url" | "keyFile">;
 export async function openStore(place: Place, purpose: Purpose): Promise<CommandStore> {
   const { dir: directory } = place;
   if (place.url !== undefined) return remoteStore(place.url, await bearerKey(place));
-  if (purpose !== "add" && !existsSync(join(directory, "store.json")) && !existsSync(join(directory, "segments"))) {
-    throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}; --dir names another folder`);
-  }
+  if (purpose !== "add") checkStore(directory);
   for (let waitedMs = 0; ; waitedMs += lockedPauseMs) {
     try {
       const store = await openDisk({ directory });
@@ -59,6 +58,26 @@ export async function openStore(place: Place, purpose: Purpose): Promise<Command
   }
 }
 
+/** @throws {PayloadStoreError} `NOT_FOUND` where opening the folder would make a new store of it */
+export function checkStore(directory: string): void {
+  if (existsSync(join(directory, "store.json")) || existsSync(join(directory, "segments"))) return;
+  throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}; --dir names another folder`);
+}
+
+/**
+ * Where the server that holds a folder answers, and the key for it.
+ * @throws the refusal in words for someone at a terminal, where none does; what is no refusal, as it is
+ */
+export async function holderOf(
+  place: Place,
+  error: unknown,
+): Promise<{ readonly url: string; readonly bearer: string | undefined }> {
+  if (!isPayloadStoreError(error, "LOCKED")) throw error;
+  const { url } = error.details;
+  if (typeof url === "string" && (await answers(url))) return { url, bearer: await bearerKeyFor(url, place) };
+  throw heldBy(place.dir, error);
+}
+
 /** Runs a command on the store, and closes it whatever happens. A failure to close is one of the command. */
 export async function withStore<Result>(
   place: Place,
@@ -71,10 +90,16 @@ export async function withStore<Result>(
     result = await use(store);
   } catch (error) {
     await store.close().catch(() => {});
-    throw error;
+    throw purpose === "read" || purpose === "stream" ? ofRead(error) : error;
   }
   await store.close();
   return result;
+}
+
+/** What stays unknown of a write is nothing to a command that reads. */
+function ofRead(error: unknown): unknown {
+  if (!isPayloadStoreError(error, "UNAVAILABLE") || error.details["sent"] === false) return error;
+  return new CommandFailure(exitCodes.store, `${error.message} (UNAVAILABLE: try again later)`, error);
 }
 
 /** The holder's refusal, in words for someone at a terminal. */

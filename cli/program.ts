@@ -21,7 +21,7 @@ import { defaultDirectory, optionsOf } from "./globals.ts";
 const exitCodeHelp = `
 Exit codes:
   0  done
-  1  not found; for verify and rebuild: faults found; for repair: a loss that is not accepted
+  1  not found, as a payload, a group, an erasure or a store; for verify and rebuild: faults found; for repair: a loss that is not accepted
   2  the command line, a name or an option is not valid
   3  the store or the input failed
 
@@ -29,7 +29,7 @@ While a server holds the folder, commands speak to that server. With --url they 
 in $PAYLODE_KEY or in the file that --key-file names.`;
 
 /** What works on any server. The others work on the folder itself. */
-const remoteCommands = new Set(["put", "get", "ls", "rm", "erase", "erasures", "stats", "import", "export"]);
+const remoteCommands = new Set(["put", "get", "ls", "rm", "erase", "erasures", "stats", "import", "export", "compact"]);
 
 /** The command line. Errors are thrown, not printed and exited on: {@link run} does that once, for all commands. */
 export function createProgram(): Command {

@@ -20,7 +20,10 @@ export function progressBar(label: string, unit: string): Progress {
     update(done, total) {
       if (!process.stderr.isTTY || total === 0) return;
       if (!started) bar.start(total, done);
-      else bar.update(done);
+      else {
+        bar.setTotal(total);
+        bar.update(done);
+      }
       started = true;
     },
     stop() {

@@ -19,6 +19,7 @@ export function remoteStore(url: string, bearer: string | undefined): CommandSto
     delete: (key) => on(key).delete(key),
     deleteGroup: (key) => on(key).deleteGroup(key),
     erase: ({ tenant, ...selector }) => on({ tenant }).erase(selector),
+    erasure: (key) => on(key).erasure(key.erasure),
     erasures: (key) => on(key).erasures(),
     stats: (key) => on(key).stats(),
     exportLines: (key) => exportLines({ contents: () => on(key).contents(key) }, key),

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { CommanderError } from "commander";
-import { errorCodes, isPayloadStoreError } from "../core/errors.ts";
+import { errorCodes, isPayloadStoreError, type PayloadStoreError } from "../core/errors.ts";
 import { CommandFailure, exitCodeOf, exitCodes, type ExitCode } from "./exit-codes.ts";
 import { createProgram } from "./program.ts";
 
@@ -21,8 +21,14 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   }
 }
 
+/** What is known here of an outcome that its code leaves open. */
+function actionOn({ code, details }: PayloadStoreError): string {
+  if (code === "UNAVAILABLE" && details["sent"] === false) return "nothing was sent: start it, or name another address";
+  return errorCodes[code].action;
+}
+
 function explain(error: unknown): string {
-  if (isPayloadStoreError(error)) return `${error.message} (${error.code}: ${errorCodes[error.code].action})`;
+  if (isPayloadStoreError(error)) return `${error.message} (${error.code}: ${actionOn(error)})`;
   if (error instanceof CommandFailure) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -116,6 +116,14 @@ export interface PayloadStoreOptions {
   readonly readOnly?: boolean | undefined;
 }
 
+/** The names of them. */
+export const storeOptions: Readonly<Record<keyof PayloadStoreOptions, true>> = {
+  payloadBytesMax: true,
+  codecPolicy: true,
+  retentionMs: true,
+  readOnly: true,
+};
+
 /**
  * Keeps the payloads of agents: many small ones, written and read by group, deleted for good when asked.
  *

@@ -14,7 +14,7 @@ import type { Route } from "./routes/route.ts";
 export interface HttpAccess extends Pick<Access, "authenticator" | "meter"> {
   /** Whether keys are asked for, request by request; always, unless this says otherwise. */
   readonly isRequired?: (() => boolean) | undefined;
-  /** Whether a request may ask about the server itself without a key; none may, unless this says otherwise. */
+  /** Whether a request may look at the server itself without a key; none may, unless this says otherwise. */
   readonly isLocal?: ((request: Request) => boolean) | undefined;
 }
 
@@ -43,7 +43,9 @@ export async function onlyWithKey(
   const { method, raw } = context.req;
   const needed = scopeOf(route, method);
   if (needed === undefined || access.isRequired?.() === false) return answer();
-  if (route.access === "server" && access.isLocal?.(raw) === true) return answer();
+  // To look at, no more: a page of the open web could make a browser on this machine send the rest.
+  const isLook = method === "GET" || method === "HEAD";
+  if (route.access === "server" && isLook && access.isLocal?.(raw) === true) return answer();
   const authorization = context.req.header("authorization");
   const key = await keyOf(access, authorization).catch((error: unknown) => challenge(error, authorization));
   if (key instanceof Response) return key;

@@ -6,13 +6,12 @@ import { onlyWithKey, type HttpAccess } from "./access.ts";
 import { problemOf, refusal } from "./http-errors.ts";
 import { decodePath, namesIn, rawPath } from "./request-path.ts";
 import { methods, routeOf, templateOf } from "./route-table.ts";
-import type { MetricsText, Route } from "./routes/route.ts";
+import type { Route, ServersOwn } from "./routes/route.ts";
 
-export interface AppOptions {
+/** Without metrics and compaction of its own, what is about them answers 404. */
+export interface AppOptions extends ServersOwn {
   /** Gets what went wrong in a way nobody planned for; the client is told nothing of it. By default standard error. */
   readonly report?: ((error: unknown) => void) | undefined;
-  /** What /metrics answers; without it, 404. */
-  readonly metrics?: MetricsText | undefined;
   /** Whom it lets in; without it, everybody who can reach it. */
   readonly access?: HttpAccess | undefined;
   /** Whether it answers routes that look at everything a tenant has; 501 else. It does, unless this says otherwise. */
@@ -28,7 +27,7 @@ export interface AppOptions {
  * has resolved before it became a `Request` cannot be seen here; a server checks that on the wire.
  */
 export function createApp(store: PayloadStore, options: AppOptions = {}): Hono {
-  const { access, metrics, scans = true } = options;
+  const { access, metrics, compaction, scans = true } = options;
   const report = options.report ?? console.error;
   const app = new Hono({ getPath: (request) => rawPath(request.url) });
 
@@ -36,7 +35,7 @@ export function createApp(store: PayloadStore, options: AppOptions = {}): Hono {
     const names = namesIn(decodePath(context.req.path));
     const answer = () => {
       if (route.scans && !scans) return refusal("UNSUPPORTED", unsupportedScan);
-      return route.handle(context, names, store, metrics);
+      return route.handle(context, names, store, { metrics, compaction });
     };
     return access === undefined ? answer() : onlyWithKey(access, route, names, context, answer);
   };

@@ -1,9 +1,11 @@
 import { appendBatch } from "./routes/append-batch.ts";
 import { appendBatches } from "./routes/append-batches.ts";
 import { commitUpload } from "./routes/commit-upload.ts";
+import { compactStore } from "./routes/compact-store.ts";
 import { deleteGroup } from "./routes/delete-group.ts";
 import { erasePayloads } from "./routes/erase-payloads.ts";
 import { findPayloads } from "./routes/find-payloads.ts";
+import { getCompaction } from "./routes/get-compaction.ts";
 import { getErasure } from "./routes/get-erasure.ts";
 import { getMetrics } from "./routes/get-metrics.ts";
 import { getOpenapi } from "./routes/get-openapi.ts";
@@ -11,6 +13,7 @@ import { getStats } from "./routes/get-stats.ts";
 import { listErasures } from "./routes/list-erasures.ts";
 import { listGroups } from "./routes/list-groups.ts";
 import { listPayloads } from "./routes/list-payloads.ts";
+import { putCompaction } from "./routes/put-compaction.ts";
 import { uploadPayload } from "./routes/upload-payload.ts";
 
 /** What {@link routeOf} loads when the first request for one of them comes. */
@@ -25,5 +28,6 @@ export const furtherRoutes = {
   "/v1/:tenant/erasures/:erasure": { GET: getErasure },
   "/v1/:tenant/stats": { GET: getStats },
   "/metrics": { GET: getMetrics },
+  "/compaction": { GET: getCompaction, PUT: putCompaction, POST: compactStore },
   "/openapi.json": { GET: getOpenapi },
 };

@@ -24,7 +24,7 @@ export interface LocalOptions {
   readonly payloadBytesMax?: number | undefined;
   /** How long payloads without an expiry of their own are kept; for ever unless given. */
   readonly retentionMs?: PayloadStoreOptions["retentionMs"];
-  /** Seconds between two runs of compaction, 10 minutes by default; 0 for none. */
+  /** Seconds between two runs of compaction, 10 minutes by default; 0 for none but those that are asked for. */
   readonly compactEverySeconds?: number | undefined;
 }
 
@@ -35,8 +35,8 @@ export interface LocalServer {
   readonly url: string;
   readonly port: number;
   readonly store: DiskStore;
-  /** Compacts the store beside its work, unless it was asked not to. */
-  readonly compaction: BackgroundCompaction | undefined;
+  /** Compacts the store beside its work; where it was asked not to, when it is asked to. */
+  readonly compaction: BackgroundCompaction;
   /** Stops listening, lets requests finish for at most `httpLimits.shutdownMsMax`, closes the store. May be called again. */
   close(): Promise<void>;
 }
@@ -48,33 +48,30 @@ export interface LocalServer {
  *   another process holds the folder; `UNAVAILABLE` when the port is taken
  */
 export async function serveLocal(options: LocalOptions): Promise<LocalServer> {
-  const { directory, payloadBytesMax, retentionMs, host = "127.0.0.1" } = options;
+  const { directory, payloadBytesMax, retentionMs, compactEverySeconds = 600, host = "127.0.0.1" } = options;
   const access = localAccess({ ...options, host });
   const store = await openDisk({ directory, payloadBytesMax, retentionMs });
   const metrics = new HttpMetrics(store);
-  const listener = getRequestListener(createApp(store, { metrics, access }).fetch);
+  const compaction = new BackgroundCompaction(store, {
+    everyMs: compactEverySeconds * 1_000,
+    onRun: (report) => metrics.compacted(report),
+    onFailure: (error) => console.error(`paylode: compaction failed, and is tried again: ${String(error)}`),
+  });
+  const listener = getRequestListener(createApp(store, { metrics, access, compaction }).fetch);
   const server = createServer(metered(guarded(listener, access.isRequired), metrics));
   try {
     const port = await listen(server, options.port, host);
     const url = `http://${reachable(host)}:${port}`;
     await store.announce({ url });
-    const { compactEverySeconds: seconds = 600 } = options;
-    const compaction =
-      seconds > 0
-        ? new BackgroundCompaction(store, {
-            everyMs: seconds * 1_000,
-            onRun: (report) => metrics.compacted(report),
-            onFailure: (error) => console.error(`paylode: compaction failed, and is tried again: ${String(error)}`),
-          })
-        : undefined;
     const close = async () => {
-      await Promise.all([stop(server), compaction?.stop()]);
+      await Promise.all([stop(server), compaction.stop()]);
       await store.close();
     };
     let closing: Promise<void> | undefined;
     return { url, port, store, compaction, close: () => (closing ??= close()) };
   } catch (error) {
     if (server.listening) await stop(server);
+    await compaction.stop();
     await store.close();
     throw error;
   }

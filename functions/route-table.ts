@@ -26,6 +26,7 @@ export const methods = {
   "/v1/:tenant/stats": ["GET"],
   "/healthz": ["GET"],
   "/metrics": ["GET"],
+  "/compaction": ["GET", "PUT", "POST"],
   "/openapi.json": ["GET"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 

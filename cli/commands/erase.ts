@@ -34,6 +34,9 @@ export function eraseCommand(): Command {
       if (json) return writeJson(erasure);
       const unknown = erasure.unknown.length === 0 ? "" : `, ${count(erasure.unknown.length, "id")} unknown`;
       await write(`erasure ${erasure.id}: ${count(erasure.payloads, "payload")} hidden${unknown}\n`);
+      const { id, state } = erasure;
+      if (state !== "gone")
+        await write(`their bytes go with the next compaction and its grace: \`paylode erasures ${id}\` follows them\n`);
     });
 }
 

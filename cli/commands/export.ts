@@ -1,3 +1,4 @@
+import process from "node:process";
 import { Command } from "commander";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import type { CommandStore } from "../command-store.ts";
@@ -6,6 +7,7 @@ import { CommandFailure, exitCodes } from "../exit-codes.ts";
 import { optionsOf } from "../globals.ts";
 import { withStore } from "../open-store.ts";
 import { count, note, printable, writeAll } from "../output.ts";
+import { type Progress, progressBar } from "../progress.ts";
 
 interface ExportFlags {
   readonly skipDamaged?: true;
@@ -25,11 +27,27 @@ export function exportCommand(): Command {
         skipped += 1;
         note(`left out ${what}: ${error.message}`);
       };
-      await withStore(options, "stream", (store) =>
-        writeAll(exported(store, tenant, group, options.skipDamaged ? skip : undefined)),
-      );
+      const progress = exportBar();
+      try {
+        await withStore(options, "stream", (store) =>
+          writeAll(exported(store, tenant, group, { skip: options.skipDamaged ? skip : undefined, progress })),
+        );
+      } finally {
+        progress.stop();
+      }
       if (skipped > 0) throw new CommandFailure(exitCodes.notFound, `${count(skipped, "damaged place")} left out`);
     });
+}
+
+/** On a terminal that gets the lines themselves, a bar would stand among them. */
+function exportBar(): Progress {
+  return process.stdout.isTTY ? { update: () => {}, stop: () => {} } : progressBar("export", "payloads");
+}
+
+/** How many payloads there will be; 0 where the store does not count them, and the bar is left out. */
+async function countOf(store: CommandStore, tenant: string): Promise<number> {
+  const counted = await store.stats({ tenant }).catch(() => undefined);
+  return counted?.payloads ?? 0;
 }
 
 /** Gets what is damaged. It throws what is something else. */
@@ -39,7 +57,7 @@ async function* exported(
   store: CommandStore,
   tenant: string,
   group: string | undefined,
-  skip: Skip | undefined,
+  { skip, progress }: { readonly skip: Skip | undefined; readonly progress: Progress },
 ): AsyncGenerator<string | Uint8Array> {
   const linesOf = (name: string) =>
     skip ? wholeLines(store, { tenant, group: name }, skip) : store.exportLines({ tenant, group: name });
@@ -53,7 +71,14 @@ async function* exported(
     return;
   }
   try {
-    for await (const { group: name } of store.groups({ tenant })) yield* linesOf(name);
+    const total = await countOf(store, tenant);
+    let done = 0;
+    progress.update(done, total);
+    for await (const { group: name, payloads } of store.groups({ tenant })) {
+      yield* linesOf(name);
+      done += payloads;
+      progress.update(done, total);
+    }
   } catch (error) {
     if (!skip) throw error;
     skip("groups that nothing names any more", error);

@@ -1,12 +1,13 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { FindQuestion } from "../../core/find.ts";
-import type { GroupKey, TenantKey } from "../../core/key.ts";
+import type { TenantKey } from "../../core/key.ts";
 import { hasTerms } from "../../core/page/terms.ts";
 import type { Attributes } from "../../core/payload.ts";
 import type { CommandStore, ListedEntry } from "../command-store.ts";
+import { CommandFailure, exitCodes } from "../exit-codes.ts";
 import { optionsOf } from "../globals.ts";
 import { withStore } from "../open-store.ts";
-import { writeAll } from "../output.ts";
+import { printable, writeAll } from "../output.ts";
 import { table } from "../table.ts";
 
 export function lsCommand(): Command {
@@ -56,11 +57,19 @@ async function* groupRows(store: CommandStore, key: TenantKey): AsyncGenerator<R
   for await (const { group, payloads } of store.groups(key)) yield { group, payloads };
 }
 
-async function* payloadRows(store: CommandStore, key: GroupKey, where: Attributes = {}): AsyncGenerator<Row> {
+async function* payloadRows(
+  store: CommandStore,
+  key: TenantKey & { readonly group: string },
+  where: Attributes = {},
+): AsyncGenerator<Row> {
   const terms = Object.entries(where);
+  let isThere = false;
   for await (const payload of store.list(key)) {
+    isThere = true;
     if (terms.length === 0 || hasTerms(payload.attributes, terms)) yield rowOf(payload);
   }
+  // A group is there as long as it has a payload.
+  if (!isThere) throw new CommandFailure(exitCodes.notFound, `no group ${printable(key.group)}`);
 }
 
 async function* foundRows(store: CommandStore, question: FindQuestion): AsyncGenerator<Row> {

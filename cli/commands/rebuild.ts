@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
-import { isPayloadStoreError, PayloadStoreError } from "../../core/errors.ts";
+import { isPayloadStoreError } from "../../core/errors.ts";
 import { optionsOf } from "../globals.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { heldBy } from "../open-store.ts";
+import { checkStore, heldBy } from "../open-store.ts";
 import { count, note, write, writeJson } from "../output.ts";
+import { progressBar } from "../progress.ts";
 
 export function rebuildCommand(): Command {
   return new Command("rebuild")
@@ -26,12 +26,19 @@ export function rebuildCommand(): Command {
 }
 
 async function rebuild(directory: string): Promise<Pick<DiskStore, "recovery">> {
-  if (!existsSync(directory)) throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}`);
+  checkStore(directory);
+  const progress = progressBar("rebuild", "segments");
   try {
-    const store = await openDisk({ directory, rebuild: true });
+    const store = await openDisk({
+      directory,
+      rebuild: true,
+      onProgress: ({ segments, ofSegments }) => progress.update(segments, ofSegments),
+    });
     await store.close();
     return store;
   } catch (error) {
     throw isPayloadStoreError(error, "LOCKED") ? heldBy(directory, error) : error;
+  } finally {
+    progress.stop();
   }
 }

@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { openDisk, type Loss, type RepairOptions, type RepairReport } from "../../core/entries/disk.ts";
-import { isPayloadStoreError, PayloadStoreError } from "../../core/errors.ts";
+import { isPayloadStoreError } from "../../core/errors.ts";
+import { bySegment, reasonAt, type Remark, someOf } from "../damage-lines.ts";
 import { CommandFailure, exitCodes } from "../exit-codes.ts";
 import { optionsOf } from "../globals.ts";
-import { heldBy } from "../open-store.ts";
+import { checkStore, heldBy } from "../open-store.ts";
 import { count, printable, write, writeJson } from "../output.ts";
 import { progressBar } from "../progress.ts";
 
@@ -21,7 +21,7 @@ interface RepairFlags {
 
 export function repairCommand(): Command {
   return new Command("repair")
-    .description("Set damage aside and serve the rest. Not while a server holds the folder.")
+    .description("Set damage aside and serve the rest. Not while a server holds the folder, but for --dry-run.")
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--accept-loss", "let what is lost be absent, for good")
     .addHelpText("after", help)
@@ -36,10 +36,11 @@ export function repairCommand(): Command {
 }
 
 async function repair(directory: string, options: RepairOptions): Promise<RepairReport> {
-  if (!existsSync(directory)) throw new PayloadStoreError("NOT_FOUND", `there is no store at ${directory}`);
+  checkStore(directory);
   const progress = progressBar("verify", "segments");
   try {
-    const store = await openDisk({ directory });
+    // What changes nothing needs no lock, and reads beside a server.
+    const store = await openDisk(options.dryRun ? { directory, readOnly: true } : { directory });
     try {
       const onProgress: RepairOptions["onProgress"] = ({ segments, ofSegments }) =>
         progress.update(segments, ofSegments);
@@ -56,15 +57,19 @@ async function repair(directory: string, options: RepairOptions): Promise<Repair
 
 function describe({ mended, lost, restored, accepted, deleted, rebuilt }: RepairReport, isDry: boolean): string {
   const would = isDry ? "would be " : "";
-  const lines = mended.map(({ tenant, segment, reason, frames, quarantined }) => {
-    const where = quarantined === undefined ? "" : `, the damaged one is in quarantine/${quarantined}`;
-    return `segment ${tenant}/${segment}: ${reason}: ${count(frames, "whole frame")} ${would}kept${where}`;
+  const remarks = mended.map(({ tenant, segment, reason, frames, quarantined }) => {
+    const where = quarantined === undefined ? "" : `; as it was, it is in quarantine/${quarantined}`;
+    // Below, the reason stands beside each loss.
+    const isSaid = [...lost, ...accepted].some((loss) => loss.segment === segment && loss.reason === reason);
+    const why = isSaid ? "" : `${reasonAt(reason, { tenant, segment, start: -1 })}: `;
+    return { tenant, segment, line: `${why}${count(frames, "whole frame")} ${would}kept${where}` };
   });
-  lines.push(...restored.map((loss) => `restored: ${nameOf(loss)}`));
-  lines.push(...accepted.map((loss) => `accepted as lost: ${nameOf(loss)}`));
+  remarks.push(...restored.map((loss) => remarkOn("restored", loss)));
+  remarks.push(...accepted.map((loss) => remarkOn("accepted as lost", loss)));
+  remarks.push(...lost.map((loss) => remarkOn("lost", loss)));
+  const lines = bySegment(remarks);
   for (const { tenant, group, ids } of deleted)
-    lines.push(`deleted in group ${printable(group)} of ${tenant}: ${ids.map(printable).join(", ")}`);
-  lines.push(...lost.map((loss) => `lost: ${nameOf(loss)}`));
+    lines.push(`deleted in group ${printable(group)} of ${tenant}: ${someOf(ids)}`);
   if (rebuilt) lines.push(`the index ${isDry ? "would be" : "was"} made anew`);
   if (lines.length === 0) lines.push("nothing to repair");
   if (lost.length > 0 && !isDry)
@@ -72,9 +77,14 @@ function describe({ mended, lost, restored, accepted, deleted, rebuilt }: Repair
   return `${lines.join("\n")}\n`;
 }
 
-function nameOf({ tenant, segment, start, end, reason, group, sequence, ids }: Loss): string {
-  const what =
-    group === undefined ? "" : ` (group ${printable(group)}${sequence === undefined ? "" : `, page ${sequence}`})`;
-  const payloads = ids === undefined ? "" : ` ids ${ids.map(printable).join(", ")};`;
-  return `segment ${tenant}/${segment}, bytes ${start}–${end}${what}:${payloads} ${reason}`;
+function remarkOn(what: string, { tenant, segment, start, end, reason, group, sequence, ids }: Loss): Remark {
+  const place = start === end ? "" : ` bytes ${start}–${end}`;
+  const page = sequence === undefined ? "" : `, page ${sequence}`;
+  const named = group === undefined ? "" : ` of group ${printable(group)}${page}`;
+  const payloads = ids === undefined ? "" : ` with ${count(ids.length, "payload")}, ${someOf(ids)}`;
+  return {
+    tenant,
+    segment,
+    line: `${what}:${place}${named}${payloads}: ${reasonAt(reason, { tenant, segment, start })}`,
+  };
 }

@@ -2,7 +2,7 @@ import process from "node:process";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import type { LocalServer } from "../../functions/local.ts";
-import { optionsOf, parseDuration, parsePort, parseSeconds } from "../globals.ts";
+import { optionsOf, parseDuration, parseInterval, parsePort } from "../globals.ts";
 import { heldBy } from "../open-store.ts";
 import { note, write, writeJson } from "../output.ts";
 
@@ -13,6 +13,7 @@ interface ServeOptions {
   readonly keys: boolean;
   readonly retention?: number;
   readonly retentionClass?: Readonly<Record<string, number>>;
+  /** In milliseconds. */
   readonly compactEvery: number;
 }
 
@@ -35,16 +36,26 @@ export function serveCommand(): Command {
     )
     .option("--no-keys", "ask for no keys although the folder has some; on a loopback address only")
     .addOption(
-      new Option("--compact-every <seconds>", "how often room is given back, 0 for never")
-        .argParser(parseSeconds)
-        .default(600),
+      new Option(
+        "--compact-every <duration>",
+        "how often room is given back, such as 10m or 600; 0 for when it is asked for",
+      )
+        .argParser(parseInterval)
+        .default(600_000, "10m"),
     )
     .action(async (_options: unknown, command: Command) => {
       const { dir, json, port, host, keys, compactEvery, retention, retentionClass } = optionsOf<ServeOptions>(command);
       const retentionMs = retentionClass ? { defaultMs: retention, classesMs: retentionClass } : retention;
       // The other commands start without the weight of a server.
       const { serveLocal, untilStopped } = await import("../../functions/local.ts");
-      const options = { directory: dir, port, host, noKeys: !keys, compactEverySeconds: compactEvery, retentionMs };
+      const options = {
+        directory: dir,
+        port,
+        host,
+        noKeys: !keys,
+        compactEverySeconds: compactEvery / 1_000,
+        retentionMs,
+      };
       const server = await serveLocal(options).catch(inWords(dir));
       const stopped = untilStopped(server);
       report(server);

@@ -3,6 +3,7 @@ import { openDisk } from "../../core/entries/disk.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
 import type { VerifyEstimate } from "../../core/verify/estimate.ts";
 import { faultKinds, type VerifyReport } from "../../core/verify/report.ts";
+import { bySegment, reasonAt } from "../damage-lines.ts";
 import { CommandFailure, exitCodes } from "../exit-codes.ts";
 import { optionsOf } from "../globals.ts";
 import { count, note, write, writeJson } from "../output.ts";
@@ -66,13 +67,15 @@ async function verify(store: PayloadStore): Promise<VerifyReport> {
   }
 }
 
-/** A report for people: each fault in a line, then what was read, then what else there is to know. */
+/** A report for people: each fault in a line under its segment, then what was read, then what else there is to know. */
 export function describeReport(report: VerifyReport): string {
   const { segments, frames, payloads, bytes, ids, superseded, notCompacted, accepted, counts, faults } = report;
-  const found = faults.map(({ kind, tenant, segment, start, reason }) => {
-    const place = `segment ${tenant}/${segment}, byte ${start}`;
-    return `${kind}: ${place}: ${reason}\n`;
-  });
+  const found = bySegment(
+    faults.map((fault) => {
+      const { kind, tenant, segment, start, reason } = fault;
+      return { tenant, segment, line: `${kind}, byte ${start}: ${reasonAt(reason, fault)}` };
+    }),
+  ).map((line) => `${line}\n`);
   const read = [
     count(segments, "segment"),
     count(frames, "frame"),

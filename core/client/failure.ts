@@ -7,6 +7,8 @@ export interface Failure {
   readonly isTransient: boolean;
   /** How long the server asks to wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
+  /** There was nobody to send it to: it took no effect. */
+  readonly isUnsent?: boolean | undefined;
 }
 
 /**
@@ -34,13 +36,26 @@ export async function failureOf(response: Response): Promise<Failure> {
   return { error: new PayloadStoreError(known, message, { details }), isTransient, retryAfterMs };
 }
 
-/** A connection that fails, or breaks off in the middle of an answer: nobody knows what became of the request. */
+/**
+ * Codes of Node for a connection that never came to be; others, and browsers, do not say. Ports that no browser opens are
+ * refused before anything is sent.
+ */
+const unreachable = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(?:HOST|NET)UNREACH|UND_ERR_CONNECT_TIMEOUT|bad port)$/;
+
+/**
+ * A connection that fails, or breaks off in the middle of an answer: nobody knows what became of the request, unless there was
+ * nobody to send it to.
+ */
 export function brokenOff(url: string, cause: unknown): Failure {
-  // Node says "fetch failed", and the reason one cause deeper.
+  // Node says "fetch failed", and the reason one cause deeper. Of a name with several addresses it says the code alone.
   const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-  const said = reason instanceof Error ? reason.message : String(reason);
-  const error = new PayloadStoreError("UNAVAILABLE", `the server at ${url} broke off: ${said}`, { cause });
-  return { error, isTransient: true };
+  const { message, code = message } = (reason ?? {}) as { readonly message?: string; readonly code?: string };
+  const said = message || (code ?? String(reason));
+  const isUnsent = unreachable.test(code ?? "");
+  const what = isUnsent ? `nobody answers at ${url}` : `the server at ${url} broke off`;
+  const details = isUnsent ? { sent: false } : {};
+  const error = new PayloadStoreError("UNAVAILABLE", `${what}: ${said}`, { cause, details });
+  return { error, isTransient: said !== "bad port", isUnsent };
 }
 
 /** The error for one line of a batch that was not stored. */

@@ -1,4 +1,5 @@
 import { PayloadStoreError } from "../errors.ts";
+import { checkKnown } from "../known-options.ts";
 import { clientLimits } from "./client-limits.ts";
 import type { Fetch } from "./platform.ts";
 import type { TransportOptions } from "./transport.ts";
@@ -21,8 +22,19 @@ export interface ClientOptions {
   readonly attempts?: number | undefined;
 }
 
+const known: Readonly<Record<keyof ClientOptions, true>> = {
+  url: true,
+  tenant: true,
+  key: true,
+  fetch: true,
+  attemptMs: true,
+  deadlineMs: true,
+  attempts: true,
+};
+
 /** @throws {PayloadStoreError} `INVALID` naming the option */
 export function checkedOptions(options: ClientOptions): TransportOptions {
+  checkKnown(options, known);
   const {
     key,
     attemptMs = clientLimits.attemptMsDefault,

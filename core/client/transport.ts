@@ -95,6 +95,7 @@ export class Transport {
     const { signal } = request;
     throwIfAborted(signal);
     const endMs = timers.nowMs() + (request.deadlineMs ?? this.#options.deadlineMs);
+    let wasSent = false;
     for (let number = 1; ; number++) {
       const leftMs = endMs - timers.nowMs();
       let failure: Failure;
@@ -103,9 +104,11 @@ export class Transport {
       } catch (error) {
         failure = this.#failureFrom(error, signal);
       }
+      wasSent ||= failure.isUnsent !== true;
       const ms = pauseMs(number, failure.retryAfterMs, random);
       const isOver = number >= (request.attempts ?? this.#options.attempts) || timers.nowMs() + ms >= endMs;
-      if (!failure.isTransient || isOver) throw failure.error;
+      if (!failure.isTransient || isOver)
+        throw wasSent && failure.isUnsent ? afterSending(failure.error) : failure.error;
       await pause(timers, ms, signal);
       throwIfAborted(signal);
     }
@@ -138,6 +141,11 @@ export class Transport {
     if (isPayloadStoreError(error)) return { error, isTransient: error.code === "UNAVAILABLE" };
     return brokenOff(this.#options.url, error);
   }
+}
+
+/** Nobody is there any more; an attempt before may have taken effect. */
+function afterSending(error: PayloadStoreError): PayloadStoreError {
+  return new PayloadStoreError("UNAVAILABLE", `${error.message}, any more`, { cause: error });
 }
 
 function aborted({ reason }: AbortSignal): PayloadStoreError {

@@ -12,7 +12,10 @@ export interface CompactOptions extends CallOptions {
   readonly graceMs?: number | undefined;
   /** Stops after so many milliseconds; what was done stays done, and the next run goes on. */
   readonly timeMsMax?: number | undefined;
-  /** Writes at most so many bytes of payloads again. */
+  /**
+   * Ends once so many bytes of payloads were written again; the next run goes on. One segment at least is compacted, with the
+   * older pages of its groups, which may be more.
+   */
   readonly bytesMax?: number | undefined;
   /** Stops once requests have cost so much, in dollars. Where requests are billed. */
   readonly dollarsMax?: number | undefined;
@@ -27,6 +30,8 @@ export interface CompactOptions extends CallOptions {
 export interface CompactionProgress {
   readonly segments: number;
   readonly ofSegments: number;
+  /** Of the segment that is being emptied, the share of its groups that is done, from 0 to 1. */
+  readonly share?: number | undefined;
   /** Bytes of payloads written again so far, as they are stored. */
   readonly bytes: number;
 }

@@ -15,6 +15,7 @@ import type {
   SkippedCompaction,
 } from "./compaction.ts";
 import { type BaseRules, GrowingBases } from "./growing-bases.ts";
+import { joinedReport } from "./joined-report.ts";
 import { inParallel } from "./in-parallel.ts";
 import { type Expired, mergeGroup, type MergeTools } from "./merge-group.ts";
 import {
@@ -42,8 +43,17 @@ const graceMsDefault = 300_000;
 /** Errors that are not of one group alone. */
 const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
 
-/** Groups that are merged at the same time share their syncs. */
+/** Groups that are merged at the same time share their syncs … */
 const groupsAtOnce = 8;
+
+/**
+ * … and take memory at the same time: each may have 8 MiB of payloads in it, twice while they are laid into blocks. Eight such
+ * groups took 131 MiB. They wait for their payloads rather than for syncs.
+ */
+const largeGroupsAtOnce = 4;
+
+/** Payloads of a group that a segment holds, from which on it is a large one, in bytes. */
+const largeGroupBytes = 1_048_576;
 
 /** Frames that are looked at before others run: some half a millisecond. */
 const framesBetweenPauses = 64;
@@ -91,24 +101,7 @@ export class LocalCompaction implements Compaction {
     let report = await this.#pass(options);
     while (options.graceMs === 0 && report.complete && report.freed.length > 0 && report.skipped.some(isWaiting)) {
       const next = await this.#pass(options);
-      const { segments, freed, ...before } = report;
-      report = {
-        plan: before.plan,
-        segments: [...segments, ...next.segments],
-        bytesIn: before.bytesIn + next.bytesIn,
-        pages: before.pages + next.pages,
-        payloads: before.payloads + next.payloads,
-        bytesOut: before.bytesOut + next.bytesOut,
-        expired: {
-          payloads: before.expired.payloads + next.expired.payloads,
-          bytes: before.expired.bytes + next.expired.bytes,
-        },
-        freed: [...freed, ...next.freed],
-        freedBytes: before.freedBytes + next.freedBytes,
-        waiting: next.waiting,
-        skipped: next.skipped,
-        complete: next.complete,
-      };
+      report = joinedReport(report, next);
       if (next.freed.length === 0) break;
     }
     return report;
@@ -127,29 +120,35 @@ export class LocalCompaction implements Compaction {
     const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0, expired };
     const skipped: SkippedCompaction[] = [];
     let complete = true;
+    const tell = (share: number) => {
+      const progress = {
+        segments: done.segments.length,
+        ofSegments: plan.segments.length,
+        share,
+        bytes: done.bytesOut,
+      };
+      options.onProgress?.(progress);
+    };
     for (const planned of options.dryRun === true ? [] : plan.segments) {
       this.#goOn(options);
       const { tenant, segment, bytes } = planned.usage;
-      const late = nowMs() >= endMs;
+      const isSpent = nowMs() >= endMs || done.bytesOut >= (options.bytesMax ?? Infinity);
       const full = segments.freeBytes() < planned.usage.bytes + roomLeftBytes;
-      if (late || full) {
+      if (isSpent || full) {
         complete = false;
         if (full) skipped.push({ tenant, segment, reason: "the disk has no room to write its payloads again" });
         break;
       }
       const into = new Set<string>();
-      const left = await this.#empty(planned, done, into, options);
+      tell(0);
+      const left = await this.#empty(planned, done, into, { ...options, tell });
       skipped.push(...left);
       done.bytesIn += bytes;
       if (left.length === 0) {
         index.supersede(tenant, segment, nowMs());
         done.segments.push({ tenant, segment, bytes, into: [...into] });
       }
-      options.onProgress?.({
-        segments: done.segments.length,
-        ofSegments: plan.segments.length,
-        bytes: done.bytesOut,
-      });
+      tell(0);
     }
     const freed = options.dryRun === true ? [] : await this.#free(options);
     const waiting = index.segments.all().filter((segment) => isSuperseded(segment)).length;
@@ -191,7 +190,7 @@ export class LocalCompaction implements Compaction {
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number; readonly expired: Expired },
     into: Set<string>,
-    options: CompactOptions,
+    options: CompactOptions & { readonly tell: (share: number) => void },
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
     const skipped: SkippedCompaction[] = [];
@@ -205,6 +204,7 @@ export class LocalCompaction implements Compaction {
       return [{ tenant, segment, reason: waitsForOlder }];
     }
     const growing = () => this.#tools.segments.growing(tenant);
+    let ended = 0;
     const work = async ({ group, through, requests }: HeldGroup) => {
       try {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
@@ -224,9 +224,16 @@ export class LocalCompaction implements Compaction {
       } catch (error) {
         if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
         skipped.push({ tenant, segment, group, reason: error.message });
+      } finally {
+        ended += 1;
+        options.tell(ended / groups.length);
       }
     };
-    await inParallel(groups, groupsAtOnce, work);
+    const { large = [], small = [] } = Object.groupBy(groups, ({ bytes }) =>
+      bytes > largeGroupBytes ? "large" : "small",
+    );
+    await inParallel(small, groupsAtOnce, work);
+    await inParallel(large, largeGroupsAtOnce, work);
     for (const { group, through } of groups) {
       if (skipped.some((left) => left.group === group)) continue;
       if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) continue;
@@ -239,22 +246,23 @@ export class LocalCompaction implements Compaction {
   async #groupsOf(scan: SegmentScan): Promise<HeldGroup[]> {
     const { tenant, segment } = scan;
     const since = this.#tools.nowMs() - requestsKeptMs;
-    const held = new Map<string, { through: number; requests: MergedRequest[] }>();
+    const held = new Map<string, { through: number; bytes: number; requests: MergedRequest[] }>();
     for (const [i, { group, sequence, timeMs, offset, headBytes, page: bytes }] of scan.frames.entries()) {
       if (i % framesBetweenPauses === 0) await this.#tools.pause();
-      const known = held.get(group) ?? { through: 0, requests: [] };
+      const known = held.get(group) ?? { through: 0, bytes: 0, requests: [] };
       held.set(group, known);
       known.through = Math.max(known.through, sequence);
       const read = decodePlacedPage(bytes);
       if (!read.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${segment}: ${read.damage}`);
       const { page, places } = read.value;
+      for (const entry of page.entries) known.bytes += entry.bytes;
       if (page.request && timeMs > since) {
         const placed = { group, sequence, timeMs, place: { segment, offset, headBytes } };
         known.requests.push({ ...page.request, timeMs, answer: places.map((found) => locationOf(placed, found)) });
       }
       known.requests.push(...(page.merged?.requests.filter((request) => request.timeMs > since) ?? []));
     }
-    return Array.from(held, ([group, { through, requests }]) => ({ group, through, requests }));
+    return Array.from(held, ([group, { through, bytes, requests }]) => ({ group, through, bytes, requests }));
   }
 
   #isHidden(tenant: string, group: string, through: number): boolean {
@@ -326,6 +334,8 @@ interface HeldGroup {
   readonly group: string;
   /** The newest of its pages in the segment. */
   readonly through: number;
+  /** Lengths of its payloads in the segment, dead ones too. */
+  readonly bytes: number;
   readonly requests: readonly MergedRequest[];
 }
 

@@ -39,7 +39,10 @@ export interface PlannedSegment {
 export interface CompactionPlan {
   /** In the order in which they are compacted. */
   readonly segments: readonly PlannedSegment[];
-  /** Bytes of payloads that are written again, at most: stronger compression makes them fewer. */
+  /**
+   * Bytes of payloads that are alive in the segments, as they are stored. An estimate of what is written: stronger compression
+   * makes it less, and groups that are small or reach into older segments, which are merged with it, more.
+   */
   readonly rewrittenBytes: number;
   /** Bytes of the segments that are freed. */
   readonly freedBytes: number;
@@ -72,7 +75,7 @@ export interface PlanOptions {
   readonly nowMs: number;
   /** Whether a segment holds payloads that have to be gone. */
   readonly mustGo?: ((usage: SegmentUsage) => boolean) | undefined;
-  /** At most so many bytes of payloads are written again. */
+  /** Segments with at most so many bytes that are alive, in all; one at least. */
   readonly bytesMax?: number | undefined;
   readonly rules?: Partial<PlanRules> | undefined;
 }

@@ -16,7 +16,8 @@ import { systemClock } from "../adapters/node/clock.ts";
 import { nodeDigest } from "../adapters/node/digest.ts";
 import { SystemRandom } from "../adapters/node/random.ts";
 import { LoadedCompaction } from "../compaction/loaded-compaction.ts";
-import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
+import { checkKnown } from "../known-options.ts";
+import { PayloadStore, storeOptions, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Prices } from "../placement.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
@@ -64,6 +65,22 @@ export interface AwsOptions extends PayloadStoreOptions {
   readonly cacheBytesMax?: number | undefined;
 }
 
+const known: Readonly<Record<keyof AwsOptions, true>> = {
+  bucket: true,
+  table: true,
+  clients: true,
+  prices: true,
+  placement: true,
+  requestMsMax: true,
+  indexedAttributes: true,
+  remainingMs: true,
+  cacheBytesMax: true,
+  boundTo: true,
+  bucketCheck: true,
+  onS3Client: true,
+  ...storeOptions,
+};
+
 /** What a test puts in place of the machine. */
 export interface AwsMachine {
   readonly clock: Clock;
@@ -103,10 +120,11 @@ export class AwsStore extends PayloadStore {
  * Opens the store in a bucket and a table, which exist. The table's own row is made when it is new.
  *
  * @throws {PayloadStoreError} `UNAVAILABLE` naming the bucket or table that is missing or forbidden; `UNSUPPORTED_VERSION`;
- *   `INVALID` where the table indexes other attributes
+ *   `INVALID` for an option that is unknown, and where the table indexes other attributes
  * Cost: two requests, at the same time.
  */
 export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> = {}): Promise<AwsStore> {
+  checkKnown(options, known);
   const { bucket, table, clients } = options;
   const s3 = new S3(clients?.s3, options.onS3Client);
   const dynamo = clients?.dynamo ?? dynamoClient();

@@ -22,7 +22,8 @@ import { BlockCache } from "../block-cache.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { indexBounds, type IndexBounds } from "../lsm/index-bounds.ts";
-import { PayloadStore, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
+import { checkKnown } from "../known-options.ts";
+import { PayloadStore, storeOptions, type PayloadStoreOptions, type PayloadStorePorts } from "../payload-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { RepairOptions, RepairReport } from "../repair/report.ts";
@@ -58,6 +59,8 @@ export interface DiskOptions extends PayloadStoreOptions {
   readonly onIndexGrowth?: ((growth: IndexGrowth) => void) | undefined;
   /** Opens beside a process that writes, and sees what it acknowledges. Takes no lock and changes nothing. */
   readonly readOnly?: boolean | undefined;
+  /** Called before each segment that opening looks at, with how many of how many are done: with `rebuild` it reads all of them. */
+  readonly onProgress?: ((done: { readonly segments: number; readonly ofSegments: number }) => void) | undefined;
   /** Sets the saved index aside and makes it, and a damaged `store.json`, anew from the segments. */
   readonly rebuild?: boolean | undefined;
   /** Memory for what was read last, in bytes, 32 MiB by default; 0 keeps nothing. Reads take it as they need it. */
@@ -217,15 +220,17 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
         reopen,
         nowMs: () => clock.nowMs(),
       });
-      // It plans, and no more.
+      // It plans, and no more; so does a repair.
       const compaction = localCompaction({ ...writing, index });
+      const planned = { ...ports, ...writing, index, rebuild: refuseReadOnly };
       return new DiskStore({ ...writing, index: following, compaction }, options, {
         recovery: { ...nothingDone, checkpoint, damage: index.damage() },
         rebuild: refuseReadOnly,
-        repair: refuseReadOnly,
+        repair: (repairing, wish) => (wish.dryRun === true ? repairStore(planned, repairing, wish) : refuseReadOnly()),
       });
     }
-    const recovery = await recover({ ...ports, segments, index, codecs: nodeCodecs }, checkpoint);
+    const { onProgress } = options;
+    const recovery = await recover({ ...ports, segments, index, codecs: nodeCodecs, onProgress }, checkpoint);
     const compaction = localCompaction({ ...writing, index });
     return new DiskStore({ ...writing, index, compaction }, options, {
       lock,
@@ -255,7 +260,20 @@ const headOverheadBytes = 512;
 
 const nothingDone = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] };
 
+const known: Readonly<Record<keyof DiskOptions, true>> = {
+  directory: true,
+  durability: true,
+  index: true,
+  onIndexGrowth: true,
+  rebuild: true,
+  onProgress: true,
+  cacheBytes: true,
+  segmentBytesMax: true,
+  ...storeOptions,
+};
+
 function checkOptions(options: DiskOptions): void {
+  checkKnown(options, known);
   const { durability = "safe", index = "disk-hash" } = options;
   if (!Object.hasOwn(syncWithinMs, durability)) throw invalid("durability", `"safe", "balanced" or "fast"`, durability);
   if (index !== "memory" && index !== "disk-hash") throw invalid("index", `"memory" or "disk-hash"`, index);

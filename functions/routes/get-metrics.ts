@@ -11,7 +11,7 @@ export const getMetrics: Route = {
     problems: ["NOT_FOUND"],
   },
   access: "server",
-  handle: async (_context, _names, _store, metrics) => {
+  handle: async (_context, _names, _store, { metrics }) => {
     if (metrics === undefined) return refusal("NOT_FOUND", "this server keeps no metrics");
     const headers = { "content-type": metrics.contentType, "cache-control": "no-store" };
     return new Response(await metrics.text(), { headers });

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { GenericSchema } from "valibot";
 import type { Scope } from "../../core/access/scope.ts";
+import type { CompactionReport } from "../../core/compaction/compaction.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { PayloadStore } from "../../core/payload-store.ts";
 import type { PathNames } from "../request-path.ts";
@@ -11,7 +12,7 @@ export interface Route {
   readonly handle: Handle;
   /**
    * Who may use it where keys are asked for. By default a key of the path's tenant with the scope of the method; `open` to
-   * everybody; of the `server` itself, to keys with the scope admin and on the machine; or with another scope than the method's.
+   * everybody; of the `server` itself, to keys with the scope admin and, to look, on the machine; or with another scope than the method's.
    */
   readonly access?: "open" | "server" | { readonly scope: Scope };
   /** It looks at everything that a tenant has: a server whose index lies in DynamoDB does not offer it. docs/aws.md §6. */
@@ -23,8 +24,29 @@ export type Handle = (
   context: Context,
   names: PathNames,
   store: PayloadStore,
-  metrics: MetricsText | undefined,
+  server: ServersOwn,
 ) => Response | Promise<Response>;
+
+/** What a server has of its own beside the store. One that serves a folder has all of it, a function on Lambda nothing. */
+export interface ServersOwn {
+  readonly metrics?: MetricsText | undefined;
+  readonly compaction?: CompactionControl | undefined;
+}
+
+/** Compaction that a server does by itself, and when it is asked to. */
+export interface CompactionControl {
+  readonly state: CompactionState;
+  pause(): void;
+  resume(): void;
+  now(wish: { readonly graceMs?: number | undefined }): Promise<CompactionReport>;
+}
+
+export interface CompactionState {
+  readonly paused: boolean;
+  readonly running: boolean;
+  /** 0 where it begins no run by itself. */
+  readonly everySeconds: number;
+}
 
 /** Numbers for Prometheus. Only a server that lives long enough to be asked twice keeps any. */
 export interface MetricsText {

@@ -66,6 +66,7 @@ describe.each([perTier({ where: "on a folder", served: false }, { where: "beside
       expect(await found("--where", "user=u1", "--where", "model=m=1")).toEqual(["run-1 a"]);
       expect((await found("--where", "model=m=1")).toSorted()).toEqual(["run-1 a", "run-2 a"]);
       expect(await found("run-1", "--where", "model=m=1")).toEqual(["undefined a"]);
+      expect(await found("run-1", "--where", "model=none")).toEqual([]);
       expect(await found("--where", "user=u3")).toEqual([]);
       const table = await paylode(["ls", "--where", "user=u2"]);
       expect(String(table.stdout)).toMatch(/^group +id +bytes +type +time\nrun-2 +a +1 +text\/plain/);
@@ -101,6 +102,10 @@ describe.each([perTier({ where: "on a folder", served: false }, { where: "beside
       expect(JSON.parse(String(stats.stdout))).toMatchObject({ payloads: 1, uncompressedBytes: 3000 });
 
       expect(await paylode(["rm", "a/b", "%2F"])).toMatchObject({ code: 0 });
+      // Whatever the command, a group that is not there is told, with code 1; a tenant without groups is none of that.
+      for (const command of ["ls", "export", "rm"])
+        expect(await paylode([command, "a/b"])).toMatchObject({ code: 1, stderr: "paylode: no group a/b\n" });
+      expect(await paylode(["ls"])).toMatchObject({ code: 0, stderr: "" });
       expect(await paylode(["rm", "a/b", "%2F"])).toMatchObject({
         code: 1,
         stderr: "paylode: no payload %2F in group a/b\n",
@@ -162,6 +167,7 @@ describe("paylode", () => {
       [["--tenant", "No_Tenant", "put", "g", "a"], "tenant must match"],
       [["put", "..", "a"], 'group must not be "." or ".."'],
       [["serve", "--host", "0.0.0.0"], "not a loopback address"],
+      [["serve", "--compact-every", "often"], "seconds, or one with s, m, h or d"],
       [["serve", "--port", "65536"], "whole number from 0 to 65535"],
     ];
 

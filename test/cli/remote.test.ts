@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -109,6 +111,24 @@ describe("commands with --url", () => {
     }
   });
 
+  test("of a server that breaks off, tell that the outcome is unknown only where they write", async () => {
+    const breaking = createServer((socket) => socket.once("data", () => socket.destroy())).listen(0, "127.0.0.1");
+    await once(breaking, "listening");
+    const url = `http://127.0.0.1:${(breaking.address() as AddressInfo).port}`;
+    try {
+      const [read, written] = await Promise.all([
+        run(["--url", url, "stats"]),
+        run(["--url", url, "put", "g", "a"], "x"),
+      ]);
+
+      expect(read).toMatchObject({ code: 3, stderr: expect.stringContaining(`the server at ${url} broke off`) });
+      expect(read.stderr).toMatch(/\(UNAVAILABLE: try again later\)\n$/);
+      expect(written).toMatchObject({ code: 3, stderr: expect.stringContaining("the outcome of a write is unknown") });
+    } finally {
+      breaking.close();
+    }
+  });
+
   test("say within seconds that no server is there, and at once that the address is none", async () => {
     const [absent, malformed] = await Promise.all([
       run(["--url", "http://127.0.0.1:9", "stats"]),
@@ -116,8 +136,9 @@ describe("commands with --url", () => {
     ]);
 
     expect(absent).toMatchObject({ code: 3 });
-    expect(absent.stderr).toContain("the server at http://127.0.0.1:9 broke off");
-    expect(absent.stderr).toContain("UNAVAILABLE");
+    expect(absent.stderr).toMatch(
+      /^paylode: nobody answers at http:\/\/127\.0\.0\.1:9: .* \(UNAVAILABLE: nothing was sent/,
+    );
     expect(malformed).toMatchObject({ code: 2 });
     expect(malformed.stderr).toContain("url must be an address");
   });

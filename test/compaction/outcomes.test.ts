@@ -1,12 +1,20 @@
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
+import { agentTraces } from "../../bench/agent-traces.ts";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
+import { readWhole } from "../../core/adapters/disk/files.ts";
+import { nodeDigest } from "../../core/adapters/node/digest.ts";
+import type { CompactionProgress } from "../../core/compaction/compaction.ts";
 import { openDisk, type DiskOptions, type DiskStore } from "../../core/entries/disk.ts";
+import { decodePage } from "../../core/page/page.ts";
+import { scanSegment } from "../../core/segment/scan.ts";
 import { collect } from "../conformance/expectations.ts";
 import { noise, prose, text } from "../conformance/sample-bytes.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
+import { filesOf } from "../support/traces.ts";
 
 const tenant = "acme";
 const directory = "/store";
@@ -24,6 +32,30 @@ function newDisk(): PowerLossFileSystem {
 function bytesOnDisk(fs: FileSystem): number {
   const folder = `${directory}/segments/${tenant}`;
   return fs.list(folder).reduce((sum, file) => sum + (fs.stat(`${folder}/${file}`)?.bytes ?? 0), 0);
+}
+
+/** Every file of the store, byte for byte. */
+function contentsOf(fs: FileSystem): Readonly<Record<string, string>> {
+  const files = Array.from(filesOf(fs, directory), (file) => [file, Buffer.from(readWhole(fs, file) ?? [])] as const);
+  return Object.fromEntries(files.map(([file, bytes]) => [file, bytes.toString("base64")]));
+}
+
+/** The tiers of the merged pages that hold payloads of the traces, as their segments say it. */
+async function tiersOf(fs: FileSystem): Promise<readonly number[]> {
+  const tiers = new Set<number>();
+  for (const file of filesOf(fs, `${directory}/segments/${tenant}`)) {
+    const bytes = readWhole(fs, file) ?? new Uint8Array(0);
+    const segment = basename(file, ".seg");
+    const read = (at: number, length: number) => bytes.subarray(at, at + length);
+    const { frames } = await scanSegment({ tenant, segment, size: bytes.length, read }, nodeDigest);
+    for (const { group, page: encoded } of frames) {
+      const read = decodePage(encoded);
+      if (!read.ok) throw new Error(read.damage);
+      const { merged, entries } = read.value;
+      if (group !== "end" && merged && entries.length > 0) tiers.add(merged.tier);
+    }
+  }
+  return [...tiers].toSorted((a, b) => a - b);
 }
 
 describe("compaction gives back", () => {
@@ -213,12 +245,17 @@ describe("a group that is compacted", () => {
     expect(await store.get(key)).toEqual(prose(5000, 1));
   });
 
-  test("takes less the older it is, and reads the same", async () => {
+  test("takes less the older it is, at the tier of its age, and reads the same", async () => {
     const clock = new ManualClock();
-    const store = await open(newDisk(), {}, clock);
-    for (let i = 0; i < 400; i++) await store.append({ tenant, group: `g${i % 8}`, id: `${i}` }, prose(1200, i));
+    const disk = newDisk();
+    const store = await open(disk, {}, clock);
+    const lines = [...agentTraces({ seed: 5, traces: 8 })];
+    const bytesOf = ({ text: plain, json, base64 }: (typeof lines)[number]) =>
+      base64 === undefined ? text(plain ?? JSON.stringify(json)) : new Uint8Array(Buffer.from(base64, "base64"));
+    for (const line of lines) await store.append({ tenant, group: line.group, id: line.id }, bytesOf(line));
     const stored = async () => (await store.stats({ tenant })).compressedBytes;
     const sizes = [await stored()];
+    const tiers = [await tiersOf(disk)];
     for (const ageMs of [86_400_001, 30 * 86_400_000]) {
       clock.ms += ageMs;
       // What fills a segment ends it; a growing one is left alone.
@@ -226,13 +263,133 @@ describe("a group that is compacted", () => {
       await store.delete({ tenant, group: "end", id: "x" });
       await store.compact({ graceMs: 0 });
       sizes.push(await stored());
+      tiers.push(await tiersOf(disk));
     }
 
-    expect(sizes[1]).toBeLessThan(sizes[0]! * 0.8);
-    expect(sizes[2]).toBeLessThanOrEqual(sizes[1]!);
-    for (let i = 0; i < 400; i++) {
-      expect(await store.get({ tenant, group: `g${i % 8}`, id: `${i}` })).toEqual(prose(1200, i));
+    expect(tiers).toEqual([[], [1], [2]]);
+    expect(sizes[1]).toBeLessThan(sizes[0]! * 0.6);
+    expect(sizes[2]).toBeLessThan(sizes[1]! * 0.9);
+    for (const line of lines) {
+      expect(await store.get({ tenant, group: line.group, id: line.id })).toEqual(bytesOf(line));
     }
+  });
+});
+
+/** Segments of 20,000 bytes, three quarters of each dead. A group lies in one of them, or in two that follow each other. */
+async function mostlyDead(fs: FileSystem, clock?: ManualClock): Promise<DiskStore> {
+  const store = await open(fs, { segmentBytesMax: 20_000 }, clock);
+  for (let run = 0; run < 25; run++) {
+    const key = (i: number) => ({ tenant, group: `run-${run}`, id: `${4 * run + i}` });
+    for (const i of [0, 1, 2, 3]) await store.append(key(i), noise(2000, 4 * run + i));
+    for (const i of [1, 2, 3]) await store.delete(key(i));
+  }
+  return store;
+}
+
+/** Here every segment is a small one. */
+const garbageAlone = { smallCountMin: Infinity } as const;
+
+describe("a run with a budget", () => {
+  async function expectAll(store: DiskStore): Promise<void> {
+    for (let i = 0; i < 100; i++) {
+      const kept = i % 4 > 0 ? undefined : noise(2000, i);
+      expect(await store.get({ tenant, group: `run-${i >> 2}`, id: `${i}` })).toEqual(kept);
+    }
+    expect((await store.verify()).faults).toEqual([]);
+  }
+
+  test("of time ends when it is over, and says that there is more to do; the next run goes on", async () => {
+    const clock = new ManualClock();
+    const store = await mostlyDead(newDisk(), clock);
+    // Each segment takes 6 ms.
+    let told = 0;
+    const onProgress = ({ segments }: CompactionProgress) => {
+      if (segments > told) clock.ms += 6;
+      told = segments;
+    };
+
+    const first = await store.compact({ graceMs: 0, timeMsMax: 10, onProgress, rules: garbageAlone });
+    const second = await store.compact({ graceMs: 0, timeMsMax: 10, onProgress, rules: garbageAlone });
+    const rest = await store.compact({ graceMs: 0, rules: garbageAlone });
+
+    expect([first.complete, first.segments.length, first.freed.length]).toEqual([false, 2, 2]);
+    expect(first.plan.segments.length).toBeGreaterThan(4);
+    expect([second.complete, second.segments.length]).toEqual([false, 2]);
+    const names = [first, second].map(({ segments }) => segments.map(({ segment }) => segment));
+    expect(new Set(names.flat()).size).toBe(4);
+    expect(rest.complete).toBe(true);
+    await expectAll(store);
+  });
+
+  test("of no time does nothing, and says so", async () => {
+    const fs = newDisk();
+    const store = await mostlyDead(fs);
+    const before = bytesOnDisk(fs);
+
+    const report = await store.compact({ graceMs: 0, timeMsMax: 0 });
+
+    expect(report).toMatchObject({ complete: false, segments: [], freed: [], bytesOut: 0 });
+    expect(bytesOnDisk(fs)).toBeGreaterThanOrEqual(before);
+    await expectAll(store);
+  });
+
+  test("of bytes does so much in a run, and run after run all that pays", async () => {
+    const store = await mostlyDead(newDisk());
+    const bytesMax = 10_000;
+    let runs = 0;
+    for (let isOver = false; !isOver; runs++) {
+      const { plan, bytesOut, complete } = await store.compact({ graceMs: 0, bytesMax, rules: garbageAlone });
+      expect(plan.rewrittenBytes).toBeLessThanOrEqual(bytesMax);
+      // One more segment, and what reaches into it.
+      expect(bytesOut).toBeLessThan(bytesMax + 8000);
+      expect(runs).toBeLessThan(50);
+      isOver = complete && plan.postponed === 0;
+    }
+
+    expect(runs).toBeGreaterThan(3);
+    await expectAll(store);
+  });
+
+  test("of bytes ends early where groups reach into older segments, and are written with them", async () => {
+    const store = await open(newDisk(), { segmentBytesMax: 20_000 });
+    for (let i = 0; i < 100; i++) await store.append({ tenant, group: "spread", id: `${i}` }, noise(2000, i));
+    for (let i = 0; i < 100; i++) if (i % 2) await store.delete({ tenant, group: "spread", id: `${i}` });
+
+    const first = await store.compact({ graceMs: 0, bytesMax: 20_000, rules: garbageAlone });
+    const rest = await store.compact({ graceMs: 0, rules: garbageAlone });
+
+    expect([first.complete, first.segments.length]).toEqual([false, 1]);
+    expect(first.plan.segments.length).toBeGreaterThan(1);
+    // Nothing is left of the other segments but to take them away.
+    expect([rest.complete, rest.bytesOut]).toEqual([true, 0]);
+  });
+});
+
+describe("a dry run", () => {
+  test("changes no file, whatever is to be done: sealing, rewriting, an erasure, and what is due to go", async () => {
+    const clock = new ManualClock();
+    const fs = newDisk();
+    const store = await mostlyDead(fs, clock);
+    // Some segments wait for the end of a grace that is over, one grows and is worth compacting, some have to go.
+    await store.compact({ graceMs: 60_000, bytesMax: 4000, rules: garbageAlone });
+    await store.append({ tenant, group: "growing", id: "a" }, noise(2000, 1));
+    await store.append({ tenant, group: "growing", id: "a" }, noise(2000, 2));
+    await store.erase({ tenant, group: "run-20", ids: ["80"] });
+    await store.flush();
+    clock.ms += 3_600_000;
+    const before = contentsOf(fs);
+
+    const report = await store.compact({ graceMs: 0, dryRun: true, rules: garbageAlone });
+
+    expect(contentsOf(fs)).toEqual(before);
+    expect(report).toMatchObject({ segments: [], freed: [], freedBytes: 0, bytesOut: 0, complete: true });
+    expect(report.waiting).toBeGreaterThan(0);
+    expect(report.plan.segments.map(({ reason }) => reason)).toEqual(expect.arrayContaining(["erasure", "garbage"]));
+
+    const done = await store.compact({ graceMs: 0, rules: garbageAlone });
+    expect(done.segments.length).toBeGreaterThanOrEqual(report.plan.segments.length);
+    expect(done.freed.length).toBeGreaterThan(0);
+    expect(contentsOf(fs)).not.toEqual(before);
   });
 });
 

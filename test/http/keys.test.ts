@@ -155,6 +155,10 @@ describe("a key", () => {
       "HEAD /v1/:tenant/stats": "read",
       "GET /metrics": "admin",
       "HEAD /metrics": "admin",
+      "GET /compaction": "admin",
+      "HEAD /compaction": "admin",
+      "PUT /compaction": "admin",
+      "POST /compaction": "admin",
     });
   });
 
@@ -197,6 +201,10 @@ describe("a key", () => {
     const local = keyedApp({ isLocal: (request) => new URL(request.url).hostname === "localhost" });
     expect((await local.app.request("http://localhost/metrics")).status).toBe(200);
     expect((await local.app.request("http://paylode.test/metrics")).status).toBe(401);
+    // A foreign page can make a browser on the machine send a POST, and has no key.
+    expect((await local.app.request("http://localhost/compaction")).status).toBe(404);
+    for (const method of ["POST", "PUT"])
+      expect((await local.app.request("http://localhost/compaction", { method })).status).toBe(401);
     // Only about the server itself.
     expect((await local.app.request("http://localhost/v1/acme/stats")).status).toBe(401);
   });

@@ -11,6 +11,8 @@ export interface FaultPlan {
   readonly how: "before" | "after" | "short";
   /** `EIO` unless given. `ENOSPC` is answered where space is taken; other steps have `EIO` in its place. */
   readonly code?: string;
+  /** Counts, and fails, only steps that change what is on the disk: a process that ends at another one leaves what was there. */
+  readonly changesOnly?: boolean;
 }
 
 export interface FaultyFileSystem extends FileSystem {
@@ -32,6 +34,8 @@ export function faultyFileSystem(inner: FileSystem, plan: FaultPlan): FaultyFile
 
   /** Whether the step that begins now is the one, and the error for it. */
   const next = (call: string, path: string, takesSpace = false): Error | undefined => {
+    const isChange = takesSpace || call === "unlink";
+    if (plan.changesOnly === true && (!isChange || call === "lock")) return undefined;
     steps += 1;
     if (steps !== plan.failAt) return undefined;
     failed = `${call} ${path}`;

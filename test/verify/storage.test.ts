@@ -1,7 +1,10 @@
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openDisk } from "../../core/entries/disk.ts";
 import { deadBytesMin, HealthWatch } from "../../core/health.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
+import { segmentTimeMs } from "../../core/segment/name.ts";
+import { type FaultKind, faultKinds, orphanMs } from "../../core/verify/report.ts";
 import { answersOf, opened, writtenStore } from "../support/damaged-store.ts";
 import { storeFolder } from "../support/crash-workload.ts";
 import { faultyFileSystem } from "../support/faulty-file-system.ts";
@@ -79,6 +82,35 @@ describe("health", () => {
     expect(watch.degraded({ ...full, deadShare: 0.24 }, [])).toEqual([]);
     expect(watch.degraded({ ...full, deadShare: 0.29 }, [])).toEqual([]);
     expect(new HealthWatch().degraded({ deadShare: 0.9, deadBytes: deadBytesMin - 1 }, [])).toEqual([]);
+  });
+
+  test.each(faultKinds)("is degraded by a single %s that a verification found, until one finds none", (kind) => {
+    const none = Object.fromEntries(faultKinds.map((each) => [each, 0])) as Record<FaultKind, number>;
+    const watch = new HealthWatch();
+    const well = { deadShare: 0, deadBytes: 0 };
+
+    watch.verified({ ...none, [kind]: 1 });
+    expect(watch.degraded(well, [])).toEqual([`the last verification found 1 ${kind}`]);
+    watch.verified(none);
+    expect(watch.degraded(well, [])).toEqual([]);
+  });
+
+  test("is degraded by any orphan in the folder", async () => {
+    const { fs, files } = await writtenStore(2);
+    const folder = `${storeFolder}/uploads`;
+    for (const made of [folder, `${folder}/${tenant}`]) fs.makeDirectory(made);
+    const name = basename(files[0]!, ".seg");
+    fs.writeFile(`${folder}/${tenant}/${name}`, new Uint8Array(10));
+    const days = segmentTimeMs(name) + 2 * orphanMs;
+    const store = await openDisk(
+      { directory: storeFolder },
+      { ...simulatedMachine(fs, 50), clock: { nowMs: () => days } },
+    );
+
+    await store.verify();
+
+    expect(store.health()).toEqual({ ok: true, degraded: ["the last verification found 1 orphan"] });
+    await store.close();
   });
 
   test("is degraded by known damage, and by what the last verification found, and takes writes all the same", async () => {

@@ -48,6 +48,8 @@ interface Parts {
   readonly segments: DiskSegmentStore;
   readonly index: RecoverableIndex;
   readonly codecs: Codecs;
+  /** Before each segment: how many of how many are done. */
+  readonly onProgress?: ((done: { readonly segments: number; readonly ofSegments: number }) => void) | undefined;
 }
 
 /**
@@ -63,11 +65,14 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
   const found = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] as string[] };
   await removeAgain(parts);
   if (checkpoint !== "loaded") await settleRemovals(parts);
-  for (const [tenant, summaries] of byTenant(await segments.segments())) {
+  const all = await segments.segments();
+  let seen = 0;
+  for (const [tenant, summaries] of byTenant(all)) {
     const tails: string[] = [];
     let last: { readonly segment: string; readonly growing: GrowingSegment | undefined } | undefined;
     for (const summary of summaries) {
       const { segment, bytes } = summary;
+      parts.onProgress?.({ segments: seen++, ofSegments: all.length });
       const covered = index.segments.covered(tenant, segment);
       if (covered?.bytes === bytes) {
         const growing = covered.sealed ? undefined : growingAtMark(parts, summary);
