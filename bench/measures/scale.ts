@@ -64,6 +64,7 @@ const index = new DiskHashIndex({
   fs: new NodeFileSystem(),
   layout,
   digest: nodeDigest,
+  clock: systemClock,
   random,
   secret,
   bounds: indexBounds,

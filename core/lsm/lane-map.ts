@@ -1,3 +1,4 @@
+import { invariant } from "../invariant.ts";
 import { compose, noChange, severalOf, type ChangeKind, type Several } from "./change.ts";
 import { ChangeTable } from "./change-table.ts";
 import { levels } from "./index-bounds.ts";
@@ -9,10 +10,26 @@ import type { Run } from "./run.ts";
 export interface Lane {
   /** Changes that no run has. */
   overlay: ChangeTable;
-  /** Changes that are being written to a run. */
+  /** Changes that are being written, to a run or as they are. */
   writing: ChangeTable | undefined;
   /** At most one run a level, the newest first. */
   readonly runs: (Run | undefined)[];
+}
+
+/** Puts a lane's changes aside to be written as they are now: newer ones gather in another table. Cost: none that grows. */
+export function setAside(lane: Lane): void {
+  invariant(lane.writing === undefined, "what was put aside before is written or taken back");
+  lane.writing = lane.overlay;
+  lane.overlay = new ChangeTable();
+}
+
+/** Takes back what was put aside and is in no run: newer changes join it. Cost: that of the newer ones. */
+export function takeBack(lane: Lane): void {
+  const { overlay, writing } = lane;
+  if (!writing) return;
+  overlay.forEach((key0, key1, { kind, value, several }) => writing.apply(key0, key1, kind, value, several));
+  lane.overlay = writing;
+  lane.writing = undefined;
 }
 
 /** What look-ups did so far. */

@@ -43,7 +43,9 @@ export class Run implements RunSource {
   readonly layout: RunLayout;
   readonly #file: ReadableFile;
   readonly #crc32: Crc32;
-  readonly #resident: ResidentArrays;
+  readonly #residentCrc: number;
+  /** Read when the run is first asked: a start reads a few bytes of each run, however large it is. */
+  #resident: ResidentArrays | undefined;
   /** A bit for each page that was read and checked. */
   readonly #checked: Uint8Array;
   readonly #page = new Uint8Array(pageBytes);
@@ -55,7 +57,7 @@ export class Run implements RunSource {
   /** Reads so far. */
   reads = 0;
 
-  /** @throws {PayloadStoreError} `CORRUPT` when footer or resident part are not what was written */
+  /** @throws {PayloadStoreError} `CORRUPT` when the footer is not what was written */
   constructor(name: string, file: ReadableFile, bytes: number, crc32: Crc32) {
     this.name = name;
     this.#file = file;
@@ -65,11 +67,8 @@ export class Run implements RunSource {
     const footer = decodeRunFooter(this.#read(runFooterBytes, footerAt), bytes, crc32);
     if (!footer.ok) throw this.#damage(footer.damage);
     const { layout, residentCrc } = footer.value;
-    const resident = this.#read(layout.residentBytes, layout.residentAt);
-    if (crc32(resident) !== residentCrc) throw this.#damage("crc of the resident part differs");
     this.layout = layout;
-    this.#resident = residentArrays(resident, layout);
-    if (!startsHold(this.#resident.starts, layout)) throw this.#damage("starts of the parts");
+    this.#residentCrc = residentCrc;
     this.#checked = new Uint8Array(Math.ceil((layout.slotPages + layout.listPages) / 8));
   }
 
@@ -93,7 +92,8 @@ export class Run implements RunSource {
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. Cost: 0 or 1 read, or a few once. */
   find(key0: number, key1: number): ChangeKind {
     const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
-    const { starts, seeds, fingerprints } = this.#resident;
+    const resident = this.#resident ?? this.#readResident();
+    const { starts, seeds, fingerprints } = resident;
     const part = partOf(key0, partBits);
     const start = starts[part]!;
     const keys = starts[part + 1]! - start;
@@ -102,7 +102,7 @@ export class Run implements RunSource {
     const buckets = pilotsBefore(start + keys, part + 1) - pilotsAt;
     const remapAt = remapBefore(start, part);
     const spare = remapBefore(start + keys, part + 1) - remapAt;
-    const slot = start + slotOf(key0, key1, seeds[part]!, keys, pilotsAt, buckets, remapAt, spare, this.#resident);
+    const slot = start + slotOf(key0, key1, seeds[part]!, keys, pilotsAt, buckets, remapAt, spare, resident);
     const fingerprint = fingerprintOf(key1);
     if (fingerprints[slot] !== fingerprint) return noChange;
 
@@ -141,7 +141,7 @@ export class Run implements RunSource {
 
   #applyPart(part: number, into: ChangeTable): void {
     const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
-    const { starts, fingerprints } = this.#resident;
+    const { starts, fingerprints } = this.#resident ?? this.#readResident();
     let page = -1;
     let bytes: Uint8Array = this.#page;
     for (let slot = starts[part]!, end = starts[part + 1]!; slot < end; slot++) {
@@ -162,6 +162,16 @@ export class Run implements RunSource {
       if (kind === several) into.apply(key0, key1, several, 0, this.#readList(value));
       else into.apply(key0, key1, kind as ChangeKind, value);
     }
+  }
+
+  #readResident(): ResidentArrays {
+    const { layout } = this;
+    const bytes = this.#read(layout.residentBytes, layout.residentAt);
+    if (this.#crc32(bytes) !== this.#residentCrc) throw this.#damage("crc of the resident part differs");
+    const resident = residentArrays(bytes, layout);
+    if (!startsHold(resident.starts, layout)) throw this.#damage("starts of the parts");
+    this.#resident = resident;
+    return resident;
   }
 
   #isChecked(page: number): boolean {

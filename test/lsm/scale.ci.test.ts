@@ -101,6 +101,7 @@ function newIndex(directory: string, bounds: typeof indexBounds): DiskHashIndex 
     fs: new NodeFileSystem(),
     layout: new Layout(directory),
     digest: nodeDigest,
+    clock: systemClock,
     random,
     secret: new Uint8Array(16).fill(5),
     bounds,
