@@ -172,6 +172,35 @@ export class HashOffsetIndex implements RecoverableIndex {
     return { records, basis, incomplete: this.#lostSince(tenant, group, newest) };
   }
 
+  /** Cost: ids whose slots lie in one page of a run share its read, and those of one commit the read of its record. */
+  async recordsOf(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]> {
+    if (this.damageNotes.concern(tenant) || this.hidesUnread)
+      return ids.map((id) => this.#recordsOfId(tenant, group, id));
+    this.#hasher.group(tenant, group, this.#group);
+    const key0 = new Int32Array(ids.length);
+    const key1 = new Int32Array(ids.length);
+    for (const [i, id] of ids.entries()) {
+      this.#hasher.id(this.#group, id, this.#id);
+      key0[i] = this.#id[0]!;
+      key1[i] = key1In(this.#id[1]!, ofId);
+    }
+    const basis = this.#lazyBasis(tenant, group);
+    const known = new Map<number, PageRecord | undefined>();
+    return this.map.findMany(key0, key1).map((numbers) => {
+      const records: PageRecord[] = [];
+      for (let i = numbers.length - 1; i >= 0; i--) {
+        const number = numbers[i]!;
+        if (!known.has(number)) {
+          const page = this.log.page(number);
+          known.set(number, this.#isOf(tenant, page) ? this.#record(tenant, group, page) : undefined);
+        }
+        const record = known.get(number);
+        if (record) records.push(record);
+      }
+      return { records, basis };
+    });
+  }
+
   async requests(tenant: string, group: string, key: string): Promise<Records> {
     this.#hasher.group(tenant, group, this.#group);
     this.#hasher.request(this.#group, key, this.#id);

@@ -113,6 +113,61 @@ export class LaneMap {
     return so ? so.adds : nothing;
   }
 
+  /**
+   * As {@link find} for many keys: lane by lane, run by run, in the order of their slots, so that those of one page share a
+   * read.
+   */
+  findMany(key0: Int32Array, key1: Int32Array): (readonly number[])[] {
+    const masked = key1.map((word) => word & key1Mask);
+    const inLane = new Map<number, number[]>();
+    for (const [place, word] of masked.entries()) {
+      const number = jumpHash(key0[place]!, word, this.#lanes.length);
+      const places = inLane.get(number);
+      if (places) places.push(place);
+      else inLane.set(number, [place]);
+    }
+    const all: (Several | undefined)[] = Array.from({ length: key0.length }, () => undefined);
+    for (const [number, places] of inLane) this.#findInLane(this.#lanes[number]!, key0, masked, places, all);
+    return all.map((so) => so?.adds ?? nothing);
+  }
+
+  /** What is found of the keys at these places is put into `all`. */
+  #findInLane(
+    { overlay, writing, runs }: Lane,
+    key0: Int32Array,
+    key1: Int32Array,
+    places: readonly number[],
+    all: (Several | undefined)[],
+  ): void {
+    const { counters } = this;
+    let open = places;
+    let structures = 1;
+    for (const table of writing ? [overlay, writing] : [overlay]) {
+      for (const place of open) {
+        const kind = table.find(key0[place]!, key1[place]!);
+        if (kind !== noChange) all[place] = composed(all[place], severalOf(kind, table.value, table.found));
+      }
+      open = open.filter((place) => all[place]?.drops !== true);
+    }
+    counters.lookups += places.length;
+    counters.structures += places.length;
+    for (const run of runs) {
+      if (!run || open.length === 0) continue;
+      structures += 1;
+      counters.structures += open.length;
+      counters.misses += open.length;
+      counters.missesSkipped += open.length;
+      run.findMany(key0, key1, open, (place, kind) => {
+        counters.missesSkipped -= 1;
+        if (kind === noChange) return;
+        counters.misses -= 1;
+        all[place] = composed(all[place], severalOf(kind, run.value, run.found));
+      });
+      open = open.filter((place) => all[place]?.drops !== true);
+    }
+    if (structures > counters.structuresMax) counters.structuresMax = structures;
+  }
+
   /** Says what the whole set of a key is from now on; values ascending. */
   assign(key0: number, key1: number, values: readonly number[]): void {
     this.#overlay(key0, key1).assign(key0, key1 & key1Mask, values);

@@ -108,8 +108,14 @@ function perform(work: readonly Step[], lanes: number): void {
           map.divide(Array.from({ length: each.lanes }, () => []));
         break;
     }
+    const together = map.findMany(
+      Int32Array.from(hashes, ([key0]) => key0),
+      Int32Array.from(hashes, ([, key1]) => key1),
+    );
     for (const [i, hash] of hashes.entries()) {
       const found = map.find(...hash).join();
+      if (together[i]?.join() !== found)
+        throw new Error(`key ${i} has ${found} alone, ${together[i]?.join()} with others`);
       const ascending = [...expected[i]!].toSorted((a, b) => a - b).join();
       if (found !== ascending)
         throw new Error(`key ${i} has ${found || "nothing"}, expected ${ascending || "nothing"}`);
