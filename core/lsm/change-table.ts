@@ -20,8 +20,12 @@ const valueOf = 1;
 /** Changes that lie elsewhere until somebody asks for one of them. */
 export interface PendingChanges {
   readonly keys: number;
-  /** Applies all of them to a table that is empty. */
-  readonly fill: (into: ChangeTable) => void;
+  /**
+   * Reads all of them, four words each: both of the key, kind, and value, of kind `several` its place in `lists`. Throws where
+   * they are not what was written, and calls `refuse` where a key is there twice.
+   */
+  readonly read: () => { readonly words: Int32Array; readonly lists: Several[] };
+  readonly refuse: (what: string) => Error;
 }
 
 /**
@@ -124,15 +128,12 @@ export class ChangeTable {
   }
 
   #fill(pending: PendingChanges): void {
+    const { words, lists } = pending.read();
+    const table = new WordTable(2, 2, pending.keys);
+    if (!table.fill(words)) throw pending.refuse("has a key twice");
+    this.#table = table;
+    this.#several = lists;
     this.#pending = undefined;
-    this.#table = new WordTable(2, 2, pending.keys);
-    try {
-      pending.fill(this);
-    } catch (error) {
-      // What it has by now is not all: the next one that asks is told as well.
-      this.#pending = pending;
-      throw error;
-    }
   }
 
   #insert(): number {

@@ -71,6 +71,7 @@ export class HashOffsetIndex implements RecoverableIndex {
   readonly #prepared = new WeakMap<Page, Prepared>();
   readonly #group: Hash128 = new Int32Array(4);
   readonly #id: Hash128 = new Int32Array(4);
+  readonly #lookBasis = (tenant: string, group: string): number => this.#basis(tenant, group).sequence;
 
   constructor(parts: {
     readonly lanes: number;
@@ -186,15 +187,17 @@ export class HashOffsetIndex implements RecoverableIndex {
     }
     const basis = this.#lazyBasis(tenant, group);
     const known = new Map<number, PageRecord | undefined>();
+    const recordOf = (number: number) => {
+      if (known.has(number)) return known.get(number);
+      const page = this.log.page(number);
+      const record = this.#isOf(tenant, page) ? this.#record(tenant, group, page) : undefined;
+      known.set(number, record);
+      return record;
+    };
     return this.map.findMany(key0, key1).map((numbers) => {
       const records: PageRecord[] = [];
       for (let i = numbers.length - 1; i >= 0; i--) {
-        const number = numbers[i]!;
-        if (!known.has(number)) {
-          const page = this.log.page(number);
-          known.set(number, this.#isOf(tenant, page) ? this.#record(tenant, group, page) : undefined);
-        }
-        const record = known.get(number);
+        const record = recordOf(numbers[i]!);
         if (record) records.push(record);
       }
       return { records, basis };
@@ -417,15 +420,8 @@ export class HashOffsetIndex implements RecoverableIndex {
     return { sequence: this.damageNotes.lastSequence(tenant, group, sequence, place), knownMs: 0 };
   }
 
-  /** Looked up only where a decision rests on it: most answers are only read. Until then nobody else commits to the group. */
   #lazyBasis(tenant: string, group: string): Basis {
-    const look = () => this.#basis(tenant, group).sequence;
-    return {
-      get sequence() {
-        return look();
-      },
-      knownMs: 0,
-    };
+    return new LazyBasis(this.#lookBasis, tenant, group);
   }
 
   /** Damage that may have taken a page since the group was cleared last. */
@@ -638,6 +634,24 @@ export class HashOffsetIndex implements RecoverableIndex {
 
   #place({ segment, offset, headBytes }: LoggedPage): FramePlace {
     return { segment: this.segments.name(segment), offset, headBytes };
+  }
+}
+
+/** Looked up only where a decision rests on it: most answers are only read. Until then nobody else commits to the group. */
+class LazyBasis implements Basis {
+  readonly knownMs = 0;
+  readonly #look: (tenant: string, group: string) => number;
+  readonly #tenant: string;
+  readonly #group: string;
+
+  constructor(look: (tenant: string, group: string) => number, tenant: string, group: string) {
+    this.#look = look;
+    this.#tenant = tenant;
+    this.#group = group;
+  }
+
+  get sequence(): number {
+    return this.#look(this.#tenant, this.#group);
   }
 }
 

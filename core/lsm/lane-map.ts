@@ -1,5 +1,5 @@
 import { invariant } from "../invariant.ts";
-import { compose, noChange, severalOf, type ChangeKind, type Several } from "./change.ts";
+import { compose, noChange, only, severalOf, type ChangeKind, type Several } from "./change.ts";
 import { ChangeTable } from "./change-table.ts";
 import { levels } from "./index-bounds.ts";
 import { key1Mask } from "./index-key.ts";
@@ -78,38 +78,33 @@ export class LaneMap {
     const lane = this.#lanes[jumpHash(key0, masked, this.#lanes.length)]!;
     const { counters } = this;
     const { overlay, writing, runs } = lane;
-    let structures = 1;
+    counters.lookups += 1;
+    counters.structures += 1;
     let so: Several | undefined;
     let kind = overlay.find(key0, masked);
-    let isDone = false;
-    if (kind !== noChange) {
-      so = severalOf(kind, overlay.value, overlay.found);
-      isDone = so.drops;
-    }
-    if (writing && !isDone) {
+    // Nearly all keys have one value, and the first structure that knows them says so.
+    if (kind === only) return [overlay.value];
+    if (kind !== noChange) so = severalOf(kind, overlay.value, overlay.found);
+    if (writing && so?.drops !== true) {
       kind = writing.find(key0, masked);
-      if (kind !== noChange) {
-        so = composed(so, severalOf(kind, writing.value, writing.found));
-        isDone = so.drops;
-      }
+      if (kind === only && !so) return [writing.value];
+      if (kind !== noChange) so = composed(so, severalOf(kind, writing.value, writing.found));
     }
-    for (let level = 0; level < runs.length && !isDone; level++) {
+    let structures = 1;
+    for (let level = 0; level < runs.length && so?.drops !== true; level++) {
       const run = runs[level];
       if (!run) continue;
       structures += 1;
+      counters.structures += 1;
+      if (structures > counters.structuresMax) counters.structuresMax = structures;
       const readsBefore = run.reads;
       kind = run.find(key0, masked);
+      if (kind === only && !so) return [run.value];
       if (kind === noChange) {
         counters.misses += 1;
         if (run.reads === readsBefore) counters.missesSkipped += 1;
-      } else {
-        so = composed(so, severalOf(kind, run.value, run.found));
-        isDone = so.drops;
-      }
+      } else so = composed(so, severalOf(kind, run.value, run.found));
     }
-    counters.lookups += 1;
-    counters.structures += structures;
-    if (structures > counters.structuresMax) counters.structuresMax = structures;
     return so ? so.adds : nothing;
   }
 
@@ -119,53 +114,44 @@ export class LaneMap {
    */
   findMany(key0: Int32Array, key1: Int32Array): (readonly number[])[] {
     const masked = key1.map((word) => word & key1Mask);
-    const inLane = new Map<number, number[]>();
-    for (const [place, word] of masked.entries()) {
-      const number = jumpHash(key0[place]!, word, this.#lanes.length);
-      const places = inLane.get(number);
-      if (places) places.push(place);
-      else inLane.set(number, [place]);
-    }
-    const all: (Several | undefined)[] = Array.from({ length: key0.length }, () => undefined);
-    for (const [number, places] of inLane) this.#findInLane(this.#lanes[number]!, key0, masked, places, all);
-    return all.map((so) => so?.adds ?? nothing);
+    const inLane: number[][] = this.#lanes.map(() => []);
+    for (let place = 0; place < masked.length; place++)
+      inLane[jumpHash(key0[place]!, masked[place]!, inLane.length)]!.push(place);
+    const keys: AskedKeys = { key0, key1: masked, so: [], whole: Array.from({ length: masked.length }, () => nothing) };
+    for (const [number, places] of inLane.entries()) this.#findInLane(this.#lanes[number]!, keys, places);
+    return keys.whole;
   }
 
-  /** What is found of the keys at these places is put into `all`. */
-  #findInLane(
-    { overlay, writing, runs }: Lane,
-    key0: Int32Array,
-    key1: Int32Array,
-    places: readonly number[],
-    all: (Several | undefined)[],
-  ): void {
+  #findInLane({ overlay, writing, runs }: Lane, keys: AskedKeys, places: readonly number[]): void {
+    const { key0, key1, so } = keys;
     const { counters } = this;
-    let open = places;
-    let structures = 1;
-    for (const table of writing ? [overlay, writing] : [overlay]) {
-      for (const place of open) {
-        const kind = table.find(key0[place]!, key1[place]!);
-        if (kind !== noChange) all[place] = composed(all[place], severalOf(kind, table.value, table.found));
-      }
-      open = open.filter((place) => all[place]?.drops !== true);
-    }
     counters.lookups += places.length;
     counters.structures += places.length;
+    let open = places;
+    for (const table of writing ? [overlay, writing] : [overlay]) {
+      open = open.filter((place) => {
+        const kind = table.find(key0[place]!, key1[place]!);
+        return kind === noChange || !isSettled(keys, place, kind, table.value, table.found);
+      });
+    }
+    let structures = 1;
     for (const run of runs) {
       if (!run || open.length === 0) continue;
       structures += 1;
+      if (structures > counters.structuresMax) counters.structuresMax = structures;
       counters.structures += open.length;
       counters.misses += open.length;
       counters.missesSkipped += open.length;
+      const settled = new Set<number>();
       run.findMany(key0, key1, open, (place, kind) => {
         counters.missesSkipped -= 1;
         if (kind === noChange) return;
         counters.misses -= 1;
-        all[place] = composed(all[place], severalOf(kind, run.value, run.found));
+        if (isSettled(keys, place, kind, run.value, run.found)) settled.add(place);
       });
-      open = open.filter((place) => all[place]?.drops !== true);
+      if (settled.size > 0) open = open.filter((place) => !settled.has(place));
     }
-    if (structures > counters.structuresMax) counters.structuresMax = structures;
+    for (const place of open) keys.whole[place] = so[place]?.adds ?? nothing;
   }
 
   /** Says what the whole set of a key is from now on; values ascending. */
@@ -204,6 +190,32 @@ export class LaneMap {
 }
 
 const nothing: readonly number[] = [];
+
+/** Keys that are asked together: what is known of each so far, and what the set of each is. */
+interface AskedKeys {
+  readonly key0: Int32Array;
+  readonly key1: Int32Array;
+  readonly so: (Several | undefined)[];
+  readonly whole: (readonly number[])[];
+}
+
+/** Takes in what a structure says of a key. @returns whether older ones need not be asked: its set is known */
+function isSettled(
+  { so, whole }: AskedKeys,
+  place: number,
+  kind: ChangeKind,
+  value: number,
+  found: Several | undefined,
+): boolean {
+  if (kind === only && !so[place]) {
+    whole[place] = [value];
+    return true;
+  }
+  const all = composed(so[place], severalOf(kind, value, found));
+  so[place] = all;
+  if (all.drops) whole[place] = all.adds;
+  return all.drops;
+}
 
 function composed(newer: Several | undefined, older: Several): Several {
   return newer ? compose(newer, older) : older;

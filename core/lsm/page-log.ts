@@ -43,6 +43,7 @@ export class PageLog {
   readonly #crc32: Crc32;
   readonly #crcSeed: number;
   readonly #scratch = new Uint8Array(pageRecordBytes);
+  readonly #scratchView = view(this.#scratch);
   #file: ReadableFile | undefined;
   #written = 0;
   /** What is not written, and what was written last, in chunks; the first begins with page {@link #chunksFrom}. */
@@ -172,7 +173,7 @@ export class PageLog {
   }
 
   #decode(bytes: Uint8Array, number: number): LoggedPage {
-    const data = view(bytes);
+    const data = bytes === this.#scratch ? this.#scratchView : view(bytes);
     if (data.getUint32(32, true) !== this.#crc(bytes, number))
       throw indexDamage("pages", `crc of page ${number} differs`);
     const page = {

@@ -89,6 +89,11 @@ export class Run implements RunSource {
     this.#file.close();
   }
 
+  /** Reads at once what the first look-up would read: of a run that takes the place of others, nobody shall wait for it. */
+  readAhead(): void {
+    if (!this.#resident) this.#readResident();
+  }
+
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. Cost: 0 or 1 read, or a few once. */
   find(key0: number, key1: number): ChangeKind {
     const slot = this.#slotFor(key0, key1);

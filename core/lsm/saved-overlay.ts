@@ -1,7 +1,7 @@
 import { bytesEqual, utf8, view } from "../bytes.ts";
 import type { PayloadStoreError } from "../errors.ts";
-import { several, type ChangeKind, type Several } from "./change.ts";
-import { ChangeTable } from "./change-table.ts";
+import { several, type Several } from "./change.ts";
+import { ChangeTable, type PendingChanges } from "./change-table.ts";
 import { key1Mask } from "./index-key.ts";
 import { indexDamage, type ReadableFile } from "./run.ts";
 
@@ -117,32 +117,45 @@ export class SavedOverlay {
       at += recordBytes * saved.keys + 4 * saved.listWords;
       if (at > end) break;
       if (saved.keys > 0) this.#unread += 1;
-      const pending = { keys: saved.keys, fill: (into: ChangeTable) => this.#fill(saved, into) };
-      tables.push(saved.keys > 0 ? ChangeTable.pending(pending) : new ChangeTable());
+      tables.push(saved.keys > 0 ? ChangeTable.pending(this.#pending(saved)) : new ChangeTable());
     }
     if (at !== end) throw this.#damage("tables and directory differ in length");
     if (this.#unread === 0) this.close();
     return tables;
   }
 
-  #fill({ table, at, keys, listWords, crc }: SavedTable, into: ChangeTable): void {
+  #pending(saved: SavedTable): PendingChanges {
+    return {
+      keys: saved.keys,
+      read: () => this.#changes(saved),
+      refuse: (what) => this.#damage(`table ${saved.table} ${what}`),
+    };
+  }
+
+  #changes({ table, at, keys, listWords, crc }: SavedTable): ReturnType<PendingChanges["read"]> {
     const bytes = this.#read(recordBytes * keys + 4 * listWords, at);
     if (this.#crc32(bytes, table) !== crc) throw this.#damage(`crc of table ${table} differs`);
-    const words = new Uint32Array(bytes.buffer, 0, 3 * keys);
-    const lists = new Uint32Array(bytes.buffer, recordBytes * keys, listWords);
-    for (let i = 0; i < words.length; i += 3) {
-      const key1 = words[i + 1]! | 0;
+    const records = new Int32Array(bytes.buffer, 0, 3 * keys);
+    const saved = new Uint32Array(bytes.buffer, recordBytes * keys, listWords);
+    const words = new Int32Array(4 * keys);
+    const lists: Several[] = [];
+    for (let from = 0, to = 0; from < records.length; from += 3, to += 4) {
+      const key1 = records[from + 1]!;
       const kind = key1 & kindMask;
-      const value = words[i + 2]!;
       if (kind < 1 || kind > several || (key1 & ~key1Mask) !== kind)
-        throw this.#damage(`table ${table} has a record of kind ${kind}`);
-      const list = kind === several ? readList(lists, value) : undefined;
-      if (kind === several && !list) throw this.#damage(`table ${table} has no list at word ${value}`);
-      into.apply(words[i]! | 0, key1 & key1Mask, kind as ChangeKind, list ? 0 : value, list);
+        throw this.#damage(`table ${table} has a change of kind ${kind}`);
+      words[to] = records[from]!;
+      words[to + 1] = key1 & key1Mask;
+      words[to + 2] = kind;
+      words[to + 3] = records[from + 2]!;
+      if (kind !== several) continue;
+      const list = readList(saved, records[from + 2]! >>> 0);
+      if (!list) throw this.#damage(`table ${table} has no list at word ${records[from + 2]! >>> 0}`);
+      words[to + 3] = lists.push(list) - 1;
     }
-    if (into.size !== keys) throw this.#damage(`table ${table} has a key twice`);
     this.#unread -= 1;
     if (this.#unread === 0) this.close();
+    return { words, lists };
   }
 
   #read(length: number, offset: number): Uint8Array<ArrayBuffer> {

@@ -269,7 +269,9 @@ export class DiskHashIndex extends HashOffsetIndex {
         const run = await this.files.writeRun(this.#merge(plan));
         for (let above = 0; above <= level; above++) runs.delete(`${number} ${above}`);
         if (run) runs.set(`${number} ${level}`, { ...run, lane: number, level } satisfies ManifestRun);
-        replaced.push({ lane: lanes[number]!, level, run: run && this.files.openRun(run) });
+        const opened = run && this.files.openRun(run);
+        replaced.push({ lane: lanes[number]!, level, run: opened });
+        opened?.readAhead();
         this.#keysToSave -= keys;
       }
       const kept = lanes.map(({ writing }, number) => (written.has(number) ? undefined : writing) ?? new ChangeTable());
@@ -339,6 +341,8 @@ export class DiskHashIndex extends HashOffsetIndex {
         const file = this.files.openRun(run);
         opened.push(file);
         divided[run.lane]![level] = file;
+        file.readAhead();
+        await setImmediate();
       }
       await this.files.writeManifest(manifest);
       this.map.divide(divided);
