@@ -51,6 +51,8 @@ export interface LookupCounters {
  */
 export class LaneMap {
   #lanes: Lane[];
+  /** While lanes are being divided: the overlays of the new ones, and how many of the old ones have been gone through. */
+  #moving: { readonly into: number; readonly overlays: readonly ChangeTable[]; gone: number } | undefined;
   readonly counters: LookupCounters = { lookups: 0, structures: 0, structuresMax: 0, misses: 0, missesSkipped: 0 };
 
   constructor(lanes: number) {
@@ -156,36 +158,84 @@ export class LaneMap {
 
   /** Says what the whole set of a key is from now on; values ascending. */
   assign(key0: number, key1: number, values: readonly number[]): void {
-    this.#overlay(key0, key1).assign(key0, key1 & key1Mask, values);
+    const masked = key1 & key1Mask;
+    const lane = this.laneOf(key0, masked);
+    this.#lanes[lane]!.overlay.assign(key0, masked, values);
+    this.#movedTo(lane, key0, masked)?.assign(key0, masked, values);
   }
 
   /** Applies a change to what there is. */
   apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
-    this.#overlay(key0, key1).apply(key0, key1 & key1Mask, kind, value, whole);
+    const masked = key1 & key1Mask;
+    const lane = this.laneOf(key0, masked);
+    this.#lanes[lane]!.overlay.apply(key0, masked, kind, value, whole);
+    this.#movedTo(lane, key0, masked)?.apply(key0, masked, kind, value, whole);
   }
 
   /** Takes the saved overlays of the lanes, which have none; also those of another number of lanes. */
   takeOverlays(overlays: readonly ChangeTable[]): void {
     if (overlays.length === this.#lanes.length) {
       for (const [i, lane] of this.#lanes.entries()) lane.overlay = overlays[i]!;
-      return;
-    }
-    for (const overlay of overlays) this.#takeChanges(overlay);
+    } else this.#takeChanges(overlays);
   }
 
-  /** Divides what is in memory among another number of lanes, whose runs are given. Nothing may be being written. */
+  /**
+   * Copies what is in memory of the keys that will move to further lanes, and keeps the copies up to date. It stops after each
+   * lane. {@link divide} ends it, or {@link stayUndivided}.
+   */
+  *prepareDivision(into: number): Generator<void, void> {
+    const { length } = this.#lanes;
+    const overlays = Array.from({ length: into - length }, () => new ChangeTable());
+    const moving = { into, overlays, gone: 0 };
+    this.#moving = moving;
+    for (const [number, { overlay }] of this.#lanes.entries()) {
+      overlay.forEach((key0, key1, { kind, value, several }) => {
+        // What moved in an earlier division is left where it was, and old.
+        if (this.laneOf(key0, key1) !== number) return;
+        const to = jumpHash(key0, key1, into);
+        if (to >= length) overlays[to - length]!.apply(key0, key1, kind, value, several);
+      });
+      moving.gone = number + 1;
+      yield;
+    }
+  }
+
+  stayUndivided(): void {
+    this.#moving = undefined;
+  }
+
+  /** Goes over to another number of lanes, whose runs are given. Nothing may be being written. Cost: none where it was prepared. */
   divide(runs: readonly (readonly (Run | undefined)[])[]): void {
     const before = this.#lanes;
+    if (runs.length > before.length) {
+      if (this.#moving?.into !== runs.length) for (const _ of this.prepareDivision(runs.length));
+      const overlays = this.#moving?.overlays ?? [];
+      this.#lanes = runs.map((of, number) => ({
+        overlay: before[number]?.overlay ?? overlays[number - before.length]!,
+        writing: undefined,
+        runs: [...of],
+      }));
+      this.#moving = undefined;
+      return;
+    }
     this.#lanes = runs.map((of) => ({ ...newLane(), runs: [...of] }));
-    for (const { overlay } of before) this.#takeChanges(overlay);
+    this.#takeChanges(before.map(({ overlay }) => overlay));
   }
 
-  #takeChanges(overlay: ChangeTable): void {
-    overlay.forEach((key0, key1, { kind, value, several }) => this.apply(key0, key1, kind, value, several));
+  /** @param overlays  of as many lanes as there are of them */
+  #takeChanges(overlays: readonly ChangeTable[]): void {
+    for (const [number, overlay] of overlays.entries()) {
+      overlay.forEach((key0, key1, { kind, value, several }) => {
+        if (jumpHash(key0, key1, overlays.length) === number) this.apply(key0, key1, kind, value, several);
+      });
+    }
   }
 
-  #overlay(key0: number, key1: number): ChangeTable {
-    return this.#lanes[this.laneOf(key0, key1)]!.overlay;
+  /** The overlay that a change goes to as well, of a key that will move from a lane that has been gone through. */
+  #movedTo(lane: number, key0: number, key1: number): ChangeTable | undefined {
+    if (!this.#moving || lane >= this.#moving.gone) return undefined;
+    const to = jumpHash(key0, key1, this.#moving.into);
+    return this.#moving.overlays[to - this.#lanes.length];
   }
 }
 

@@ -22,6 +22,30 @@ describe("dividing the lanes of a map", () => {
     expect(wrong(map, expected)).toBe(0);
   });
 
+  test("keeps what is changed while the changes in memory are being divided, and what was there", () => {
+    const map = new LaneMap(8);
+    const expected = fill(map);
+    const keys = [...expected.entries()];
+    const change = (from: number, values: (i: number) => readonly number[]) => {
+      for (let i = from; i < keys.length; i += 9) {
+        const [name, [key0, key1]] = keys[i]!;
+        map.assign(key0, key1, values(i));
+        expected.set(name, [key0, key1, values(i)]);
+      }
+    };
+    change(0, (i) => [i]);
+    let steps = 0;
+    for (const _ of map.prepareDivision(16)) change((steps += 1), (i) => (i % 2 === 0 ? [] : [i, i + 1]));
+    const before = map.lanes;
+
+    divide(map, 16);
+
+    expect(steps).toBe(8);
+    expect(wrong(map, expected)).toBe(0);
+    // What moves is copied beforehand: no table is filled while others wait.
+    for (const [i, { overlay }] of before.entries()) expect(map.lanes[i]!.overlay).toBe(overlay);
+  });
+
   test("leaves behind what had moved before: it does not come back when it was deleted since", () => {
     const map = new LaneMap(2);
     const expected = fill(map);

@@ -20,6 +20,7 @@ import { diskError } from "./disk-error.ts";
 import type { OpenFile } from "./file-system.ts";
 import { writeAll } from "./files.ts";
 import type { IndexGrowth } from "./index-growth.ts";
+import { inSlices } from "./in-slices.ts";
 import { IndexFiles, type IndexFilesOptions } from "./index-files.ts";
 
 export interface DiskHashIndexOptions extends IndexFilesOptions {
@@ -344,10 +345,12 @@ export class DiskHashIndex extends HashOffsetIndex {
         file.readAhead();
         await setImmediate();
       }
+      await inSlices(this.map.prepareDivision(into), this.#options.clock);
       await this.files.writeManifest(manifest);
       this.map.divide(divided);
       this.#saved = manifest;
     } catch (error) {
+      this.map.stayUndivided();
       for (const run of opened) run.close();
       if (isIndexDamage(error)) throw error;
       throw diskError(error, "dividing the lanes of the index failed; nothing is lost, and it is tried again");
