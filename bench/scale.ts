@@ -29,7 +29,7 @@ for (const keys of values.keys.split(",").map(Number)) {
   mkdirSync(directory, { recursive: true });
   let result: Partial<ScaleResult> = { keys };
   try {
-    for (const part of ["build", "ask", "churn", "divide"] as const)
+    for (const part of ["build", "ask", "divide", "churn"] as const)
       result = { ...result, ...(await measure(part, directory, keys)) };
     if (keys <= memoryKeysMax) result = { ...result, ...(await measure("memory", directory, keys)) };
     if (keys <= walkedMax) result = { ...result, ...(await measure("walk", path.join(directory, "walk"), keys)) };

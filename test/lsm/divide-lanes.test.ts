@@ -60,6 +60,23 @@ describe("dividing the lanes of a map", () => {
 
     expect(wrong(map, expected)).toBe(0);
   });
+
+  test("leaves behind what had moved before, also in memory and where it is saved for fewer lanes than there are", () => {
+    const map = new LaneMap(2);
+    const keys = Array.from({ length: 2000 }, (_, i) => [Math.imul(i, 0x9e3779b1), i << 14] as const);
+    for (const [key0, key1] of keys) map.assign(key0, key1, [7]);
+    divide(map, 4);
+    for (const [key0, key1] of keys) map.assign(key0, key1, []);
+    for (const lane of map.lanes.slice(2)) mergeLane(lane, 2);
+
+    const again = new LaneMap(8);
+    again.takeOverlays(map.lanes.map(({ overlay }) => overlay));
+
+    expect(map.lanes[0]!.overlay.size + map.lanes[1]!.overlay.size).toBe(2000);
+    expect(keys.filter(([key0, key1]) => again.find(key0, key1).length > 0)).toEqual([]);
+    divide(map, 8);
+    expect(keys.filter(([key0, key1]) => map.find(key0, key1).length > 0)).toEqual([]);
+  });
 });
 
 /** Keys in all three levels of each lane: some of each level are changed in the next, and some are gone. */

@@ -1,3 +1,4 @@
+import { createHistogram } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
 import type { DiskHashIndex } from "../../../core/adapters/disk/disk-hash-index.ts";
 import { quantile } from "../../spread.ts";
@@ -96,7 +97,7 @@ export function lookingUp(
   index: DiskHashIndex,
   among: () => number,
 ): { readonly look: () => void; readonly result: () => { readonly mergingP99Us: number; readonly idleP99Us: number } } {
-  const times = { merging: [] as number[], idle: [] as number[] };
+  const times = { merging: createHistogram(), idle: createHistogram() };
   const { files } = index;
   let merging = 0;
   const writeRun = files.writeRun.bind(files);
@@ -117,14 +118,13 @@ export function lookingUp(
       const switched = switches();
       const start = performance.now();
       const found = index.map.find(key0, key1).length;
-      const us = (performance.now() - start) * 1000;
+      const ns = Math.max(1, Math.round((performance.now() - start) * 1e6));
       if (found === 0) throw new Error(`id ${n} is not there`);
-      if (switches() === switched) times[merging > 0 ? "merging" : "idle"].push(us);
+      if (switches() === switched) times[merging > 0 ? "merging" : "idle"].record(ns);
     },
-    result: () => ({ mergingP99Us: p99(times.merging), idleP99Us: p99(times.idle) }),
+    result: () => ({
+      mergingP99Us: times.merging.percentile(99) / 1000,
+      idleP99Us: times.idle.percentile(99) / 1000,
+    }),
   };
-}
-
-function p99(times: readonly number[]): number {
-  return quantile(Float64Array.from(times).toSorted(), 0.99);
 }

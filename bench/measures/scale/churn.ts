@@ -17,8 +17,11 @@ export interface ChurnResult {
 }
 
 /** Deletes ids, brings them again, and says what that left behind. The index is as large as before, and answers the same. */
-export async function churn(directory: string, keys: number): Promise<ChurnResult> {
-  const churned = Math.min(keys, 1_000_000);
+export async function churn(
+  directory: string,
+  keys: number,
+  churned = Math.min(keys, 1_000_000),
+): Promise<ChurnResult> {
   const frames = new MadeUpFrames(keys);
   const index = diskIndex(directory, frames);
   load(index);

@@ -1,3 +1,5 @@
+import { cpSync, rmSync } from "node:fs";
+import type { DiskHashIndex } from "../../../core/adapters/disk/disk-hash-index.ts";
 import { diskIndex, load, runsOf } from "./index-under-test.ts";
 import { lookingUp } from "./build.ts";
 import { Holds } from "./holds.ts";
@@ -18,7 +20,19 @@ export interface DivideResult {
 }
 
 /** Doubles the lanes beside look-ups. */
-export async function divide(directory: string, keys: number): Promise<DivideResult> {
+export async function divide(built: string, keys: number): Promise<DivideResult> {
+  // A copy: the other parts go on with what was built.
+  const directory = `${built}-divided`;
+  rmSync(directory, { recursive: true, force: true });
+  cpSync(built, directory, { recursive: true });
+  try {
+    return await divided(directory, keys);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function divided(directory: string, keys: number): Promise<DivideResult> {
   const frames = new MadeUpFrames(keys);
   const plain = diskIndex(directory, frames);
   load(plain);
@@ -43,13 +57,21 @@ export async function divide(directory: string, keys: number): Promise<DivideRes
   const moved = index.map.lanes
     .slice(lanesBefore)
     .reduce((sum, { runs }) => sum + runs.reduce((all, run) => all + (run?.keys ?? 0), 0), 0);
-  let divideWrong = 0;
-  for (let i = 0; i < 200_000; i++) {
-    const n = Math.floor(Math.random() * keys);
-    if (index.map.find(...index.keyOf(tenant, groupOf(Math.floor(n / idsPerCommit)), idOf(n))).length !== 1)
-      divideWrong += 1;
-  }
+  const wrongIn = (asked: DiskHashIndex) => {
+    let wrong = 0;
+    for (let i = 0; i < 200_000; i++) {
+      const n = Math.floor(Math.random() * keys);
+      if (asked.map.find(...asked.keyOf(tenant, groupOf(Math.floor(n / idsPerCommit)), idOf(n))).length !== 1)
+        wrong += 1;
+    }
+    return wrong;
+  };
+  let divideWrong = wrongIn(index);
   await index.close();
+  const reopened = diskIndex(directory, frames, { readOnly: true });
+  load(reopened);
+  divideWrong += wrongIn(reopened);
+  reopened.letGo();
   return {
     lanesBefore,
     lanesAfter,

@@ -1,5 +1,5 @@
+import { createHistogram } from "node:perf_hooks";
 import { setImmediate } from "node:timers";
-import { quantile } from "../../spread.ts";
 
 /**
  * How long the event loop was held, turn by turn, while this runs. On a machine with other work the kernel takes the thread
@@ -7,7 +7,7 @@ import { quantile } from "../../spread.ts";
  * program itself takes.
  */
 export class Holds {
-  readonly #turnsMs: number[] = [];
+  readonly #turnsUs = createHistogram();
   #ownMaxMs = 0;
   #interrupted = 0;
   #last = performance.now();
@@ -28,12 +28,11 @@ export class Holds {
     readonly turnsInterrupted: number;
   } {
     this.#running = false;
-    const sorted = Float64Array.from(this.#turnsMs).toSorted();
     return {
-      stallMaxMs: sorted.at(-1) ?? 0,
-      stallP99Ms: quantile(sorted, 0.99),
+      stallMaxMs: this.#turnsUs.max / 1000,
+      stallP99Ms: this.#turnsUs.percentile(99) / 1000,
       stallOwnMs: this.#ownMaxMs,
-      turnsInterrupted: this.#interrupted / Math.max(1, sorted.length),
+      turnsInterrupted: this.#interrupted / Math.max(1, this.#turnsUs.count),
     };
   }
 
@@ -42,7 +41,7 @@ export class Holds {
     const now = performance.now();
     const ms = now - this.#last;
     const switched = switches();
-    this.#turnsMs.push(ms);
+    this.#turnsUs.record(Math.max(1, Math.round(ms * 1000)));
     if (switched === this.#switches) this.#ownMaxMs = Math.max(this.#ownMaxMs, ms);
     else this.#interrupted += 1;
     this.#each();
