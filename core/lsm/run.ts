@@ -50,6 +50,7 @@ export class Run implements RunSource {
   readonly #checked: Uint8Array;
   readonly #page = new Uint8Array(pageBytes);
   readonly #slot = new Uint8Array(slotBytesMax);
+  #partPage: Uint8Array | undefined;
   /** Value of the key that was found last. */
   value = 0;
   /** Of the key that was found last, where its kind is `several`. */
@@ -188,13 +189,13 @@ export class Run implements RunSource {
     const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
     const { starts, fingerprints } = this.#resident ?? this.#readResident();
     let page = -1;
-    let bytes: Uint8Array = this.#page;
+    // A copy: reading a list reads another page.
+    const bytes = (this.#partPage ??= new Uint8Array(pageBytes));
     for (let slot = starts[part]!, end = starts[part + 1]!; slot < end; slot++) {
       const inPage = slot % slotsPerPage;
       if (page < 0 || inPage === 0) {
         page = Math.floor(slot / slotsPerPage);
-        // A copy: reading a list reads another page.
-        bytes = this.#readPage(page).slice();
+        bytes.set(this.#readPage(page));
       }
       const at = pageHeadBytes + inPage * slotBytes;
       const fingerprint = fingerprints[slot]!;
