@@ -1,9 +1,11 @@
-import { spawn } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { thisMachine, thisVersion } from "./machine.ts";
+import { thisMachine, thisVersion, type Machine } from "./machine.ts";
 import type { ScalePart, ScaleResult } from "./measures/scale/main.ts";
+import { scaleTable } from "./scale-report.ts";
 
 /**
  * What the index on disk costs alone, without payloads, as its keys grow: `npm run bench:scale -- --keys 1000000,10000000`.
@@ -47,7 +49,20 @@ if (values.record) {
   const record = { date, version: thisVersion(root), machine, scale: results };
   const file = path.join(folder, `scale-${date}.json`);
   writeFileSync(file, `${JSON.stringify(record, null, 2)}\n`);
-  console.log(path.relative(root, file));
+  writeTable(results, date, machine);
+  console.log(`written: ${path.relative(root, file)}, docs/performance.md`);
+}
+
+/** What is between the markers in docs/performance.md is written here, never by hand. */
+function writeTable(measured: readonly Partial<ScaleResult>[], date: string, { cpu, cores, node }: Machine): void {
+  const docs = path.join(root, "docs/performance.md");
+  const markers = { begin: "<!-- scale: begin -->", end: "<!-- scale: end -->" };
+  const [before, rest] = readFileSync(docs, "utf8").split(markers.begin);
+  const after = rest?.split(markers.end)[1];
+  if (before === undefined || after === undefined) throw new Error("docs/performance.md has lost its markers");
+  const text = `${date}, ${cpu}, ${cores} cores, Node ${node}.\n\n${scaleTable(measured)}`;
+  writeFileSync(docs, `${before}${markers.begin}\n\n${text}\n\n${markers.end}${after}`);
+  execFileSync(path.join(root, "node_modules/.bin/oxfmt"), [docs], { cwd: root });
 }
 
 /** Each part has a process of its own: what opening takes is not hidden by what building left in memory. */
@@ -59,8 +74,8 @@ async function measure(part: ScalePart, directory: string, keys: number): Promis
   });
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (some: string) => (text += some));
-  const status = await new Promise((resolve) => child.once("close", resolve));
-  if (status !== 0) throw new Error(`measuring ${part} of ${keys} keys ended with ${String(status)}`);
+  const [status] = (await once(child, "close")) as [number | null];
+  if (status !== 0) throw new Error(`measuring ${part} of ${keys} keys ended with ${status ?? "a signal"}`);
   process.stderr.write(`${part} ${keys.toLocaleString("en")}: ${((performance.now() - start) / 1000).toFixed(0)} s\n`);
   return JSON.parse(text) as Partial<ScaleResult>;
 }

@@ -351,9 +351,8 @@ export class HashOffsetIndex implements RecoverableIndex {
   }
 
   /** The pages of a key that are of the group just hashed, newest first; more than one where ids share a key. */
-  #decisive(tenant: string, key0: number, key1: number): GroupPage[] {
+  #decisive(tenant: string, key0: number, key1: number, numbers = this.map.find(key0, key1)): GroupPage[] {
     const found: GroupPage[] = [];
-    const numbers = this.map.find(key0, key1);
     for (let i = numbers.length - 1; i >= 0; i--) {
       const page = this.log.page(numbers[i]!);
       if (this.#isOf(tenant, page)) found.push({ number: numbers[i]!, page });
@@ -542,10 +541,11 @@ export class HashOffsetIndex implements RecoverableIndex {
     let loaded: { number: number; bytes: Uint8Array | undefined } | undefined;
     this.#hasher.group(tenant, group, this.#group);
     for (const key of keys) {
-      key.isNew = this.map.find(key.key0, key.key1).length === 0;
+      const numbers = this.map.find(key.key0, key.key1);
+      key.isNew = numbers.length === 0;
       if (key.isNew || dead.ids.has(key.id)) continue;
       const cleared = this.hidesUnread ? (this.#newest(tenant, group)?.page.cleared ?? 0) : 0;
-      for (const { number, page } of this.#decisive(tenant, key.key0, key.key1)) {
+      for (const { number, page } of this.#decisive(tenant, key.key0, key.key1, numbers)) {
         if (loaded?.number !== number) {
           dead.waited = true;
           loaded = { number, bytes: await this.#pageBytes(tenant, this.#place(page)) };

@@ -190,7 +190,8 @@ export class Run implements RunSource {
     const { starts, fingerprints } = this.#resident ?? this.#readResident();
     let page = -1;
     // A copy: reading a list reads another page.
-    const bytes = (this.#partPage ??= new Uint8Array(pageBytes));
+    this.#partPage ??= new Uint8Array(pageBytes);
+    const bytes = this.#partPage;
     for (let slot = starts[part]!, end = starts[part + 1]!; slot < end; slot++) {
       const inPage = slot % slotsPerPage;
       if (page < 0 || inPage === 0) {

@@ -34,7 +34,9 @@ describe.each(["memory", "disk-hash"] as const)("a copy of the files, with an in
     await expectTenant(left, "other");
     await left.append({ tenant: "other", group: "g0", id: "new" }, prose(20, 1));
     // What is missing is said, and not taken for absence.
-    await expect(left.get({ tenant: "acme", group: "g0", id: "0" })).rejects.toThrow();
+    await expect(left.get({ tenant: "acme", group: "g0", id: "0" })).rejects.toMatchObject({
+      code: expect.stringMatching(/^(GONE|CORRUPT)$/),
+    });
   });
 
   test("brings only what is new, run by run and segment by segment, and a copy of the copies is the store", async () => {

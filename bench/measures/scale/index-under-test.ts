@@ -5,7 +5,7 @@ import { systemClock } from "../../../core/adapters/node/clock.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { SystemRandom } from "../../../core/adapters/node/random.ts";
 import { indexBounds, type IndexBounds } from "../../../core/lsm/index-bounds.ts";
-import { MadeUpFrames, secret } from "./made-up-frames.ts";
+import { secret, type MadeUpFrames } from "./made-up-frames.ts";
 
 /** The index on disk of a folder, of a store that has no payloads. */
 export function diskIndex(

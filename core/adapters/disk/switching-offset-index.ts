@@ -332,7 +332,7 @@ async function recordsOf(
   ids: readonly string[],
 ): Promise<readonly Records[]> {
   if (index.recordsOf) return index.recordsOf(tenant, group, ids);
-  return Promise.all(ids.map((id) => index.records(tenant, group, id)));
+  return Promise.all(ids.map(async (id) => index.records(tenant, group, id)));
 }
 
 function madeAnew(cause?: unknown): PayloadStoreError {
