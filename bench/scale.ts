@@ -60,7 +60,10 @@ function writeTable(measured: readonly Partial<ScaleResult>[], date: string, { c
   const [before, rest] = readFileSync(docs, "utf8").split(markers.begin);
   const after = rest?.split(markers.end)[1];
   if (before === undefined || after === undefined) throw new Error("docs/performance.md has lost its markers");
-  const text = `${date}, ${cpu}, ${cores} cores, Node ${node}.\n\n${scaleTable(measured)}`;
+  const gapMs = Math.max(...measured.map(({ preemptedMs = 0 }) => preemptedMs));
+  const busy =
+    gapMs > 5 ? ` Others used the cores meanwhile: a loop that does nothing was held for ${Math.round(gapMs)} ms.` : "";
+  const text = `${date}, ${cpu}, ${cores} cores, Node ${node}.${busy}\n\n${scaleTable(measured)}`;
   writeFileSync(docs, `${before}${markers.begin}\n\n${text}\n\n${markers.end}${after}`);
   execFileSync(path.join(root, "node_modules/.bin/oxfmt"), [docs], { cwd: root });
 }

@@ -51,6 +51,8 @@ export class PageLog {
   #chunksFrom = 0;
   #count = 0;
   readonly #moved = new Map<number, MovedPage>();
+  /** Single records read from the file so far. */
+  reads = 0;
 
   constructor(secret: Uint8Array, crc32: Crc32) {
     this.#crc32 = crc32;
@@ -90,8 +92,11 @@ export class PageLog {
     if (number >= this.#count) throw indexDamage("pages", `there is no page ${number}, of ${this.#count}`);
     let bytes = this.#scratch;
     if (number >= this.#chunksFrom) bytes = this.#inChunks(number);
-    else if ((this.#file?.read(bytes, number * pageRecordBytes) ?? 0) < pageRecordBytes)
-      throw indexDamage("pages", `cut short before page ${number}`);
+    else {
+      this.reads += 1;
+      if ((this.#file?.read(bytes, number * pageRecordBytes) ?? 0) < pageRecordBytes)
+        throw indexDamage("pages", `cut short before page ${number}`);
+    }
     return this.#decode(bytes, number);
   }
 
