@@ -32,6 +32,9 @@ import { LaneMap } from "./lane-map.ts";
 import { PageLog, type LoggedPage } from "./page-log.ts";
 import { TermPages } from "./term-pages.ts";
 
+/** Ids that the map is asked for together: so many share what they can of a run. */
+const idsAtOnce = 8192;
+
 /** A page of a group, by its number in the log. */
 interface GroupPage {
   readonly number: number;

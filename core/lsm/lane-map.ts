@@ -119,7 +119,7 @@ export class LaneMap {
     const inLane: number[][] = this.#lanes.map(() => []);
     for (let place = 0; place < masked.length; place++)
       inLane[jumpHash(key0[place]!, masked[place]!, inLane.length)]!.push(place);
-    const keys: AskedKeys = { key0, key1: masked, so: [], whole: Array.from({ length: masked.length }, () => nothing) };
+    const keys: AskedKeys = { key0, key1: masked, so: [], whole: Array.from({ length: masked.length }, () => unknown) };
     for (const [number, places] of inLane.entries()) this.#findInLane(this.#lanes[number]!, keys, places);
     return keys.whole;
   }
@@ -144,14 +144,15 @@ export class LaneMap {
       counters.structures += open.length;
       counters.misses += open.length;
       counters.missesSkipped += open.length;
-      const settled = new Set<number>();
+      let settled = 0;
       run.findMany(key0, key1, open, (place, kind) => {
         counters.missesSkipped -= 1;
         if (kind === noChange) return;
         counters.misses -= 1;
-        if (isSettled(keys, place, kind, run.value, run.found)) settled.add(place);
+        if (isSettled(keys, place, kind, run.value, run.found)) settled += 1;
       });
-      if (settled.size > 0) open = open.filter((place) => !settled.has(place));
+      if (settled === open.length) return;
+      if (settled > 0) open = open.filter((place) => keys.whole[place] === unknown);
     }
     for (const place of open) keys.whole[place] = so[place]?.adds ?? nothing;
   }
@@ -240,6 +241,8 @@ export class LaneMap {
 }
 
 const nothing: readonly number[] = [];
+/** Of a key that is still asked for. */
+const unknown: readonly number[] = [];
 
 /** Keys that are asked together: what is known of each so far, and what the set of each is. */
 interface AskedKeys {

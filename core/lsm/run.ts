@@ -29,6 +29,8 @@ type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
 /** Longest slot and a little: what a hit reads. */
 const slotBytesMax = 16;
+/** Keys that are asked together: a slot and a place share a double, whose 53 bits are enough for 32 and 20. */
+const placesMax = 2 ** 20;
 
 /**
  * A sealed run, open for reading.
@@ -102,11 +104,11 @@ export class Run implements RunSource {
     const { slotBytes, slotsPerPage } = this.layout;
     const page = Math.floor(slot / slotsPerPage);
     const inPage = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
-    if (!this.#isChecked(page)) return this.#changeAt(this.#readPage(page), inPage, slot, key0, key1);
+    if (!this.#isChecked(page)) return this.#changeAt(this.#readPage(page), inPage, true, slot, key0, key1);
     this.reads += 1;
     if (this.#file.read(this.#slot, page * pageBytes + inPage) < slotBytes)
       throw this.#damage(`page ${page} is cut short`);
-    return this.#changeAt(this.#slot, 0, slot, key0, key1);
+    return this.#changeAt(this.#slot, 0, false, slot, key0, key1);
   }
 
   /**
@@ -120,24 +122,33 @@ export class Run implements RunSource {
     found: (place: number, kind: ChangeKind) => void,
   ): void {
     const { slotBytes, slotsPerPage } = this.layout;
-    const wanted: { readonly slot: number; readonly place: number }[] = [];
+    // Slots in their order, with the place of the key behind the point: sorted without an object each.
+    const wanted = new Float64Array(which.length);
+    let count = 0;
     for (const place of which) {
       const slot = this.#slotFor(key0[place]!, key1[place]!);
-      if (slot >= 0) wanted.push({ slot, place });
+      if (slot >= 0) wanted[count++] = slot + place / placesMax;
     }
-    wanted.sort((a, b) => a.slot - b.slot);
-    const pageOf = (i: number) => (i < wanted.length ? Math.floor(wanted[i]!.slot / slotsPerPage) : -1);
+    wanted.subarray(0, count).sort();
+    const pageOf = (i: number) => (i < count ? Math.floor(wanted[i]! / slotsPerPage) : -1);
     let held = -1;
-    for (const [i, { slot, place }] of wanted.entries()) {
+    let isVerified = false;
+    for (let i = 0; i < count; i++) {
+      const slot = Math.floor(wanted[i]!);
+      const place = (wanted[i]! - slot) * placesMax;
       const page = pageOf(i);
       if (page !== held && page !== pageOf(i + 1)) {
         found(place, this.find(key0[place]!, key1[place]!));
         held = -1;
         continue;
       }
-      if (page !== held) this.#readPage(page);
+      if (page !== held) {
+        isVerified = !this.#isChecked(page);
+        if (isVerified) this.#readPage(page);
+        else this.#readPageAsItIs(page);
+      }
       const at = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
-      const kind = this.#changeAt(this.#page, at, slot, key0[place]!, key1[place]!);
+      const kind = this.#changeAt(this.#page, at, isVerified, slot, key0[place]!, key1[place]!);
       // A list was read over it.
       held = kind === several ? -1 : page;
       found(place, kind);
@@ -161,11 +172,11 @@ export class Run implements RunSource {
     return fingerprints[slot] === fingerprintOf(key1) ? slot : -1;
   }
 
-  /** What a slot that was read says of a key. `at` is 0 where the slot was read alone. */
-  #changeAt(bytes: Uint8Array, at: number, slot: number, key0: number, key1: number): ChangeKind {
+  /** What a slot that was read says of a key. @param isVerified  whether the checksum of its page was verified with this read */
+  #changeAt(bytes: Uint8Array, at: number, isVerified: boolean, slot: number, key0: number, key1: number): ChangeKind {
     const { partBits, remainderBytes, slotsPerPage } = this.layout;
     if (slotRemainder(bytes, at, remainderBytes) !== remainderOf(key0, key1, partBits)) {
-      if (at === 0) this.#readPage(Math.floor(slot / slotsPerPage));
+      if (!isVerified) this.#readPage(Math.floor(slot / slotsPerPage));
       return noChange;
     }
     const kind = slotKind(bytes, at, remainderBytes, slot, fingerprintOf(key1));
@@ -227,12 +238,16 @@ export class Run implements RunSource {
 
   /** Reads a page and checks it. The next one takes its place. */
   #readPage(page: number): Uint8Array {
-    this.reads += 1;
-    if (this.#file.read(this.#page, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
+    this.#readPageAsItIs(page);
     if (view(this.#page).getUint32(0, true) !== pageCrc(this.#page, page, this.#crc32))
       throw this.#damage(`crc of page ${page} differs`);
     this.#checked[page >>> 3] = this.#checked[page >>> 3]! | (1 << (page & 7));
     return this.#page;
+  }
+
+  #readPageAsItIs(page: number): void {
+    this.reads += 1;
+    if (this.#file.read(this.#page, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
   }
 
   #readList(at: number): Several {
