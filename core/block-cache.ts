@@ -38,7 +38,7 @@ export class BlockCache {
   /** Memory to read a block to, until the next one; `undefined` for what is not kept. */
   room(stored: number): Uint8Array | undefined {
     if (stored > storedBytesMax) return undefined;
-    if (this.#stored.length === 0) this.#stored = new Uint8Array(storedBytesMax);
+    if (this.#stored.length < stored) this.#stored = new Uint8Array(Math.min(storedBytesMax, 2 * stored));
     return this.#stored.subarray(0, stored);
   }
 

@@ -1,10 +1,7 @@
 import { emptyBytes } from "./bytes.ts";
 
-/** Memory is taken, and what lies in it forgotten, in pieces of this length, in bytes. */
-const pieceBytes = 1_048_576;
-
-/** Longer entries would push out too much that is read more often; in bytes. */
-const entryBytesMax = pieceBytes / 4;
+/** Memory is taken, and what lies in it forgotten, in pieces of this length, in bytes; of a small cache, in halves. */
+const pieceBytesMax = 1_048_576;
 
 /** What an entry takes beside its bytes, in bytes: name, view, a slot of the map. An estimate, so that many small ones are bounded too. */
 const entryOverheadBytes = 256;
@@ -22,15 +19,21 @@ export interface CachedBytes<Note> {
  * before anything else runs.
  */
 export class ByteCache<Note> {
+  readonly #pieceBytes: number;
+  /** Longer entries would push out too much that is read more often; in bytes. */
+  readonly #entryBytesMax: number;
   readonly #pieces: { readonly memory: Uint8Array; readonly names: string[] }[] = [];
   readonly #piecesMax: number;
   readonly #entries = new Map<string, CachedBytes<Note> & { readonly piece: number }>();
   #piece = -1;
-  #used: number = pieceBytes;
+  #used: number;
 
-  /** @param bytesMax  bound of its memory in bytes; two pieces of 1 MiB at least */
+  /** @param bytesMax  bound of its memory in bytes */
   constructor(bytesMax: number) {
-    this.#piecesMax = Math.max(2, Math.floor(bytesMax / pieceBytes));
+    this.#pieceBytes = Math.min(pieceBytesMax, Math.floor(bytesMax / 2));
+    this.#entryBytesMax = Math.floor(this.#pieceBytes / 4);
+    this.#piecesMax = Math.max(2, Math.floor(bytesMax / pieceBytesMax));
+    this.#used = this.#pieceBytes;
   }
 
   get(name: string): CachedBytes<Note> | undefined {
@@ -39,8 +42,8 @@ export class ByteCache<Note> {
 
   /** Memory for an entry of up to `bytes` bytes, not cleared; `undefined` where it is too long to be kept. */
   room(bytes: number): Uint8Array | undefined {
-    if (bytes > entryBytesMax) return undefined;
-    if (this.#used + bytes > pieceBytes) this.#turn();
+    if (bytes > this.#entryBytesMax) return undefined;
+    if (this.#used + bytes > this.#pieceBytes) this.#turn();
     return this.#memory.subarray(this.#used, this.#used + bytes);
   }
 
@@ -67,7 +70,7 @@ export class ByteCache<Note> {
       memory.fill(0);
     }
     this.#piece = -1;
-    this.#used = pieceBytes;
+    this.#used = this.#pieceBytes;
   }
 
   get #memory(): Uint8Array {
@@ -80,6 +83,6 @@ export class ByteCache<Note> {
     this.#used = 0;
     const piece = this.#pieces[this.#piece];
     for (const name of piece?.names.splice(0) ?? []) this.#entries.delete(name);
-    if (!piece) this.#pieces.push({ memory: new Uint8Array(pieceBytes), names: [] });
+    if (!piece) this.#pieces.push({ memory: new Uint8Array(this.#pieceBytes), names: [] });
   }
 }

@@ -9,7 +9,14 @@ const loopUnitsMax = 48;
 export const emptyBytes: Uint8Array = new Uint8Array(0);
 
 export function utf8(text: string): Uint8Array {
-  return encoder.encode(text);
+  if (text.length > loopUnitsMax) return encoder.encode(text);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit >= 0x80) return encoder.encode(text);
+    bytes[at] = unit;
+  }
+  return bytes;
 }
 
 /** Writes `text` at `offset` and returns the bytes written; the caller has made room for 3 bytes a UTF-16 unit. */

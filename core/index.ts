@@ -8,6 +8,7 @@ export type {
   ErasureWish,
   SuccessorSegment,
 } from "./erasure/erasure.ts";
+export { estimateIndexMemory, estimateRequests, type RequestEstimate, type StoreShape } from "./estimate.ts";
 export type { ExpiresAt } from "./expiry.ts";
 export type { FindQuestion } from "./find.ts";
 export type { GroupKey, PayloadId, PayloadKey, TenantKey } from "./key.ts";

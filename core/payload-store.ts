@@ -68,8 +68,7 @@ import { storageOf, type StorageStats, withRatios } from "./storage.ts";
 import { UploadBlocks } from "./upload-blocks.ts";
 import { type BegunUpload, type PutUpload, type UploadInput, Uploads } from "./uploads.ts";
 import type { VerifyOptions, VerifyReport } from "./verify/report.ts";
-import { estimateVerify, type VerifyEstimate } from "./verify/estimate.ts";
-import { verifyStore } from "./verify/verify-store.ts";
+import type { VerifyEstimate } from "./verify/estimate.ts";
 
 /** What a store is made of. Entries (`core/entries/`) put these together. */
 export interface PayloadStorePorts {
@@ -646,12 +645,15 @@ export class PayloadStore {
   /** What {@link verify} will ask for, at most, and what that costs by a price list. Cost: a LIST for 1,000 segments. */
   async estimateVerify(prices?: Prices): Promise<VerifyEstimate> {
     this.#enter({});
+    const { estimateVerify } = await import("./verify/estimate.ts");
     return estimateVerify(this.#ports, prices);
   }
 
   /** Reads and checks everything there is. Never on a request path. */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.#enter({});
+    // Few processes ever do: what they load for it, no other has to.
+    const { verifyStore } = await import("./verify/verify-store.ts");
     const report = await verifyStore(this.#ports, options);
     this.#watch.verified(report.counts);
     return report;

@@ -1,11 +1,12 @@
-import { Hono } from "hono";
+import type { Context } from "hono";
+import { Hono } from "hono/quick";
 import { isPayloadStoreError } from "../core/errors.ts";
 import type { PayloadStore } from "../core/payload-store.ts";
 import { onlyWithKey, type HttpAccess } from "./access.ts";
 import { problemOf, refusal } from "./http-errors.ts";
 import { decodePath, namesIn, rawPath } from "./request-path.ts";
-import { routes, templateOf } from "./route-table.ts";
-import type { MetricsText } from "./routes/route.ts";
+import { methods, routeOf, templateOf } from "./route-table.ts";
+import type { MetricsText, Route } from "./routes/route.ts";
 
 export interface AppOptions {
   /** Gets what went wrong in a way nobody planned for; the client is told nothing of it. By default standard error. */
@@ -31,15 +32,19 @@ export function createApp(store: PayloadStore, options: AppOptions = {}): Hono {
   const report = options.report ?? console.error;
   const app = new Hono({ getPath: (request) => rawPath(request.url) });
 
-  for (const [pattern, methods] of Object.entries(routes)) {
-    for (const [method, route] of Object.entries(methods)) {
-      app.on(method, pattern, (context) => {
-        const names = namesIn(decodePath(context.req.path));
-        const answer = () => {
-          if (route.scans && !scans) return refusal("UNSUPPORTED", unsupportedScan);
-          return route.handle(context, names, store, metrics);
-        };
-        return access === undefined ? answer() : onlyWithKey(access, route, names, context, answer);
+  const answerBy = (route: Route, context: Context): Response | Promise<Response> => {
+    const names = namesIn(decodePath(context.req.path));
+    const answer = () => {
+      if (route.scans && !scans) return refusal("UNSUPPORTED", unsupportedScan);
+      return route.handle(context, names, store, metrics);
+    };
+    return access === undefined ? answer() : onlyWithKey(access, route, names, context, answer);
+  };
+  for (const [template, names] of Object.entries<readonly string[]>(methods)) {
+    for (const method of names) {
+      app.on(method, [template], (context): Response | Promise<Response> => {
+        const route = routeOf(template, method);
+        return route instanceof Promise ? route.then((loaded) => answerBy(loaded, context)) : answerBy(route, context);
       });
     }
   }
@@ -61,7 +66,7 @@ function unmatched(method: string, path: string): Response {
   decodePath(path);
   const template = templateOf(path);
   if (template === undefined) return refusal("NOT_FOUND", "no such route", { title: "There is no such route" });
-  const allow = Object.keys(routes[template] ?? {}).flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name]));
+  const allow = methods[template].flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name]));
   return refusal("INVALID", `${method} is not possible here, only ${allow.join(", ")}`, {
     status: 405,
     title: "The method does not fit the path",

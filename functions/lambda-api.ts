@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { Hono } from "hono";
 import { isPayloadStoreError, PayloadStoreError } from "../core/errors.ts";
 import { createApp } from "./app.ts";
@@ -24,7 +25,10 @@ export interface LambdaApiOptions {
 }
 
 export interface LambdaApi {
-  /** Opens the store ahead of the first request. A failure is logged, and the request tries again: it never rejects. */
+  /**
+   * Opens the store ahead of the first request, all but the bucket: that is asked for behind the first answer. A failure is logged,
+   * and the next request tries again: it never rejects.
+   */
   warmUp(): Promise<void>;
   readonly handle: StreamingHandler;
 }
@@ -39,24 +43,45 @@ export function lambdaApi({ runtime, backend, functionName }: LambdaApiOptions):
   let remainingMs = (): number => warmUpEndMs - Date.now();
   const { open, meter } = backend(() => remainingMs());
   let isFirst = true;
-  let opening: Promise<Hono> | undefined;
+  let opening: Promise<Opened> | undefined;
+  let checking: Promise<void> | undefined;
 
-  const app = (): Promise<Hono> => {
+  const cannotOpen = (error: unknown): never => {
+    console.error(failedToOpen(error));
+    throw new PayloadStoreError("UNAVAILABLE", "the store cannot be opened; the log of the server says why");
+  };
+
+  const opened = (): Promise<Opened> => {
     opening ??= open().then(
-      ({ store, access }) => createApp(store, { access, scans: false, report: () => {}, failed: logFault }),
+      ({ store, access }) => {
+        const app = createApp(store, { access, scans: false, report: () => {}, failed: logFault });
+        return { app, checkBucket: () => store.checkBucket() };
+      },
       (error: unknown) => {
         opening = undefined;
-        console.error(failedToOpen(error));
-        throw new PayloadStoreError("UNAVAILABLE", "the store cannot be opened; the log of the server says why");
+        return cannotOpen(error);
       },
     );
     return opening;
   };
 
-  const answer = async (event: FunctionUrlEvent): Promise<Response> => {
+  /** Asks for the bucket once, and again after a failure. */
+  const bucketIsThere = async (): Promise<void> => {
+    const { checkBucket } = await opened();
+    checking ??= checkBucket().catch((error: unknown) => {
+      checking = undefined;
+      return cannotOpen(error);
+    });
+    return checking;
+  };
+
+  const answer = async (event: FunctionUrlEvent, coldStart: boolean): Promise<Response> => {
     try {
       const request = requestOf(event);
-      return await (await app()).fetch(request);
+      const { app } = await opened();
+      // The first answer does not wait for the SDK of S3, which few need; all others know that the bucket is there.
+      if (!coldStart) await bucketIsThere();
+      return await app.fetch(request);
     } catch (error) {
       if (!isPayloadStoreError(error)) logFault(error);
       const problem = problemOf(error);
@@ -70,7 +95,7 @@ export function lambdaApi({ runtime, backend, functionName }: LambdaApiOptions):
     isFirst = false;
     remainingMs = () => context.getRemainingTimeInMillis();
     const sent = await withinTime(context, stream, async (signal) =>
-      sendResponse(await answer(event), stream, runtime, signal),
+      sendResponse(await answer(event, coldStart), stream, runtime, signal),
     );
     process.stdout.write(
       emfLine(functionName, Date.now(), {
@@ -93,13 +118,25 @@ export function lambdaApi({ runtime, backend, functionName }: LambdaApiOptions):
       if (sent.broken) throw new Error("an answer broke off in the middle");
     }
     stream.end();
+    if (!coldStart || opening === undefined) return;
+    // Not at once: what is loaded now would hold up the end of the answer. And not later: a process that returned is frozen.
+    await setTimeout(departureMs);
+    await bucketIsThere().catch(() => {});
   };
 
-  return { warmUp: async () => void (await app().catch(() => {})), handle };
+  return { warmUp: async () => void (await opened().catch(() => {})), handle };
+}
+
+interface Opened {
+  readonly app: Hono;
+  readonly checkBucket: () => Promise<void>;
 }
 
 /** Shorter than the 10 s that Lambda gives a process before its first request, or it would be ended without a word of why. */
 const warmUpMsMax = 8_000;
+
+/** By then a first answer is on its way, in milliseconds. */
+const departureMs = 25;
 
 /** What is kept of an invocation's time to say that it ran out. Requests to AWS end before that. */
 const farewellMs = 250;
@@ -117,7 +154,7 @@ async function withinTime(
   const controller = new AbortController();
   const gone = (): void => controller.abort(new PayloadStoreError("ABORTED", "the client went away"));
   const late = (): void => controller.abort(new PayloadStoreError("UNAVAILABLE", "the time of the request ran out"));
-  const timer = setTimeout(late, context.getRemainingTimeInMillis() - farewellMs);
+  const timer = globalThis.setTimeout(late, context.getRemainingTimeInMillis() - farewellMs);
   stream.on("close", gone);
   stream.on("error", gone);
   try {

@@ -1,14 +1,13 @@
 import type { Access } from "../core/access/access.ts";
-import { dynamoClient, s3Client } from "../core/adapters/aws/clients.ts";
+import { dynamoClient } from "../core/adapters/aws/dynamo-client.ts";
 import { RequestMeter } from "../core/adapters/aws/request-meter.ts";
-import { openAws } from "../core/entries/aws.ts";
+import { type AwsStore, openAws } from "../core/entries/aws.ts";
 import { openAwsAccess } from "../core/entries/aws-access.ts";
 import { PayloadStoreError } from "../core/errors.ts";
-import type { PayloadStore } from "../core/payload-store.ts";
 
 /** The store of a function, and its keys: there is none without. */
 export interface LambdaStore {
-  readonly store: PayloadStore;
+  readonly store: AwsStore;
   readonly access: Access;
 }
 
@@ -29,17 +28,27 @@ export function lambdaBackend(
   environment: Readonly<Record<string, string | undefined>>,
   remainingMs: () => number,
 ): LambdaBackend {
-  const clients = { s3: s3Client(), dynamo: dynamoClient() };
   const meter = new RequestMeter();
-  meter.watch(clients.s3);
-  meter.watch(clients.dynamo);
+  const dynamo = dynamoClient();
+  meter.watch(dynamo);
   return {
     meter,
     open: async () => {
       const [bucket, table] = [named("PAYLODE_BUCKET"), named("PAYLODE_TABLE")];
-      const access = openAwsAccess({ table, client: clients.dynamo, remainingMs });
+      const access = openAwsAccess({ table, client: dynamo, remainingMs });
       const indexedAttributes = list("PAYLODE_INDEXED_ATTRIBUTES");
-      return { access, store: await openAws({ bucket, table, clients, remainingMs, indexedAttributes }) };
+      return {
+        access,
+        store: await openAws({
+          bucket,
+          table,
+          clients: { dynamo },
+          onS3Client: (client) => meter.watch(client),
+          bucketCheck: "later",
+          remainingMs,
+          indexedAttributes,
+        }),
+      };
     },
   };
 

@@ -7,7 +7,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { errorCodes, type ErrorCode } from "../core/errors.ts";
 import { scopeOf } from "./access.ts";
 import { statusOf } from "./http-errors.ts";
-import { routes } from "./route-table.ts";
+import { loadedRoutes, type Routes } from "./route-table.ts";
 import type { AnswerDescription, ContentDescription, InputDescription, Route } from "./routes/route.ts";
 import { problemSchema } from "./schemas.ts";
 
@@ -19,6 +19,7 @@ import { problemSchema } from "./schemas.ts";
  */
 export async function openapiText(): Promise<string> {
   const described = new Hono();
+  const routes = await loadedRoutes();
   for (const [template, methods] of Object.entries(routes)) {
     for (const [method, route] of Object.entries(methods)) {
       described.on(method, template, describeRoute(await operationOf(route, template, method)));
@@ -41,7 +42,7 @@ export async function openapiText(): Promise<string> {
       // The local server may ask for no keys.
       security: [{ key: [] }, {}],
       components: {
-        schemas: await schemasOf([problemSchema, ...lineSchemas()]),
+        schemas: await schemasOf([problemSchema, ...lineSchemas(routes)]),
         securitySchemes: { key: { type: "http", scheme: "bearer", description: "A key's token; docs/http.md §13." } },
       },
     },
@@ -207,7 +208,7 @@ async function schemaOf(schema: GenericSchema): Promise<Schema> {
 }
 
 /** The library gathers named shapes from answers by itself, but does not look into contentSchema. */
-function lineSchemas(): GenericSchema[] {
+function lineSchemas(routes: Routes): GenericSchema[] {
   const all = Object.values(routes).flatMap((methods) => Object.values(methods));
   const contents = all.flatMap(({ description: { body, answers } }) => [
     ...(body === undefined ? [] : [body]),

@@ -65,7 +65,7 @@ export function tenantPolicy({ tenant, bucketArn, tableArn, access = "read" }: T
         Resource: prefixes.map((prefix) => `${bucketArn}/${prefix}`),
       },
       {
-        // So that S3 answers 404 for an object that compaction has replaced, and not 403.
+        // To see that the bucket is there, and that an object is not: for what compaction has replaced S3 answers 403 here.
         Sid: "AbsenceOfObjectsOfTheTenant",
         Effect: "Allow",
         Action: ["s3:ListBucket"],

@@ -47,6 +47,10 @@ const lambda = await lambdaUnderTest();
 try {
   const hello = await buildTask(folder, "bench/lambda/hello.ts");
   const authorization = `Bearer ${await lambda.token("acme")}`;
+  const target = "/v1/acme/groups/run-0/payloads/prompt";
+  const storing = { method: "PUT", target, headers: { authorization }, body: new Uint8Array(2048).fill(1) };
+  const stored = await responseOf(await (await lambda.start()).invoke(eventOf(storing)));
+  if (stored.status !== 200) throw new Error(`nothing to get: ${await stored.text()}`);
   let puts = 0;
   const kinds: readonly First[] = [
     {
@@ -56,9 +60,15 @@ try {
       status: 200,
     },
     {
-      title: "paylode: GET /healthz, after opening the store",
+      title: "paylode: GET /healthz",
       start: () => lambda.spawn(),
       event: () => eventOf({ method: "GET", target: "/healthz" }),
+      status: 200,
+    },
+    {
+      title: "paylode: GET of 2 KB with a key",
+      start: () => lambda.spawn(),
+      event: () => eventOf({ method: "GET", target, headers: { authorization } }),
       status: 200,
     },
     {

@@ -16,6 +16,12 @@ export const clientLimits = {
   /** The first pause is at most so long, in milliseconds; each one after it may be twice as long. */
   pauseMsFirst: 100,
   pauseMsMax: 10_000,
+  /** An upload with all its steps, in milliseconds: so long its URL is good. */
+  uploadDeadlineMsDefault: 3_600_000,
+  /** One attempt to commit it, in milliseconds: as long as the handler on AWS may read. */
+  uploadCommitMs: 300_000,
+  /** Payloads of a `getMany` that are asked for at the same time. */
+  getsAtOnce: 16,
   /** Payloads of a writer's batch. Each group in a batch is a commit of its own. */
   writerPayloadsDefault: 256,
   /** Lines of a writer's batch, in bytes. Request bodies behind a Lambda function URL end at 6 MB. */
@@ -31,4 +37,5 @@ export const clientLimits = {
 } as const;
 
 invariant(clientLimits.lineBytesMax > (limits.payloadBytesMax * 4) / 3, "the largest payload fits a line");
+invariant(clientLimits.uploadDeadlineMsDefault <= limits.uploadUrlMsMax, "nothing is put behind its URL's time");
 invariant(clientLimits.writerPayloadsDefault <= limits.commitPayloadsMax, "a batch of one group is one commit");

@@ -36,6 +36,7 @@ import {
 } from "./payload-answer.ts";
 import type { ClientPlatform, FrameDecoders } from "./platform.ts";
 import { Transport, type ClientRequest } from "./transport.ts";
+import { upload, type UploadOptions } from "./upload.ts";
 import { PayloadWriter } from "./writer.ts";
 import type { WriterOptions } from "./writer-options.ts";
 
@@ -97,6 +98,16 @@ export class PayloadClient {
   }
 
   /**
+   * Stores one payload of up to 5 GiB, past the server and its bound of a request. Only servers on AWS take uploads.
+   * @param body  a `Blob`, such as a file, is sent as it is read, and needs `sha256`
+   * @returns where it lies
+   */
+  async upload(key: ClientKey, body: Uint8Array | Blob, options: UploadOptions = {}): Promise<Location> {
+    const idempotencyKey = idempotencyKeyOf(options, this.#transport.platform.random);
+    return upload(this.#transport, this.#payloadPath(this.#resolve(key)), body, options, idempotencyKey);
+  }
+
+  /**
    * Stores payloads of one group in one commit: all of them or none.
    * @param items  1–10,000 payloads with different ids. They name no codec.
    * @returns their locations, in the order of `items`
@@ -148,6 +159,34 @@ export class PayloadClient {
     return orAbsent(
       this.#transport.send(request, (response) => wholeBody(response, headOf(names, response.headers), this.#reader)),
     );
+  }
+
+  /**
+   * @returns the bytes of several payloads of a group, in the order asked, `undefined` for those that are absent. One request for
+   *   each, some at the same time: not as they stood at one moment, which {@link contents} is.
+   */
+  async getMany(
+    key: ClientGroup,
+    ids: readonly PayloadId[],
+    { signal }: CallOptions = {},
+  ): Promise<(Uint8Array | undefined)[]> {
+    const group = this.#group(key);
+    const names = ids.map((id) => this.#resolve({ group, id }));
+    const payloads: (Uint8Array | undefined)[] = names.map(() => undefined);
+    const waiting = names.entries();
+    let failed = false;
+    const ask = async (): Promise<void> => {
+      for (const [i, name] of waiting) {
+        if (failed) return;
+        payloads[i] = await this.get(name, { signal });
+      }
+    };
+    const asking = Array.from({ length: Math.min(clientLimits.getsAtOnce, names.length) }, ask);
+    await Promise.all(asking).catch((error: unknown) => {
+      failed = true;
+      throw error;
+    });
+    return payloads;
   }
 
   /**

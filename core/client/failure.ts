@@ -22,7 +22,9 @@ export async function failureOf(response: Response): Promise<Failure> {
   const isTransient = isTransientAnswer(status, code, problem["retryable"]);
   const retryAfterMs = retryAfterOf(response.headers);
   if (typeof code !== "string") {
-    const message = `${response.url || "the server"} answered ${status}, and not as Paylode does: ${text.slice(0, 200)}`;
+    // What follows the path may be a signature.
+    const from = response.url.split("?")[0] || "the server";
+    const message = `${from} answered ${status}, and not as Paylode does: ${text.slice(0, 200)}`;
     const error = new PayloadStoreError(codeOf(status), message, { details: { status } });
     return { error, isTransient, retryAfterMs };
   }

@@ -16,7 +16,7 @@ export interface FetchInit {
   readonly method: string;
   readonly headers: Record<string, string>;
   readonly signal: AbortSignal;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: Uint8Array<ArrayBuffer> | Blob;
   /** The request outlives its page. */
   readonly keepalive?: boolean;
 }

@@ -20,12 +20,16 @@ export interface ClientRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   /** From `/v1` on, percent-encoded, with the query. */
   readonly path: string;
+  /** Another server's address in place of all that, which gets no key. */
+  readonly url?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array | Blob;
   readonly keepalive?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Instead of the client's. */
   readonly deadlineMs?: number | undefined;
+  /** Instead of the client's. */
+  readonly attemptMs?: number | undefined;
   /** Instead of the client's: 1 where it must not be sent twice. */
   readonly attempts?: number | undefined;
 }
@@ -95,7 +99,7 @@ export class Transport {
       const leftMs = endMs - timers.nowMs();
       let failure: Failure;
       try {
-        return await attempt(new Watch(timers, Math.min(this.#options.attemptMs, leftMs), signal));
+        return await attempt(new Watch(timers, Math.min(request.attemptMs ?? this.#options.attemptMs, leftMs), signal));
       } catch (error) {
         failure = this.#failureFrom(error, signal);
       }
@@ -108,13 +112,15 @@ export class Transport {
   }
 
   /** @throws {Refused} for an answer that is none of 2xx; whatever `fetch` throws */
-  async #fetch({ method, path, headers, body, keepalive }: ClientRequest, { signal }: Watch): Promise<Response> {
+  async #fetch(request: ClientRequest, { signal }: Watch): Promise<Response> {
+    const { method, path, headers, body, keepalive } = request;
     const { url, key } = this.#options;
-    const response = await this.#platform.fetch(url + path, {
+    const isOurs = request.url === undefined;
+    const response = await this.#platform.fetch(request.url ?? url + path, {
       method,
-      headers: { ...headers, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
+      headers: { ...headers, ...(key === undefined || !isOurs ? {} : { authorization: `Bearer ${key}` }) },
       signal,
-      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> | Blob }),
       ...(keepalive === true ? { keepalive } : {}),
     });
     if (method === "POST" && response.redirected) {

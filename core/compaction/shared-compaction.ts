@@ -447,8 +447,10 @@ class Run {
       if (covers && madeMs(row) > settledMs) this.#marks.add(markOf("segments", tenant, covers.replaces));
       if (place.inline) continue;
       this.#marks.add(markOf("segments", tenant, place.segment));
-      const upload = bodyBytes === 0 ? await this.#uploadOf(tenant, place) : undefined;
-      if (upload !== undefined) this.#marks.add(markOf("uploads", tenant, upload));
+      const uploads = bodyBytes === 0 ? await this.#uploadsOf(tenant, place) : [];
+      // The row was replaced since it was read, and its grace is over: a pass that stood still for hours may not judge.
+      if (!uploads) this.#untold.add(tenant);
+      for (const upload of uploads ?? []) this.#marks.add(markOf("uploads", tenant, upload));
     }
     const mentions = new Mentions(counting);
     for (const [index, { row, says }] of counting.entries()) {
@@ -462,10 +464,15 @@ class Run {
     }
   }
 
-  /** The upload that a page refers to. Its row keeps the page in nearly all cases. */
-  async #uploadOf(tenant: string, place: FramePlace): Promise<string | undefined> {
-    const page = decodePage((await this.#tools.frames.head(tenant, place)).page);
-    return page.ok ? page.value.upload : undefined;
+  /** The uploads that a page refers to, none or one; `undefined` where it is gone. Its row keeps the page in nearly all cases. */
+  async #uploadsOf(tenant: string, place: FramePlace): Promise<readonly string[] | undefined> {
+    try {
+      const page = decodePage((await this.#tools.frames.head(tenant, place)).page);
+      return page.ok && page.value.upload !== undefined ? [page.value.upload] : [];
+    } catch (error) {
+      if (isPayloadStoreError(error, "GONE")) return undefined;
+      throw error;
+    }
   }
 
   /** Segments that rows refer to, and how much of them is alive. */

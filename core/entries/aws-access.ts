@@ -1,6 +1,6 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { accessOver, type Access } from "../access/access.ts";
-import { dynamoClient } from "../adapters/aws/clients.ts";
+import { dynamoClient } from "../adapters/aws/dynamo-client.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
 import { DynamoKeyStore } from "../adapters/aws/dynamo-key-store.ts";
 import { DynamoUsageLedger } from "../adapters/aws/dynamo-usage-ledger.ts";

@@ -1,11 +1,13 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
-import { dynamoClient, s3Client } from "../adapters/aws/clients.ts";
+import { checkBucket } from "../adapters/aws/check-bucket.ts";
 import { Deadline } from "../adapters/aws/deadline.ts";
+import { dynamoClient } from "../adapters/aws/dynamo-client.ts";
 import { DynamoErasureLedger } from "../adapters/aws/dynamo-erasure-ledger.ts";
 import { DynamoOffsetIndex } from "../adapters/aws/dynamo-offset-index.ts";
 import { DynamoRowTable } from "../adapters/aws/dynamo-row-table.ts";
-import { type RebuildOptions, rebuildTable, type TableRebuild } from "../adapters/aws/rebuild.ts";
+import type { RebuildOptions, TableRebuild } from "../adapters/aws/rebuild.ts";
+import { S3 } from "../adapters/aws/s3.ts";
 import { S3SegmentStore } from "../adapters/aws/s3-segment-store.ts";
 import { S3StoredObjects } from "../adapters/aws/s3-stored-objects.ts";
 import { S3UploadStore } from "../adapters/aws/s3-upload-store.ts";
@@ -33,6 +35,15 @@ export interface AwsOptions extends PayloadStoreOptions {
   readonly table: string;
   /** Clients of your own; by default they take region and credentials from the environment. */
   readonly clients?: { readonly s3?: S3Client | undefined; readonly dynamo?: DynamoDBClient | undefined } | undefined;
+  /** Gets the default client of S3 when it is made: by the first request to S3. */
+  readonly onS3Client?: ((client: S3Client) => void) | undefined;
+  /**
+   * The tenant that the credentials are bound to, where they are: docs/operations.md, "Credentials of one tenant". They may not list
+   * the whole bucket, so S3 is asked in another way whether it or an object is there. It makes nothing safe: their policy does.
+   */
+  readonly boundTo?: string | undefined;
+  /** `later`: opening does not ask for the bucket, {@link AwsStore.checkBucket} does. By default `opening`. */
+  readonly bucketCheck?: "opening" | "later" | undefined;
   /** What requests cost, for the choice of where a commit's bytes go; list prices of us-east-1 by default. */
   readonly prices?: Prices | undefined;
   /**
@@ -63,14 +74,17 @@ export interface AwsMachine {
 /** A store on S3 and DynamoDB. Any number of processes write it at the same time. */
 export class AwsStore extends PayloadStore {
   readonly #rebuild: (options: RebuildOptions) => Promise<TableRebuild>;
+  /** Says what is wrong with the bucket: as opening does, unless it was told not to. */
+  readonly checkBucket: () => Promise<void>;
 
   constructor(
     ports: PayloadStorePorts,
     options: PayloadStoreOptions,
-    rebuild: (options: RebuildOptions) => Promise<TableRebuild>,
+    parts: { rebuild: (options: RebuildOptions) => Promise<TableRebuild>; checkBucket: () => Promise<void> },
   ) {
     super(ports, options);
-    this.#rebuild = rebuild;
+    this.#rebuild = parts.rebuild;
+    this.checkBucket = parts.checkBucket;
   }
 
   /**
@@ -94,22 +108,25 @@ export class AwsStore extends PayloadStore {
  */
 export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> = {}): Promise<AwsStore> {
   const { bucket, table, clients } = options;
-  const s3 = clients?.s3 ?? s3Client();
+  const s3 = new S3(clients?.s3, options.onS3Client);
   const dynamo = clients?.dynamo ?? dynamoClient();
   const clock = machine.clock ?? systemClock;
   const random = machine.random ?? new SystemRandom();
   const digest = nodeDigest;
   const deadline = new Deadline(options.requestMsMax ?? 20_000, options.remainingMs);
-  const { prices, placement, cacheBytesMax, indexedAttributes } = options;
-  const parts = { s3, dynamo, bucket, table, random, deadline, indexedAttributes };
-  const { secret, indexed } = await openStoreRow(parts);
+  const { prices, placement, cacheBytesMax, indexedAttributes, boundTo } = options;
+  const check = () => checkBucket({ s3, bucket, deadline, boundTo });
+  const [{ secret, indexed }] = await Promise.all([
+    openStoreRow({ dynamo, table, random, deadline, indexedAttributes }),
+    options.bucketCheck === "later" ? undefined : check(),
+  ]);
   const shared = { clock, random, digest, deadline };
-  const segments = new S3SegmentStore({ ...shared, client: s3, bucket, prices, placement, cacheBytesMax });
+  const segments = new S3SegmentStore({ ...shared, s3, bucket, boundTo, prices, placement, cacheBytesMax });
   const frames = new FrameReader(segments, digest);
   const index = new DynamoOffsetIndex({ ...shared, client: dynamo, table, secret, frames, indexed });
-  const uploads = new S3UploadStore({ client: s3, bucket, deadline });
+  const uploads = new S3UploadStore({ s3, bucket, deadline, boundTo });
   const rows = new DynamoRowTable({ client: dynamo, table, deadline });
-  const objects = new S3StoredObjects({ client: s3, bucket, deadline });
+  const objects = new S3StoredObjects({ s3, bucket, deadline });
   const erasures = new DynamoErasureLedger({ client: dynamo, table, deadline });
   const ports = { segments, index, uploads, erasures, codecs: nodeCodecs, clock, random, digest };
   const compaction: PayloadStorePorts["compaction"] = (inside) =>
@@ -118,7 +135,9 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
       const { awsCompaction } = await import("./aws-compaction.ts");
       return awsCompaction({ ...ports, rows, objects, secret, prices }, machine.compaction)(inside);
     });
-  return new AwsStore({ ...ports, compaction }, { codecPolicy: "auto", ...options }, (rebuilding) =>
-    rebuildTable(segments, index, digest, rebuilding),
-  );
+  const rebuild = async (rebuilding: RebuildOptions) => {
+    const { rebuildTable } = await import("../adapters/aws/rebuild.ts");
+    return rebuildTable(segments, index, digest, rebuilding);
+  };
+  return new AwsStore({ ...ports, compaction }, { codecPolicy: "auto", ...options }, { rebuild, checkBucket: check });
 }

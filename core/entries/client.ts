@@ -12,6 +12,7 @@ export type { ClientContent, ClientPayloadInput } from "../client/lines.ts";
 export type { ClientOptions } from "../client/options.ts";
 export type { ClientHead } from "../client/payload-answer.ts";
 export type { ClientPlatform, Fetch, FetchInit, Timers } from "../client/platform.ts";
+export type { UploadOptions } from "../client/upload.ts";
 export { PayloadWriter } from "../client/writer.ts";
 export type { WriterExit, WriterOptions } from "../client/writer-options.ts";
 export type { ErasedSegment, Erasure, ErasureSelector, ErasureState, ErasureWish } from "../erasure/erasure.ts";

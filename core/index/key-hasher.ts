@@ -6,15 +6,17 @@ import { hashKey, sipHash128, type HashKey } from "./siphash.ts";
 /** 128 bits in four words. */
 export type Hash128 = Int32Array;
 
+/** One for all: a name is hashed before the next is written. */
+const nameScratch = new Uint8Array(64 + 3 * limits.nameBytesMax);
+const nameScratchWords = new Int32Array(nameScratch.buffer, 0, 4);
+
 /**
  * Names → hashes, keyed by the store's secret. A group's 128 bits are its identity in the index; of an id's hash, which
  * begins from its group's, the index keeps 64 bits and checks the name in the page.
  */
 export class KeyHasher {
   readonly #key: HashKey;
-  readonly #scratch = new Uint8Array(64 + 3 * limits.nameBytesMax);
   #termScratch: Uint8Array | undefined;
-  readonly #words = new Int32Array(this.#scratch.buffer, 0, 4);
   readonly #last: Hash128 = new Int32Array(4);
   #lastTenant = "";
   #lastGroup = "";
@@ -34,16 +36,16 @@ export class KeyHasher {
   }
 
   #hashGroup(tenant: string, group: string, result: Hash128): void {
-    const at = utf8Into(tenant, this.#scratch, 0);
-    this.#scratch[at] = 0;
-    sipHash128(this.#key, this.#scratch, at + 1 + utf8Into(group, this.#scratch, at + 1), result);
+    const at = utf8Into(tenant, nameScratch, 0);
+    nameScratch[at] = 0;
+    sipHash128(this.#key, nameScratch, at + 1 + utf8Into(group, nameScratch, at + 1), result);
   }
 
   /** Two words of it. Never an id's hash: 0xff occurs in no UTF-8. */
   request(group: Hash128, key: string, result: Hash128): void {
-    this.#words.set(group);
-    this.#scratch[16] = 0xff;
-    sipHash128(this.#key, this.#scratch, 17 + utf8Into(key, this.#scratch, 17), result, 2);
+    nameScratchWords.set(group);
+    nameScratch[16] = 0xff;
+    sipHash128(this.#key, nameScratch, 17 + utf8Into(key, nameScratch, 17), result, 2);
   }
 
   /**
@@ -63,7 +65,7 @@ export class KeyHasher {
 
   /** Two words of it: the index keeps no more. */
   id(group: Hash128, id: string, result: Hash128): void {
-    this.#words.set(group);
-    sipHash128(this.#key, this.#scratch, 16 + utf8Into(id, this.#scratch, 16), result, 2);
+    nameScratchWords.set(group);
+    sipHash128(this.#key, nameScratch, 16 + utf8Into(id, nameScratch, 16), result, 2);
   }
 }

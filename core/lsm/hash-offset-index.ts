@@ -178,6 +178,12 @@ export class HashOffsetIndex implements RecoverableIndex {
 
   /** Cost: ids whose slots lie in one page of a run share its read, and those of one commit the read of its record. */
   async recordsOf(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]> {
+    if (ids.length > idsAtOnce) {
+      const all: Records[] = [];
+      for (let from = 0; from < ids.length; from += idsAtOnce)
+        all.push(...(await this.recordsOf(tenant, group, ids.slice(from, from + idsAtOnce))));
+      return all;
+    }
     if (this.damageNotes.concern(tenant) || this.hidesUnread)
       return ids.map((id) => this.#recordsOfId(tenant, group, id));
     this.#hasher.group(tenant, group, this.#group);

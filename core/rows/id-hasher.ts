@@ -1,4 +1,3 @@
-import { view } from "../bytes.ts";
 import { KeyHasher } from "../index/key-hasher.ts";
 import type { Page } from "../page/page.ts";
 import type { IdHash, PageHashes } from "./row.ts";
@@ -8,6 +7,7 @@ export class IdHasher {
   readonly #hasher: KeyHasher;
   readonly #group = new Int32Array(4);
   readonly #words = new Int32Array(4);
+  readonly #wordsView = new DataView(this.#words.buffer);
 
   constructor(secret: Uint8Array) {
     this.#hasher = new KeyHasher(secret);
@@ -37,6 +37,6 @@ export class IdHasher {
   }
 
   #first64(): IdHash {
-    return view(new Uint8Array(this.#words.buffer)).getBigUint64(0, true);
+    return this.#wordsView.getBigUint64(0, true);
   }
 }

@@ -83,6 +83,7 @@ const expiresFlag = 4;
 const hashBytes = 8;
 const crcBytes = 4;
 const nameBytes = 26;
+const nameDecoder = new TextDecoder();
 
 /** Bytes of a row. DynamoDB's own bound for an item is 400 KB. */
 export const rowBytesMax: number = 400 * 1024;
@@ -111,9 +112,10 @@ export type RowCrc = (body: Uint8Array, pk: string, sequence: number) => number;
  */
 export function rowCrcOf(secret: Uint8Array, digest: Digest): RowCrc {
   const seed = digest.crc32(secret);
+  const key = new Uint8Array(8);
+  const keyView = view(key);
   return (body, pk, sequence) => {
-    const key = new Uint8Array(8);
-    setUint64(view(key), 0, sequence);
+    setUint64(keyView, 0, sequence);
     return digest.crc32(body, digest.crc32(key, digest.crc32(utf8(pk), seed)));
   };
 }
@@ -173,7 +175,7 @@ export function decodeRow(bytes: Uint8Array, pk: string, sequence: number, crcOf
     throw new PayloadStoreError("UNSUPPORTED_VERSION", message, { details: { found: version, expected: rowVersion } });
   }
   const keeps = reader.uint8();
-  const segment = new TextDecoder().decode(reader.bytes(nameBytes));
+  const segment = nameDecoder.decode(reader.bytes(nameBytes));
   const offset = reader.varint();
   const headBytes = reader.varint();
   const bodyBytes = reader.varint();
@@ -201,7 +203,7 @@ function readCovers(reader: ByteReader, sequence: number): Covers {
   const flags = reader.uint8();
   const tier = flags >> tierShift;
   const upTo = reader.varint();
-  const replaces = new TextDecoder().decode(reader.bytes(nameBytes));
+  const replaces = nameDecoder.decode(reader.bytes(nameBytes));
   const rawBytes = reader.varint();
   if (tier > 2 || upTo < sequence || upTo > limits.sequenceMax || !isSegmentName(replaces)) reader.fail();
   return { upTo, replaces, closed: (flags & closedFlag) !== 0, tier: tier === 2 ? 2 : tier === 1 ? 1 : 0, rawBytes };

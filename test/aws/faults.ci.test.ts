@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { dynamoClient, s3Client } from "../../core/adapters/aws/clients.ts";
+import { dynamoClient } from "../../core/adapters/aws/dynamo-client.ts";
+import { s3Client } from "../../core/adapters/aws/s3-loaded.ts";
 import { openAws } from "../../core/entries/aws.ts";
 import { sameBytes } from "../conformance/expectations.ts";
 import { noise } from "../conformance/sample-bytes.ts";

@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Deadline } from "../../core/adapters/aws/deadline.ts";
 import { DynamoOffsetIndex } from "../../core/adapters/aws/dynamo-offset-index.ts";
 import { knowledgeMsMax } from "../../core/rows/knowledge.ts";
+import { S3 } from "../../core/adapters/aws/s3.ts";
 import { S3SegmentStore } from "../../core/adapters/aws/s3-segment-store.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { SystemRandom } from "../../core/adapters/node/random.ts";
@@ -280,7 +281,7 @@ describe("an index", () => {
       digest: nodeDigest,
       deadline: new Deadline(5000),
     };
-    const segments = new S3SegmentStore({ ...shared, client: servers.s3.client(), bucket: place.bucket });
+    const segments = new S3SegmentStore({ ...shared, s3: new S3(servers.s3.client()), bucket: place.bucket });
     const frames = new FrameReader(segments, nodeDigest);
     const secret = new Uint8Array(16);
     const dynamo = { client: servers.dynamo.client({ maxAttempts: 1 }), table: place.table };

@@ -1,5 +1,7 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { explainNonlinear, type RegisterCall } from "../support/linearizable.ts";
+import { explainNonlinear, type Mark, type RegisterCall } from "../support/linearizable.ts";
+import { holds } from "../support/property.ts";
 
 /** A register of one text, "" at first. */
 const write = (value: string, startedMs: number, endedMs: number): RegisterCall<string> => ({
@@ -57,5 +59,73 @@ describe("a register's calls", () => {
 
   test.each(broken)("cannot be put in order: %s", (_what, calls) => {
     expect(explainNonlinear("", calls)).toContain(calls[0]!.what);
+  });
+});
+
+/** What {@link explainNonlinear} must find without any of its short cuts: each order of each choice of unknown calls. */
+function hasOrder(state: string, left: readonly RegisterCall<string>[]): boolean {
+  if (left.every(({ endedMs }) => endedMs === Infinity)) return true;
+  const soonestEndMs = Math.min(...left.map(({ endedMs }) => endedMs));
+  return left.some((call) => {
+    const after = call.startedMs > soonestEndMs ? undefined : call.step(state);
+    const others = left.filter((each) => each !== call);
+    return after !== undefined && hasOrder(after, others);
+  });
+}
+
+type Drawn = {
+  readonly kind: "write" | "create" | "delete" | "read";
+  readonly startedMs: number;
+  readonly tookMs: number;
+  readonly known: boolean;
+  readonly seen: number;
+};
+
+/** Calls that write values of their own, and reads that say which of them they saw. */
+function callsOf(drawn: readonly Drawn[]): RegisterCall<string>[] {
+  const marks = drawn.map((_, i): Mark<string> => ({ isIn: (state) => state === `${i}` }));
+  return drawn.map((each, i) => callOf(each, i, marks));
+}
+
+function callOf(drawn: Drawn, i: number, marks: readonly Mark<string>[]): RegisterCall<string> {
+  const { kind, startedMs, tookMs, known, seen } = drawn;
+  const at = { what: `${kind} ${i}`, startedMs, endedMs: known || kind === "read" ? startedMs + tookMs : Infinity };
+  switch (kind) {
+    case "write":
+      return { ...at, step: () => `${i}`, marks: [marks[i]!] };
+    case "create":
+      return { ...at, step: (state) => (state === "" ? `${i}` : undefined), marks: [marks[i]!] };
+    case "delete":
+      return { ...at, step: (state) => (state === "" ? undefined : "") };
+    case "read": {
+      const mark = marks[seen];
+      const value = mark ? `${seen}` : "";
+      const sees = mark ? { sees: [mark] } : {};
+      return { ...at, step: (state) => (state === value ? state : undefined), reads: true, ...sees };
+    }
+  }
+}
+
+describe("the search", () => {
+  test("finds an order where there is one, and only there", async () => {
+    const drawn = fc.record({
+      kind: fc.constantFrom("write" as const, "create" as const, "delete" as const, "read" as const, "read" as const),
+      startedMs: fc.nat(12),
+      tookMs: fc.nat(8),
+      known: fc.boolean(),
+      seen: fc.nat(7),
+    });
+    let orders = 0;
+    const property = fc.property(fc.array(drawn, { minLength: 2, maxLength: 7 }), (each) => {
+      const calls = callsOf(each);
+      const expected = hasOrder("", calls);
+      if (expected) orders += 1;
+
+      expect(explainNonlinear("", calls) === undefined).toBe(expected);
+    });
+
+    await holds(import.meta.filename, property, { runs: 3000 });
+
+    expect(orders).toBeGreaterThan(100);
   });
 });

@@ -102,6 +102,8 @@ describe("the client's bundle", () => {
           zstd: (await client.get({ group: "g", id: "zstd" })).length,
           lz4: (await client.get({ group: "g", id: "lz4" })).length,
           none: await client.get({ group: "g", id: "none" }),
+          many: (await client.getMany({ group: "g" }, ["a", "none", "zstd"])).map((found) => found?.length ?? null),
+          uploaded: await client.upload({ group: "g", id: "u" }, bytes).catch((error) => error.code),
           head: await client.head({ group: "g", id: "a" }),
           first: first.value.length,
           written: (await written).length,
@@ -121,6 +123,9 @@ describe("the client's bundle", () => {
     expect(JSON.parse(JSON.stringify(seen))).toMatchObject({
       zstd: 5000,
       lz4: 5000,
+      many: [500, null, 5000],
+      // As a store in memory says.
+      uploaded: "UNSUPPORTED",
       head: { bytes: 500, contentType: "image/png", attributes: { a: "ü" } },
       first: 500,
       written: 500,

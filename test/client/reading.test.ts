@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { isPayloadStoreError, openClient, type ClientPayload, type Fetch } from "../../core/entries/client.ts";
 import { concat } from "../../core/bytes.ts";
@@ -301,5 +302,50 @@ describe("openClient", () => {
 
     expect(lab.network.sent[0]?.url).toBe("http://paylode.test/behind/v1/t/stats");
     expect(lab.network.sent[0]?.init.headers["authorization"]).toBe("Bearer secret");
+  });
+});
+
+describe("getMany", () => {
+  test("answers in the order asked, also of what is absent or asked for twice", async () => {
+    const { client, store } = clientLab();
+    const items = Array.from({ length: 40 }, (_, i) => ({ id: `${i}`, bytes: prose(100 + i, i) }));
+    await store.appendMany({ tenant: "t", group: "g" }, items);
+    const ids = [...items.map(({ id }) => id).toReversed(), "none", "7", "7"];
+
+    const found = await client.getMany({ group: "g" }, ids);
+
+    expect(found).toEqual([
+      ...items.map(({ bytes }) => bytes).toReversed(),
+      undefined,
+      items[7]!.bytes,
+      items[7]!.bytes,
+    ]);
+    expect(await client.getMany({ group: "g" }, [])).toEqual([]);
+  });
+
+  test("asks for 16 at the same time, and for no more once one has failed", async () => {
+    const app = createApp(openMemory());
+    let underWay = 0;
+    let most = 0;
+    let asked = 0;
+    const client = openClient({
+      url: "http://paylode.test",
+      tenant: "t",
+      attempts: 1,
+      fetch: async (url, init) => {
+        asked += 1;
+        most = Math.max(most, (underWay += 1));
+        await setTimeout(1);
+        underWay -= 1;
+        return asked > 20 ? new Response("", { status: 500 }) : app.request(url, init);
+      },
+    });
+    const ids = Array.from({ length: 500 }, (_, i) => `${i}`);
+
+    await rejectsWith("UNAVAILABLE", () => client.getMany({ group: "g" }, ids));
+    await setTimeout(20);
+
+    expect(most).toBe(16);
+    expect(asked).toBeLessThan(60);
   });
 });

@@ -338,7 +338,7 @@ describe("leave", () => {
     writer.leave();
     const [request] = keptAlive(lab);
 
-    expect(request?.init.body?.length).toBeLessThanOrEqual(65_536);
+    expect((request?.init.body as Uint8Array | undefined)?.length).toBeLessThanOrEqual(65_536);
     const sent = request?.text.match(/"group":".","id":"."/g);
     expect(sent).toEqual(['"group":"g","id":"1"', '"group":"g","id":"2"', '"group":"i","id":"1"']);
     await lab.timers.until(writer.flush());

@@ -50,13 +50,16 @@ describe("ByteCache", () => {
     );
   });
 
-  test("keeps what fits its bound, and forgets the oldest first", () => {
-    const cache = new ByteCache<undefined>(4 * mebibyte);
-    for (let i = 0; i < 400; i++) cache.keep(String(i), new Uint8Array(60_000).fill(i), undefined);
+  test.each([
+    [4 * mebibyte, 60_000],
+    [65_536, 900],
+  ])("of %i bytes keeps what fits its bound, and forgets the oldest first", (bytesMax, length) => {
+    const cache = new ByteCache<undefined>(bytesMax);
+    for (let i = 0; i < 400; i++) cache.keep(String(i), new Uint8Array(length).fill(i), undefined);
 
     const kept = Array.from({ length: 400 }, (_, i) => i).filter((i) => cache.get(String(i)));
-    expect(kept.length).toBeGreaterThan(45);
-    expect(kept.length * 60_000).toBeLessThanOrEqual(4 * mebibyte);
+    expect(kept.length * (length + 256)).toBeGreaterThan(bytesMax / 2);
+    expect(kept.length * length).toBeLessThanOrEqual(bytesMax);
     expect(kept).toEqual(Array.from({ length: kept.length }, (_, i) => 400 - kept.length + i));
   });
 });
@@ -71,7 +74,7 @@ describe("a store that keeps what it read", () => {
       segments,
       index: arrayIndex(segments),
       heads: new Map(),
-      blocks: new BlockCache(nodeCodecs, 0),
+      blocks: new BlockCache(nodeCodecs, 2 * mebibyte),
     });
     const bytesOf = (i: number, version: number) => (i % 3 === 0 ? noise : prose)(7000, i + 1000 * version);
     const items = (version: number) =>

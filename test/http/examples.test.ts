@@ -10,7 +10,7 @@ import { limits } from "../../core/limits.ts";
 import { statusOf } from "../../functions/http-errors.ts";
 import { httpLimits } from "../../functions/http-limits.ts";
 import { serveLocal, type LocalServer } from "../../functions/local.ts";
-import { routes } from "../../functions/route-table.ts";
+import { loadedRoutes } from "../../functions/route-table.ts";
 
 /** docs/http.md, word for word: each curl is run, and its answer held against the one that stands below it. */
 const text = readFileSync(new URL("../../docs/http.md", import.meta.url), "utf8");
@@ -64,7 +64,7 @@ describe("docs/http.md", () => {
     test("of every route", async () => {
       const counted = await (await fetch(`${server.url}/metrics`)).text();
 
-      const missing = Object.entries(routes).flatMap(([route, methods]) =>
+      const missing = Object.entries(await loadedRoutes()).flatMap(([route, methods]) =>
         Object.keys(methods)
           .map((method) => `paylode_http_requests_total{method="${method}",route="${route}"`)
           .filter((sample) => !counted.includes(sample)),

@@ -10,7 +10,7 @@ import { openMemory } from "../../core/entries/memory.ts";
 import { scopeOf } from "../../functions/access.ts";
 import { createApp } from "../../functions/app.ts";
 import { serveLocal, type LocalServer } from "../../functions/local.ts";
-import { routes } from "../../functions/route-table.ts";
+import { loadedRoutes } from "../../functions/route-table.ts";
 import { httpApiSuite } from "../support/http-api-suite.ts";
 import { keyedApp, type KeyedApp } from "../support/keyed-app.ts";
 import { holds } from "../support/property.ts";
@@ -39,7 +39,7 @@ const pathOf = (template: string, tenant: string): string =>
   template.replace(":tenant", tenant).replace(":group", "g").replace(":id", "a").replace(":erasure", "0123456789ab");
 
 /** Every route that there is, HEAD too, so that a new one cannot be forgotten. */
-const everyRoute = Object.entries(routes).flatMap(([template, methods]) =>
+const everyRoute = Object.entries(await loadedRoutes()).flatMap(([template, methods]) =>
   Object.entries(methods).flatMap(([method, route]) =>
     (method === "GET" ? ["GET", "HEAD"] : [method]).map((asked) => ({ template, method: asked, route })),
   ),

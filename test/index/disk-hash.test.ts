@@ -36,6 +36,22 @@ describe("the index on disk", () => {
     await flipIndexBytes(197);
   });
 
+  test("is asked for any number of ids at once", async () => {
+    const store = await open(await closedStore());
+    const ids = Array.from({ length: 20_000 }, (_, i) => `never ${i}`);
+    ids[0] = "1";
+    ids[8191] = "6";
+    ids[8192] = "11";
+    ids[19_999] = "16";
+
+    const found = await store.getMany({ tenant, group: "g1" }, ids);
+
+    const there = [...found.entries()].flatMap(([i, body]) => (body ? [[ids[i], body] as const] : []));
+    expect(there.map(([id]) => id)).toEqual(["1", "6", "11", "16"]);
+    sameBytes(there[3]?.[1], prose(40, 16), "16");
+    await store.close();
+  });
+
   test("that is older than the segments is brought up to date from them", async () => {
     const fs = await closedStore();
     const old = fs.files().filter((file) => file.includes("/index/"));

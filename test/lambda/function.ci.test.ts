@@ -214,7 +214,6 @@ describe("an export that fails in the middle", () => {
 describe("a store that cannot be opened", () => {
   test.each([
     ["table", { table: "no-such-table" }, "opening table no-such-table failed: there is no such table"],
-    ["bucket", { bucket: "no-such-bucket" }, "opening bucket no-such-bucket failed: there is no such bucket"],
     ["variable", { table: "" }, "the variable PAYLODE_TABLE is not set"],
   ])("is 503 to the caller, and the log names the %s", async (_what, place, message) => {
     const broken = await lambda.start(place);
@@ -228,6 +227,24 @@ describe("a store that cannot be opened", () => {
     expect(problem).not.toMatch(/no-such|PAYLODE_/);
     // At the start, and at the request.
     expect(broken.log.filter((line) => line.includes(message))).toHaveLength(2);
+  });
+
+  test("for want of its bucket serves what needs none once, names it in the log, then is 503", async () => {
+    const broken = await lambda.start({ bucket: "no-such-bucket" });
+    const group = newGroup();
+
+    const first = await ask(broken, token, put(group, new Uint8Array(100)));
+    const others = [
+      await ask(broken, token, get(group)),
+      await ask(broken, token, { method: "GET", target: "/healthz" }),
+    ];
+
+    expect(first.status).toBe(200);
+    expect(others.map(({ status }) => status)).toEqual([503, 503]);
+    expect(await others[0]!.text()).not.toContain("no-such");
+    const message = "opening bucket no-such-bucket failed: there is no such bucket";
+    // Behind the first answer, and at each request.
+    expect(broken.log.filter((line) => line.includes(message))).toHaveLength(3);
   });
 
   test("is opened by the next request that can", async () => {

@@ -11,6 +11,8 @@ import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 const tenant = "t";
+/** A store is opened for each bit: it takes no megabyte for that. */
+const cacheBytes = 65_536;
 export const records = 10;
 
 /** Ten commits in three groups, every codec, one overwrite, one delete: what each id must answer, or `undefined` for absent. */
@@ -51,7 +53,7 @@ export async function wrongAnswers(
   };
   let store: DiskStore;
   try {
-    store = await openDisk({ directory: storeFolder }, simulatedMachine(fs, 2));
+    store = await openDisk({ directory: storeFolder, cacheBytes }, simulatedMachine(fs, 2));
   } catch (error) {
     judge(error, "open");
     return { wrong, corrupt };

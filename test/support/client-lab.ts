@@ -3,8 +3,12 @@ import { openClient, type ClientOptions, type Fetch, type PayloadClient } from "
 import { openMemory } from "../../core/entries/memory.ts";
 import type { PayloadStore, PayloadStoreOptions } from "../../core/payload-store.ts";
 import { createApp } from "../../functions/app.ts";
+import { loadedRoutes } from "../../functions/route-table.ts";
 import { FaultyNetwork, type NetworkFault, type SentRequest } from "./faulty-fetch.ts";
 import { VirtualTimers } from "./virtual-timers.ts";
+
+// Time is virtual here, and would run out while the first request for a route loads it.
+await loadedRoutes();
 
 /** A client, the store it speaks to, and all that may come between them. */
 export interface ClientLab {

@@ -159,7 +159,10 @@ export function openWith(
 ): Promise<DiskStore> {
   const index = indexBounds ? "disk-hash" : undefined;
   const machine = simulatedMachine(fs, seed);
-  return openDisk({ directory: storeFolder, index, ...options }, indexBounds ? { ...machine, indexBounds } : machine);
+  return openDisk(
+    { directory: storeFolder, index, cacheBytes: 65_536, ...options },
+    indexBounds ? { ...machine, indexBounds } : machine,
+  );
 }
 
 /** What {@link findViolations} leaves behind, to be expected after a further crash. */

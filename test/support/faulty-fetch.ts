@@ -45,7 +45,7 @@ export class FaultyNetwork {
   }
 
   readonly fetch: Fetch = async (url, init) => {
-    const request: SentRequest = { url, init, text: new TextDecoder().decode(init.body), atMs: this.#nowMs() };
+    const request: SentRequest = { url, init, text: textOf(init), atMs: this.#nowMs() };
     this.sent.push(request);
     const fault = this.#script(request, this.sent.length);
     if (fault?.kind === "status")
@@ -87,4 +87,8 @@ async function cut(response: Response, ending: "broken" | "quiet"): Promise<Resp
     { highWaterMark: 0 },
   );
   return new Response(body, { status: response.status, headers: response.headers });
+}
+
+function textOf({ body }: FetchInit): string {
+  return body instanceof Blob ? "" : new TextDecoder().decode(body);
 }

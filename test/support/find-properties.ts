@@ -211,5 +211,5 @@ function open(
   options: Partial<DiskOptions> = {},
 ): Promise<DiskStore> {
   const machine = { ...simulatedMachine(fs, fs.ops), indexBounds };
-  return openDisk({ directory: "/store", segmentBytesMax: 2048, ...options }, machine);
+  return openDisk({ directory: "/store", segmentBytesMax: 2048, cacheBytes: 65_536, ...options }, machine);
 }

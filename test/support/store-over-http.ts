@@ -40,10 +40,7 @@ export function storeOverHttp(behind: PayloadStore, clientOf: (tenant: string) =
     head: async (key, options) => withLocation(key, await on(key).head(key, options)),
     has: async (key, options) => on(key).has(key, options),
     getAt: (key, location, options) => behind.getAt(key, location, options),
-    getMany: async (key, ids, options) => {
-      const client = on(key);
-      return Promise.all(ids.map((id) => client.get({ group: key.group, id }, options)));
-    },
+    getMany: async (key, ids, options) => on(key).getMany(key, ids, options),
     list: (key, options) => listed(on(key), key, options),
     find: (key, options) => found(on(key), key, options),
     async *contents(key, options) {

@@ -394,7 +394,7 @@ async function crash(running: Running, event: "kill" | "powerLoss", options: Par
 }
 
 function open(fs: PowerLossFileSystem, options: Partial<DiskOptions> = {}): Promise<DiskStore> {
-  return openDisk({ directory, segmentBytesMax, ...options }, simulatedMachine(fs, fs.ops));
+  return openDisk({ directory, segmentBytesMax, cacheBytes: 65_536, ...options }, simulatedMachine(fs, fs.ops));
 }
 
 function bytesOf(

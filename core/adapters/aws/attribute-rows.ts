@@ -1,5 +1,4 @@
 import { type AttributeValue, type DynamoDBClient, PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
-import { LRUCache } from "lru-cache";
 import { concat, hex, utf8, utf8Text, view } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import { KeyHasher } from "../../index/key-hasher.ts";
@@ -50,7 +49,8 @@ export class AttributeRows {
   readonly #options: AttributeRowsOptions;
   readonly #hasher: KeyHasher;
   readonly #indexed: ReadonlySet<string>;
-  readonly #known = new LRUCache<string, true>({ max: knownRowsMax });
+  /** Oldest first. */
+  readonly #known = new Set<string>();
   readonly #crcSeed: number;
 
   constructor(options: AttributeRowsOptions) {
@@ -117,7 +117,8 @@ export class AttributeRows {
     } catch (error) {
       throw awsError(error, `indexing an attribute in table ${table} failed, nothing was committed`);
     }
-    this.#known.set(`${pk} ${sk}`, true);
+    this.#known.add(`${pk} ${sk}`);
+    if (this.#known.size > knownRowsMax) this.#known.delete(this.#known.keys().next().value!);
   }
 
   async #query(pk: string, from: string, rows: number, after?: Item) {

@@ -1,10 +1,3 @@
-import {
-  GetObjectCommand,
-  HeadObjectCommand,
-  paginateListObjectsV2,
-  PutObjectCommand,
-  type S3Client,
-} from "@aws-sdk/client-s3";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import pRetry, { AbortError } from "p-retry";
 import { concat, utf8Length } from "../../bytes.ts";
@@ -22,16 +15,20 @@ import { encodeFooter, type FrameEntry } from "../../segment/footer.ts";
 import { encodeFrame, frameHeaderBytes, groupCrc, type FrameDraft } from "../../segment/frame.ts";
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
 import { isSegmentName, SegmentNames } from "../../segment/name.ts";
-import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
-import { awsError, errorName, httpStatus } from "./aws-error.ts";
+import type { ScanStart, SegmentScan } from "../../segment/scan.ts";
+import { awsError, httpStatus } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
 import { fence } from "./fence.ts";
 import { hashRecordBytes, keepingRecordBytes, keyBytes } from "../../rows/row.ts";
-import { SegmentCache } from "./segment-cache.ts";
+import { meansAbsent } from "./object-absence.ts";
+import type { S3 } from "./s3.ts";
+import type { SegmentCache } from "./segment-cache.ts";
 
 export interface S3SegmentStoreOptions {
-  readonly client: S3Client;
+  readonly s3: S3;
   readonly bucket: string;
+  /** Of credentials that are bound to one tenant, whose name it is. */
+  readonly boundTo?: string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly digest: Digest;
@@ -74,7 +71,8 @@ export class S3SegmentStore implements SegmentStore {
   readonly failure = undefined;
   readonly #options: S3SegmentStoreOptions;
   readonly #names: SegmentNames;
-  readonly #cache: SegmentCache;
+  /** Made by the first read. */
+  #cache: SegmentCache | undefined;
   readonly #gathering = new Map<string, Waiting[]>();
   /** By tenant, as what follows. */
   readonly #apart = new Map<string, Apart[]>();
@@ -84,7 +82,6 @@ export class S3SegmentStore implements SegmentStore {
   constructor(options: S3SegmentStoreOptions) {
     this.#options = options;
     this.#names = new SegmentNames(options.clock, options.random);
-    this.#cache = new SegmentCache(options.cacheBytesMax ?? 33_554_432);
   }
 
   append(tenant: string, frame: FrameDraft): Promise<FramePlace> {
@@ -102,22 +99,26 @@ export class S3SegmentStore implements SegmentStore {
 
   async read(tenant: string, segment: string, offset: number, bytes: number): Promise<Uint8Array> {
     const key = objectKey(tenant, segment);
-    const cached = bytes > 0 ? this.#cache.get(key, offset, bytes) : undefined;
-    if (cached) return cached;
     if (bytes === 0) {
       await this.#sizeOf(key);
       return new Uint8Array(0);
     }
+    const { SegmentCache } = await this.#options.s3.requests();
+    this.#cache ??= new SegmentCache(this.#options.cacheBytesMax ?? 33_554_432);
+    const cache = this.#cache;
+    const cached = cache.get(key, offset, bytes);
+    if (cached) return cached;
     const found = await this.#get(key, offset, offset + Math.max(bytes, readAheadBytes));
     if (found.bytes.length < bytes) throw endsBefore(key, offset + found.bytes.length, offset + bytes);
-    this.#cache.add(key, offset, found.bytes);
+    cache.add(key, offset, found.bytes);
     return found.bytes.subarray(0, bytes);
   }
 
   async segments(): Promise<readonly SegmentSummary[]> {
-    const { client, bucket } = this.#options;
+    const { s3, bucket } = this.#options;
     const found: SegmentSummary[] = [];
     try {
+      const { client, paginateListObjectsV2 } = await s3.requests();
       for await (const { Contents } of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix })) {
         for (const { Key, Size } of Contents ?? []) {
           const match = /^segments\/([^/]+)\/([^/]+)\.seg$/.exec(Key ?? "");
@@ -132,6 +133,8 @@ export class S3SegmentStore implements SegmentStore {
   }
 
   async scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan> {
+    // Handlers never scan: functions are deployed without it.
+    const { scanSegment } = await import("../../segment/scan.ts");
     const key = objectKey(tenant, segment);
     const chunks = new Map<number, Uint8Array>();
     const first = await this.#get(key, 0, scanChunkBytes);
@@ -219,7 +222,8 @@ export class S3SegmentStore implements SegmentStore {
 
   /** One complete segment of all frames. */
   async #put(tenant: string, batch: readonly Waiting[]): Promise<(FramePlace & { held: Uint8Array })[]> {
-    const { client, bucket, clock, random, digest, deadline } = this.#options;
+    const { s3, bucket, clock, random, digest, deadline } = this.#options;
+    const { client, PutObjectCommand } = await s3.requests();
     const namedMs = clock.nowMs();
     const segment = this.#names.next();
     const binding = new SegmentBinding(digest, segment);
@@ -269,9 +273,10 @@ export class S3SegmentStore implements SegmentStore {
 
   /** The bytes from `start` to `end`, or to the object's end. A body that is cut short is asked for again. */
   #get(key: string, start: number, end: number): Promise<{ readonly bytes: Uint8Array; readonly size: number }> {
-    const { client, bucket, deadline } = this.#options;
+    const { s3, bucket, deadline } = this.#options;
     const options = deadline.options();
     const attempt = async () => {
+      const { client, GetObjectCommand } = await s3.requests();
       const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=${start}-${end - 1}` });
       let answer;
       try {
@@ -293,8 +298,7 @@ export class S3SegmentStore implements SegmentStore {
   }
 
   async #readError(error: unknown, key: string, end: number): Promise<PayloadStoreError> {
-    if (errorName(error) === "NoSuchKey" || (httpStatus(error) === 404 && errorName(error) !== "NoSuchBucket"))
-      return gone(key);
+    if (await meansAbsent(error, key, this.#options)) return gone(key);
     if (httpStatus(error) === 416) {
       const size = await this.#sizeOf(key).catch((failure: unknown) => failure);
       return isPayloadStoreError(size) ? size : endsBefore(key, Number(size), end);
@@ -303,12 +307,14 @@ export class S3SegmentStore implements SegmentStore {
   }
 
   async #sizeOf(key: string): Promise<number> {
-    const { client, bucket, deadline } = this.#options;
+    const { s3, bucket, deadline } = this.#options;
     try {
+      const { client, HeadObjectCommand } = await s3.requests();
       const command = new HeadObjectCommand({ Bucket: bucket, Key: key });
       return (await client.send(command, deadline.options())).ContentLength ?? 0;
     } catch (error) {
-      throw httpStatus(error) === 404 ? gone(key) : awsError(error, `reading ${key} from bucket ${bucket} failed`);
+      if (await meansAbsent(error, key, this.#options)) throw gone(key);
+      throw awsError(error, `reading ${key} from bucket ${bucket} failed`);
     }
   }
 }

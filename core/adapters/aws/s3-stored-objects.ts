@@ -1,11 +1,11 @@
-import { DeleteObjectCommand, paginateListObjectsV2, type S3Client } from "@aws-sdk/client-s3";
 import type { StoredObject, StoredObjects } from "../../ports/stored-objects.ts";
 import { isSegmentName } from "../../segment/name.ts";
 import { awsError, httpStatus } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
+import type { S3 } from "./s3.ts";
 
 export interface S3StoredObjectsOptions {
-  readonly client: S3Client;
+  readonly s3: S3;
   readonly bucket: string;
   readonly deadline: Deadline;
 }
@@ -28,7 +28,8 @@ export class S3StoredObjects implements StoredObjects {
 
   /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
   async *list(tenant?: string): AsyncGenerator<StoredObject> {
-    const { client, bucket } = this.#options;
+    const { s3, bucket } = this.#options;
+    const { client, paginateListObjectsV2 } = await s3.requests();
     for (const [kind, pattern] of kinds) {
       const Prefix = tenant === undefined ? `${kind}/` : `${kind}/${tenant}/`;
       try {
@@ -47,7 +48,8 @@ export class S3StoredObjects implements StoredObjects {
 
   /** One request for each: requests for several at once are not known everywhere, and none is billed. */
   async remove(objects: readonly StoredObject[]): Promise<void> {
-    const { client, bucket, deadline } = this.#options;
+    const { s3, bucket, deadline } = this.#options;
+    const { client, DeleteObjectCommand } = await s3.requests();
     const rest = objects.values();
     const removing = Array.from({ length: removingMax }, async () => {
       for (const object of rest) {

@@ -1,10 +1,3 @@
-import {
-  GetObjectCommand,
-  HeadObjectCommand,
-  paginateListObjectsV2,
-  PutObjectCommand,
-  type S3Client,
-} from "@aws-sdk/client-s3";
 import pRetry, { AbortError } from "p-retry";
 import { bytesOfHex } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
@@ -12,27 +5,21 @@ import { invariant } from "../../invariant.ts";
 import type { SignedUpload, UploadShape, UploadStore, UploadSummary } from "../../ports/upload-store.ts";
 import { isSegmentName } from "../../segment/name.ts";
 import { awsError, httpStatus } from "./aws-error.ts";
-import type { Deadline } from "./deadline.ts";
-
-export interface S3UploadStoreOptions {
-  readonly client: S3Client;
-  readonly bucket: string;
-  readonly deadline: Deadline;
-}
+import type { BucketParts } from "./check-bucket.ts";
+import { meansAbsent } from "./object-absence.ts";
 
 /** Uploads as objects of a bucket, `uploads/<tenant>/<name>`. */
 export class S3UploadStore implements UploadStore {
-  readonly #options: S3UploadStoreOptions;
+  readonly #options: BucketParts;
 
-  constructor(options: S3UploadStoreOptions) {
+  constructor(options: BucketParts) {
     this.#options = options;
   }
 
   /** The length, the checksum, and that nothing is there yet, are signed: the URL puts these bytes, once. */
   async sign(tenant: string, name: string, { bytes, sha256, seconds }: UploadShape): Promise<SignedUpload> {
-    const { client, bucket } = this.#options;
-    // Few requests sign: the presigner is loaded by the first that does.
-    const { getSignedUrl } = await import("@aws-sdk/s3-request-presigner");
+    const { s3, bucket } = this.#options;
+    const { client, getSignedUrl, PutObjectCommand } = await s3.requests();
     const checksum = Buffer.from(bytesOfHex(sha256)).toString("base64");
     const command = new PutObjectCommand({
       Bucket: bucket,
@@ -52,21 +39,23 @@ export class S3UploadStore implements UploadStore {
   }
 
   async size(tenant: string, name: string): Promise<number | undefined> {
-    const { client, bucket, deadline } = this.#options;
+    const { s3, bucket, deadline } = this.#options;
     const key = objectKey(tenant, name);
     try {
+      const { client, HeadObjectCommand } = await s3.requests();
       const command = new HeadObjectCommand({ Bucket: bucket, Key: key });
       return (await client.send(command, deadline.options())).ContentLength;
     } catch (error) {
-      if (httpStatus(error) === 404) return undefined;
+      if (await meansAbsent(error, key, this.#options)) return undefined;
       throw awsError(error, `reading ${key} from bucket ${bucket} failed`);
     }
   }
 
   async list(): Promise<UploadSummary[]> {
-    const { client, bucket } = this.#options;
+    const { s3, bucket } = this.#options;
     const found: UploadSummary[] = [];
     try {
+      const { client, paginateListObjectsV2 } = await s3.requests();
       for await (const { Contents } of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: "uploads/" })) {
         for (const { Key, Size } of Contents ?? []) {
           const match = /^uploads\/([^/]+)\/([^/]+)$/.exec(Key ?? "");
@@ -81,16 +70,17 @@ export class S3UploadStore implements UploadStore {
 
   /** A body that is cut short is asked for again. */
   read(tenant: string, name: string, offset: number, bytes: number): Promise<Uint8Array> {
-    const { client, bucket, deadline } = this.#options;
+    const { s3, bucket, deadline } = this.#options;
     const key = objectKey(tenant, name);
     const attempt = async () => {
+      const { client, GetObjectCommand } = await s3.requests();
       const command = new GetObjectCommand({
         Bucket: bucket,
         Key: key,
         Range: `bytes=${offset}-${offset + bytes - 1}`,
       });
-      const answer = await client.send(command, deadline.options()).catch((error: unknown) => {
-        throw new AbortError(readError(error, key, bucket));
+      const answer = await client.send(command, deadline.options()).catch(async (error: unknown) => {
+        throw new AbortError(await this.#readError(error, key));
       });
       invariant(answer.Body !== undefined, "a GET has a body");
       const body = await answer.Body.transformToByteArray();
@@ -106,16 +96,16 @@ export class S3UploadStore implements UploadStore {
       },
     );
   }
-}
 
-function readError(error: unknown, key: string, bucket: string): PayloadStoreError {
-  if (httpStatus(error) === 404) {
-    return new PayloadStoreError("GONE", `there is no object ${key}`, { details: { key } });
+  async #readError(error: unknown, key: string): Promise<PayloadStoreError> {
+    if (await meansAbsent(error, key, this.#options)) {
+      return new PayloadStoreError("GONE", `there is no object ${key}`, { details: { key } });
+    }
+    if (httpStatus(error) === 416) {
+      return new PayloadStoreError("CORRUPT", `object ${key} is shorter than its page says`, { details: { key } });
+    }
+    return awsError(error, `reading ${key} from bucket ${this.#options.bucket} failed`);
   }
-  if (httpStatus(error) === 416) {
-    return new PayloadStoreError("CORRUPT", `object ${key} is shorter than its page says`, { details: { key } });
-  }
-  return awsError(error, `reading ${key} from bucket ${bucket} failed`);
 }
 
 function objectKey(tenant: string, name: string): string {

@@ -1,5 +1,4 @@
 import { DescribeTableCommand, type DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
-import { HeadBucketCommand, type S3Client } from "@aws-sdk/client-s3";
 import { utf8Length } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import { isWellFormed } from "../../key.ts";
@@ -27,9 +26,7 @@ export interface StoreRow {
 }
 
 export interface StoreParts {
-  readonly s3: S3Client;
   readonly dynamo: DynamoDBClient;
-  readonly bucket: string;
   readonly table: string;
   readonly random: Random;
   readonly deadline: Deadline;
@@ -40,13 +37,13 @@ export interface StoreParts {
 /**
  * The table's own row, made when the store is new. Says at once what is missing, of another version, or forbidden.
  *
- * @throws {PayloadStoreError} `UNAVAILABLE` naming bucket or table; `UNSUPPORTED_VERSION`; `INVALID` where the table indexes
+ * @throws {PayloadStoreError} `UNAVAILABLE` naming the table; `UNSUPPORTED_VERSION`; `INVALID` where the table indexes
  *   other attributes than it was asked for
- * Cost: one read of the table and one HEAD of the bucket, at the same time.
+ * Cost: one read of the table.
  */
 export async function openStoreRow(parts: StoreParts): Promise<StoreRow> {
   const wanted = parts.indexedAttributes && checkedNames(parts.indexedAttributes);
-  const [row] = await Promise.all([readOrMake(parts, wanted ?? []), headBucket(parts)]);
+  const row = await readOrMake(parts, wanted ?? []);
   if (!wanted || JSON.stringify(wanted) === JSON.stringify(row.indexed)) return row;
   const [found, asked] = [JSON.stringify(row.indexed), JSON.stringify(wanted)];
   const message = `table ${parts.table} indexes the attributes ${found}, not ${asked}, since it was new: leave indexedAttributes out, or use another table`;
@@ -118,12 +115,4 @@ async function tableError(
   const found = keys ? ` (its keys: ${keys.join(", ")})` : "";
   const message = `table ${table} is not laid out for Paylode${found}: partition key pk, a string, and sort key sk, a number`;
   return new PayloadStoreError("UNSUPPORTED_VERSION", message, { cause: error, details: { table } });
-}
-
-async function headBucket({ s3, bucket, deadline }: StoreParts): Promise<void> {
-  try {
-    await s3.send(new HeadBucketCommand({ Bucket: bucket }), deadline.options());
-  } catch (error) {
-    throw awsError(error, `opening bucket ${bucket} failed`);
-  }
 }

@@ -12,6 +12,8 @@ import type {
 } from "../../ports/row-table.ts";
 import { refuseHeldUp } from "../../rows/knowledge.ts";
 
+type KeptRow = StoredRow & { readonly record: Uint8Array };
+
 export interface MemoryRowTableOptions {
   readonly clock: Clock;
   /** Rows of one page of a query; all of them by default. */
@@ -24,7 +26,7 @@ export class MemoryRowTable implements RowTable {
   readonly #clock: Clock;
   readonly pageRowsMax: number;
   /** Rows in order of their numbers. */
-  readonly #partitions = new Map<string, Map<number, Uint8Array>>();
+  readonly #partitions = new Map<string, Map<number, KeptRow>>();
 
   constructor({ clock, pageRowsMax = Infinity }: MemoryRowTableOptions) {
     this.#clock = clock;
@@ -37,9 +39,9 @@ export class MemoryRowTable implements RowTable {
     const there = this.#row(key);
     const holds = condition === "free" ? !there : there && bytesEqual(there.record, condition.holds);
     if (!holds) return { kind: "refused", signedMs, there };
-    const rows = this.#partitions.get(key.partition) ?? new Map<number, Uint8Array>();
-    const isLast = key.number > (this.#rows(key.partition).at(-1)?.number ?? -Infinity);
-    rows.set(key.number, record.slice());
+    const rows = this.#partitions.get(key.partition) ?? new Map<number, KeptRow>();
+    const isLast = key.number > (this.#last(key.partition)?.number ?? -Infinity);
+    rows.set(key.number, { number: key.number, record: record.slice() });
     const ordered = isLast || there ? rows : new Map([...rows].sort(([a], [b]) => a - b));
     this.#partitions.set(key.partition, ordered);
     return { kind: "done", signedMs };
@@ -61,12 +63,13 @@ export class MemoryRowTable implements RowTable {
   }
 
   async last(partition: string): Promise<SignedAnswer & { readonly row: StoredRow | undefined }> {
-    return { row: this.#rows(partition).at(-1), signedMs: this.#clock.nowMs() };
+    return { row: this.#last(partition), signedMs: this.#clock.nowMs() };
   }
 
   async *query(partition: string, from: number = -Infinity): AsyncGenerator<RowPage> {
     for (let start = from; ;) {
-      const left = this.#rows(partition).filter(({ number }) => number >= start);
+      const all = this.#rows(partition);
+      const left = start === -Infinity ? all : all.filter(({ number }) => number >= start);
       const rows = left.slice(0, this.pageRowsMax);
       yield { rows, signedMs: this.#clock.nowMs() };
       if (rows.length === left.length) return;
@@ -86,12 +89,15 @@ export class MemoryRowTable implements RowTable {
     }
   }
 
-  #row({ partition, number }: RowKey): (StoredRow & { readonly record: Uint8Array }) | undefined {
-    const record = this.#partitions.get(partition)?.get(number);
-    return record && { number, record };
+  #row({ partition, number }: RowKey): KeptRow | undefined {
+    return this.#partitions.get(partition)?.get(number);
   }
 
-  #rows(partition: string): StoredRow[] {
-    return Array.from(this.#partitions.get(partition) ?? [], ([number, record]) => ({ number, record }));
+  #rows(partition: string): readonly KeptRow[] {
+    return [...(this.#partitions.get(partition)?.values() ?? [])];
+  }
+
+  #last(partition: string): KeptRow | undefined {
+    return this.#rows(partition).at(-1);
   }
 }

@@ -28,9 +28,8 @@ export class ZstdCodec implements Codec {
 
   /** @param contexts  without them every frame is one call of node:zlib: the same bytes, half as fast */
   constructor({ contexts = true }: { readonly contexts?: boolean } = {}) {
-    // A context is tried when it is made, which takes some milliseconds: a handler that starts does not wait for it.
-    this.#encoder = lazily(() => (contexts ? zstdEncoder(levels.inPlace) : undefined));
-    this.#decoder = lazily(() => (contexts ? zstdDecoder() : undefined));
+    this.#encoder = fromTheSecond(() => (contexts ? zstdEncoder(levels.inPlace) : undefined));
+    this.#decoder = fromTheSecond(() => (contexts ? zstdDecoder() : undefined));
   }
 
   encode(raw: Uint8Array): Uint8Array | Promise<Uint8Array> {
@@ -70,9 +69,15 @@ export function compactionCodec(level: number): Codec {
   };
 }
 
-function lazily<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
+/** A context is tried when it is made, which takes a millisecond or more: the first answer of a process does not wait for it. */
+function fromTheSecond(make: () => ZstdContext | undefined): () => ZstdContext | undefined {
+  let asked = 0;
+  let made: ZstdContext | undefined;
+  return () => {
+    asked += 1;
+    if (asked === 2) made = make();
+    return made;
+  };
 }
 
 function encodeOptions(raw: Uint8Array, level: number) {

@@ -2,6 +2,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { Deadline } from "../../../core/adapters/aws/deadline.ts";
 import { DynamoOffsetIndex } from "../../../core/adapters/aws/dynamo-offset-index.ts";
+import { S3 } from "../../../core/adapters/aws/s3.ts";
 import { S3SegmentStore } from "../../../core/adapters/aws/s3-segment-store.ts";
 import { systemClock } from "../../../core/adapters/node/clock.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
@@ -42,7 +43,7 @@ export function openAt(
 /** The two ports of a place, without a store on them. No frame is inline, so that the segments hold them all. */
 export function portsAt({ clients }: AwsServers, { bucket, table }: AwsPlace) {
   const shared = { clock: systemClock, random: new SystemRandom(), digest: nodeDigest, deadline: new Deadline(20_000) };
-  const segments = new S3SegmentStore({ ...shared, client: clients.s3, bucket, placement: "segments" });
+  const segments = new S3SegmentStore({ ...shared, s3: new S3(clients.s3), bucket, placement: "segments" });
   const secret = new Uint8Array(16).fill(7);
   const frames = new FrameReader(segments, nodeDigest);
   const index = new DynamoOffsetIndex({ ...shared, client: clients.dynamo, table, secret, frames });

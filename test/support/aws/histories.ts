@@ -58,9 +58,10 @@ export class Histories {
     const what = [kind, value, ...(key === undefined ? [] : ["by key"]), ...(endedMs === Infinity ? ["?"] : [])].join(
       " ",
     );
+    const reads = kind === "read" || kind === "has" ? { reads: true as const } : {};
     for (const id of ids) {
       const name = `${group}/${id}`;
-      this.#calls.set(name, [...(this.#calls.get(name) ?? []), { what, startedMs, endedMs, step }]);
+      this.#calls.set(name, [...(this.#calls.get(name) ?? []), { what, startedMs, endedMs, step, ...reads }]);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
+import { utf8 } from "../../../core/bytes.ts";
 import { isPayloadStoreError } from "../../../core/errors.ts";
 import type { PayloadStore } from "../../../core/payload-store.ts";
 import type { Location } from "../../../core/payload.ts";
@@ -26,6 +27,8 @@ export type Answer =
   /** `together`: as they were at one moment. */
   | { readonly kind: "seen"; readonly seen: Seen; readonly together: boolean }
   | { readonly kind: "has"; readonly has: boolean };
+
+const textDecoder = new TextDecoder();
 
 export const tenant = "acme";
 
@@ -55,7 +58,7 @@ export async function makeCall(store: PayloadStore, { kind, group, ids, value, k
   const inGroup = { tenant, group };
   const one = { ...inGroup, id: ids[0]! };
   const options = key === undefined ? {} : { idempotencyKey: key };
-  const bytes = new TextEncoder().encode(value);
+  const bytes = utf8(value);
   switch (kind) {
     case "write": {
       if (ids.length === 1) return { kind: "done", locations: [await store.append(one, bytes, options)] };
@@ -112,5 +115,5 @@ function seen(found: readonly (readonly [string, Uint8Array | undefined])[], tog
 }
 
 function textOf(bytes: Uint8Array | undefined): string {
-  return bytes === undefined ? "" : new TextDecoder().decode(bytes);
+  return bytes === undefined ? "" : textDecoder.decode(bytes);
 }

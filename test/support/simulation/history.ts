@@ -1,8 +1,12 @@
-import { explainNonlinear, type RegisterCall } from "../linearizable.ts";
-import { type Answer, type Call, idsOf } from "./calls.ts";
+import { explainNonlinear, type Mark, type RegisterCall } from "../linearizable.ts";
+import { type Answer, type Call, idsOf, type Seen } from "./calls.ts";
 
-/** What the ids of a group hold, in their order; "" stands for nothing. */
-type GroupState = string;
+/** What the ids of a group hold, in their order: of each value its number, in so many bits. 0 stands for nothing. */
+type GroupState = number;
+const valueBits = 10;
+const valuesMax = 2 ** valueBits - 1;
+/** All of them fit into a small integer. */
+const idsMax = 3;
 type Step = RegisterCall<GroupState>["step"];
 
 /** A request that is made several times under one key. */
@@ -20,9 +24,14 @@ export class History {
   readonly #ids: readonly string[];
   readonly #groups = new Map<string, RegisterCall<GroupState>[]>();
   readonly #keyed = new Map<string, Keyed>();
+  /** Values by their numbers, from 1 on. */
+  readonly #values = new Map<string, number>();
+  /** By what a state has where they are. */
+  readonly #marks = new Map<number, Mark<GroupState>>();
 
   /** @param ids  how many ids each group has */
   constructor(ids: number) {
+    if (ids > idsMax) throw new RangeError(`a group of ${ids} ids: a state has room for ${idsMax}`);
     this.#ids = idsOf(ids);
   }
 
@@ -58,22 +67,30 @@ export class History {
       if (step) this.#note(call, startedMs, endedMs, step);
     }
     this.#keyed.clear();
-    const nothing = this.#join(this.#ids.map(() => ""));
     return [...this.#groups].flatMap(([group, calls]) => {
-      const explained = explainNonlinear(nothing, calls);
+      const explained = explainNonlinear(0, calls);
       return explained === undefined ? [] : [`no order explains the calls of group ${group}:\n${explained}`];
     });
   }
 
   #note(call: Call, startedMs: number, endedMs: number, step: Step, answer?: Answer): void {
-    const what = [
-      `${call.kind} ${call.ids.join()}`,
-      ...(["write", "create"].includes(call.kind) ? [`= ${call.value}`] : []),
-      ...(call.key === undefined ? [] : ["by key"]),
-      endedMs === Infinity ? "?" : answer ? `→ ${textOf(answer)}` : "",
-    ].join(" ");
     const calls = this.#groups.get(call.group) ?? [];
-    calls.push({ what, startedMs, endedMs, step });
+    const reads = answer && changesNothing(answer) ? { reads: true as const } : {};
+    const writes = call.kind === "write" || (call.kind === "create" && answer?.kind !== "refused");
+    const sees = answer?.kind === "seen" ? { sees: this.#marksOf(answer.seen) } : {};
+    const marks = writes ? { marks: this.#marksOf(Object.fromEntries(call.ids.map((id) => [id, call.value]))) } : {};
+    calls.push({
+      // Nobody asks unless something is wrong.
+      get what() {
+        return textOfCall(call, endedMs, answer);
+      },
+      startedMs,
+      endedMs,
+      step,
+      ...reads,
+      ...sees,
+      ...marks,
+    });
     this.#groups.set(call.group, calls);
   }
 
@@ -81,14 +98,18 @@ export class History {
   #effectOf({ kind, ids, value }: Call): Step | undefined {
     const at = this.#positions(ids);
     switch (kind) {
-      case "write":
-        return (state) => this.#with(state, at, value);
-      case "create":
-        return (state) => (this.#holds(state, at[0]!) ? undefined : this.#with(state, at, value));
+      case "write": {
+        const written = this.#numberOf(value);
+        return (state) => withValue(state, at, written);
+      }
+      case "create": {
+        const created = this.#numberOf(value);
+        return (state) => (valueAt(state, at[0]!) === 0 ? withValue(state, at, created) : undefined);
+      }
       case "delete":
-        return (state) => (this.#holds(state, at[0]!) ? this.#with(state, at, "") : undefined);
+        return (state) => (valueAt(state, at[0]!) === 0 ? undefined : withValue(state, at, 0));
       case "delete the group":
-        return (state) => this.#with(state, at, "");
+        return () => 0;
       case "get":
       case "has":
       case "get many":
@@ -105,41 +126,80 @@ export class History {
         return this.#effectOf(call)!;
       case "refused":
         // Of a create there was a payload, of a delete there was none.
-        return (state) => (this.#holds(state, at[0]!) === (call.kind === "create") ? state : undefined);
+        return (state) => ((valueAt(state, at[0]!) !== 0) === (call.kind === "create") ? state : undefined);
       case "cleared":
-        return (state) => {
-          const payloads = state.split("|").filter((value) => value !== "").length;
-          return payloads === answer.payloads ? this.#with(state, at, "") : undefined;
-        };
+        return (state) => (this.#payloads(state) === answer.payloads ? 0 : undefined);
       case "has":
-        return (state) => (this.#holds(state, at[0]!) === answer.has ? state : undefined);
+        return (state) => ((valueAt(state, at[0]!) !== 0) === answer.has ? state : undefined);
       case "seen": {
-        const expected = Object.entries(answer.seen).map(([id, value]) => [this.#ids.indexOf(id), value] as const);
+        const seen = Object.entries(answer.seen);
+        const positions = this.#positions(seen.map(([id]) => id));
+        const expected = seen.map(([, value]) => this.#numberOf(value));
         return (state) => {
-          const values = state.split("|");
-          return expected.every(([position, value]) => values[position] === value) ? state : undefined;
+          for (let i = 0; i < positions.length; i++)
+            if (valueAt(state, positions[i]!) !== expected[i]) return undefined;
+          return state;
         };
       }
     }
+  }
+
+  #payloads(state: GroupState): number {
+    let payloads = 0;
+    for (let position = 0; position < this.#ids.length; position++) if (valueAt(state, position) !== 0) payloads += 1;
+    return payloads;
   }
 
   #positions(ids: readonly string[]): readonly number[] {
     return ids.map((id) => this.#ids.indexOf(id));
   }
 
-  #holds(state: GroupState, position: number): boolean {
-    return state.split("|")[position] !== "";
+  /** Of ids that hold something. */
+  #marksOf(seen: Seen): readonly Mark<GroupState>[] {
+    return Object.entries(seen).flatMap(([id, value]) => {
+      if (value === "") return [];
+      const position = this.#ids.indexOf(id);
+      const number = this.#numberOf(value);
+      const name = withValue(0, [position], number);
+      const mark = this.#marks.get(name) ?? { isIn: (state: GroupState) => valueAt(state, position) === number };
+      this.#marks.set(name, mark);
+      return [mark];
+    });
   }
 
-  #with(state: GroupState, positions: readonly number[], value: string): GroupState {
-    const values = state.split("|");
-    for (const position of positions) values[position] = value;
-    return this.#join(values);
+  #numberOf(value: string): number {
+    if (value === "") return 0;
+    const number = this.#values.get(value) ?? this.#values.size + 1;
+    if (number > valuesMax) throw new RangeError(`more than ${valuesMax} values: a state has no room for them`);
+    this.#values.set(value, number);
+    return number;
   }
+}
 
-  #join(values: readonly string[]): GroupState {
-    return values.join("|");
+function valueAt(state: GroupState, position: number): number {
+  return (state >>> (position * valueBits)) & valuesMax;
+}
+
+function withValue(state: GroupState, positions: readonly number[], value: number): GroupState {
+  let changed = state;
+  for (const position of positions) {
+    const shift = position * valueBits;
+    changed = (changed & ~(valuesMax << shift)) | (value << shift);
   }
+  return changed;
+}
+
+function changesNothing(answer: Answer): boolean {
+  return ["refused", "has", "seen"].includes(answer.kind) || (answer.kind === "cleared" && answer.payloads === 0);
+}
+
+function textOfCall(call: Call, endedMs: number, answer: Answer | undefined): string {
+  return [
+    `${call.kind} ${call.ids.join()}`,
+    ...(["write", "create"].includes(call.kind) ? [`= ${call.value}`] : []),
+    ...(call.key === undefined ? [] : ["by key"]),
+    endedMs === Infinity ? "?" : answer ? `→ ${textOf(answer)}` : "",
+  ].join(" ");
 }
 
 function textOf(answer: Answer): string {

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { constants, setPriority } from "node:os";
 import { parseArgs } from "node:util";
 import type { ChunkResult, Violation } from "./part.ts";
 import { soakParts } from "./parts.ts";
@@ -9,10 +10,13 @@ import { writeRecord } from "./record.ts";
 import type { ChunkRequest } from "./worker.ts";
 
 /**
- * npm run soak -- --parts kill,fuzz --scale 0.01 --minutes 10 --record --fresh
+ * npm run soak -- --parts kill,fuzz --scale 0.01 --minutes 10 --workers 1 --nice 0 --record --fresh
  *
- * Runs every part in chunks, two at a time, and keeps in `.soak/` how far it is: stopped by its bound or by Ctrl-C, it goes
- * on from there. It ends with 1 on a violation. When every part is whole, or with --record, it writes docs/records/soak.json.
+ * Runs every part, or those that are named, in chunks, two at a time, behind all else that the machine has to do, and keeps in
+ * `.soak/` how far each is: stopped by its bound or by Ctrl-C, it goes on from there. It ends with 1 on a violation.
+ *
+ * Parts that are whole, and with --record also those that are not, take their places in docs/records/soak.json; what is
+ * written there of the others stays.
  *
  * npm run soak -- --replay PART:SEED:COUNT runs that again and records nothing.
  */
@@ -21,13 +25,14 @@ const { values: options } = parseArgs({
     parts: { type: "string" },
     scale: { type: "string", default: "1" },
     minutes: { type: "string", default: "120" },
+    workers: { type: "string", default: "2" },
+    nice: { type: "string", default: String(constants.priority.PRIORITY_LOW) },
     record: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
     replay: { type: "string" },
   },
 });
 
-const workersMax = 2;
 /** A chunk takes seconds. One that takes so long does not end. */
 const chunkMinutesMax = 15;
 
@@ -44,12 +49,20 @@ interface Job {
 async function soak(): Promise<void> {
   const scale = positive("scale", options.scale);
   const until = performance.now() + positive("minutes", options.minutes) * 60_000;
+  const workers = Math.ceil(positive("workers", options.workers));
+  // Workers, and what they start, have that of this process.
+  setPriority(Number(options.nice));
   const chosen = options.parts?.split(",") ?? Object.keys(soakParts);
-  const progress = Progress.load(options.fresh);
+  const progress = Progress.load();
   const asked = chosen.map((name) => {
     const part = soakParts[name];
     if (!part) throw new Error(`--parts: there is no ${name}, only ${Object.keys(soakParts).join(", ")}`);
-    return { name, chunk: part.chunk, runs: Math.ceil(part.runs * scale), part: progress.part(name, part.firstSeed) };
+    return {
+      name,
+      chunk: part.chunk,
+      runs: Math.ceil(part.runs * scale),
+      part: progress.part(name, part, options.fresh),
+    };
   });
 
   const underWay = new Set<Job>();
@@ -87,20 +100,21 @@ async function soak(): Promise<void> {
     }
     worker?.disconnect();
   };
-  await Promise.all(Array.from({ length: workersMax }, work));
+  await Promise.all(Array.from({ length: workers }, work));
 
   const done = asked.every(({ runs, part }) => part.runs >= runs);
   for (const { name, runs, part } of asked)
     console.log(`${name}: ${part.runs} of ${runs}, ${JSON.stringify(part.figures)}`);
   if (!progress.isCurrent) {
-    console.error("core was changed while the soak ran: nothing is recorded, and the next one begins anew");
+    console.error("core was changed while the soak ran: nothing is recorded, and these parts begin anew");
     process.exitCode = 1;
     return;
   }
-  const whole = Object.entries(soakParts).every(
-    ([name, { runs, firstSeed }]) => progress.part(name, firstSeed).runs >= runs,
+  const recorded = asked.filter(({ name, part }) =>
+    options.record ? part.runs > 0 : part.runs >= (soakParts[name]?.runs ?? Infinity),
   );
-  if (whole || options.record) writeRecord(progress, `npm run soak -- ${process.argv.slice(2).join(" ")}`.trim());
+  const command = `npm run soak -- ${process.argv.slice(2).join(" ")}`.trim();
+  if (recorded.length > 0) writeRecord(new Map(recorded.map(({ name, part }) => [name, part])), command);
   if (broken()) {
     for (const { name, part } of asked) for (const violation of part.violations) complain(name, violation);
     console.error("once it is mended: --fresh, unless core has changed, begins anew");

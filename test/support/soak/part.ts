@@ -21,6 +21,8 @@ export interface SoakPart {
   readonly chunk: number;
   /** Seeds of parts that are alike begin far from one another, and far from those of the tests. */
   readonly firstSeed: number;
+  /** Whether it tries the protocol of rows: a change of that begins its count anew. */
+  readonly ofRowProtocol?: true;
   /** Runs the seeds from `firstSeed` on, one for each run. */
   readonly run: (firstSeed: number, count: number) => Promise<ChunkResult>;
 }

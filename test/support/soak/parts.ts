@@ -6,15 +6,19 @@ import { openDisk, type Durability } from "../../../core/entries/disk.ts";
 import { Draws, noise, prose } from "../../conformance/sample-bytes.ts";
 import { startFaultyServers } from "../aws/handlers.ts";
 import { manyHandlers } from "../aws/many-handlers.ts";
+import { findsAsMapsDo } from "../find-properties.ts";
+import { lanesDoAsMapsDo } from "../lane-map-properties.ts";
+import { askForStrangers } from "../strangers.ts";
+import { smallIndex } from "../small-index.ts";
 import { flipBit, flippables } from "../bit-flips.ts";
 import { fuzzDecoders } from "../fuzz/decoder-fuzz.ts";
-import { runKillTrials, runServerKillTrials, type KillReport } from "../kill-trials.ts";
+import { runCompactionKillTrials, runKillTrials, runServerKillTrials, type KillReport } from "../kill-trials.ts";
 import { runPowerLossSchedule } from "../power-loss-schedules.ts";
 import { runSchedules } from "../simulation/schedules.ts";
 import { crashLeavesWholeCalls, storeDoesAsMapsDo } from "../store-properties.ts";
 import type { ChunkResult, SoakPart, Violation } from "./part.ts";
 
-/** The whole soak: about half an hour of two processes, and an hour more for the schedules. */
+/** The whole soak: about an hour of two processes, and half an hour more for the schedules. */
 export const soakParts: Readonly<Record<string, SoakPart>> = {
   kill: {
     what: "kill -9 of a writing process",
@@ -29,6 +33,13 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     chunk: 10,
     firstSeed: 2_000_000,
     run: (firstSeed, count) => killed(runServerKillTrials, firstSeed, count),
+  },
+  "kill-compaction": {
+    what: "kill -9 of a process that compacts while four callers append and delete, and two read",
+    runs: 60,
+    chunk: 10,
+    firstSeed: 11_000_000,
+    run: killedCompacting,
   },
   maps: {
     what: "a store does what maps do, over restarts, rebuilds, kills and power losses",
@@ -58,6 +69,34 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     firstSeed: 6_000_000,
     run: (firstSeed, count) => powerLost("balanced", firstSeed, count),
   },
+  "power-loss-compaction": {
+    what: "power cut at a random step of a folder that is compacted, with either index",
+    runs: 5000,
+    chunk: 100,
+    firstSeed: 12_000_000,
+    run: powerLostCompacting,
+  },
+  finds: {
+    what: "a find answers as maps do, over restarts, compaction, rebuilds, kills and power losses",
+    runs: 5000,
+    chunk: 50,
+    firstSeed: 13_000_000,
+    run: (firstSeed, count) => holds(findsAsMapsDo({ ...smallIndex, plainKeysMax: 12 }), firstSeed, count),
+  },
+  lanes: {
+    what: "the index on disk answers as a Map of Sets does, merged between any two steps",
+    runs: 100_000,
+    chunk: 5000,
+    firstSeed: 14_000_000,
+    run: (firstSeed, count) => holds(lanesDoAsMapsDo(30), firstSeed, count),
+  },
+  strangers: {
+    what: "a folder with an index on disk is asked for ids that it has not",
+    runs: 10_000_000,
+    chunk: 500_000,
+    firstSeed: 100_000_000,
+    run: askedForStrangers,
+  },
   fuzz: {
     what: "changed golden bytes given to every decoder",
     runs: 100_000,
@@ -77,6 +116,7 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     runs: 60,
     chunk: 2,
     firstSeed: 10_000_000,
+    ofRowProtocol: true,
     run: linearizable,
   },
   sizes: {
@@ -91,6 +131,7 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     runs: 1_000_000,
     chunk: 2000,
     firstSeed: 10_000_000,
+    ofRowProtocol: true,
     run: scheduled,
   },
 };
@@ -110,16 +151,40 @@ async function killed(
   };
 }
 
+/** A trial takes a second on average: the part is a minute of a process that is killed again and again. */
+async function killedCompacting(firstSeed: number, count: number): Promise<ChunkResult> {
+  const { trials, ...figures } = await runCompactionKillTrials(count, firstSeed, 1500);
+  const { lost, wrong, resurrected, faults, stored } = figures;
+  const broken = lost + wrong + resurrected + faults > 0;
+  const what = `${lost} lost, ${wrong} wrong, ${resurrected} resurrected, ${faults} faults, of ${stored} stored`;
+  return { runs: trials, figures, violations: broken ? [{ what, firstSeed, count }] : [] };
+}
+
 async function holds(property: fc.IRawProperty<unknown>, firstSeed: number, count: number): Promise<ChunkResult> {
   const outcome = await fc.check(property, { seed: firstSeed, numRuns: count });
   const what = outcome.failed ? fc.defaultReportMessage(outcome) : "";
   return { runs: outcome.numRuns, figures: {}, violations: outcome.failed ? [{ what, firstSeed, count }] : [] };
 }
 
-async function powerLost(durability: Durability, firstSeed: number, count: number): Promise<ChunkResult> {
+function powerLost(durability: Durability, firstSeed: number, count: number): Promise<ChunkResult> {
+  return cutOff((seed) => runPowerLossSchedule(seed, new Set(), durability), firstSeed, count);
+}
+
+/** Every other seed has an index on disk, so small that it writes itself again and again. */
+function powerLostCompacting(firstSeed: number, count: number): Promise<ChunkResult> {
+  const run = (seed: number) =>
+    runPowerLossSchedule(seed, new Set(), "safe", seed % 2 === 0 ? undefined : smallIndex, true);
+  return cutOff(run, firstSeed, count);
+}
+
+async function cutOff(
+  run: (seed: number) => Promise<string[]>,
+  firstSeed: number,
+  count: number,
+): Promise<ChunkResult> {
   const violations: Violation[] = [];
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
-    const found = await runPowerLossSchedule(seed, new Set(), durability);
+    const found = await run(seed);
     if (found.length > 0) violations.push({ what: found.join("; "), firstSeed: seed, count: 1 });
   }
   return { runs: count, figures: {}, violations };
@@ -132,6 +197,17 @@ async function fuzzed(firstSeed: number, count: number): Promise<ChunkResult> {
     runs: cases,
     figures: { decoded: sum(decoded), refused: sum(refused) },
     violations: violations.map(({ seed, target, what }) => ({ what: `${target}: ${what}`, firstSeed: seed, count: 1 })),
+  };
+}
+
+async function askedForStrangers(firstSeed: number, count: number): Promise<ChunkResult> {
+  const { asked, invented, lost } = await askForStrangers(firstSeed, count);
+  const broken = invented.length + lost.length > 0;
+  const what = `${invented.length} invented, ${lost.length} lost: ${[...invented, ...lost].slice(0, 5).join(", ")}`;
+  return {
+    runs: asked,
+    figures: { invented: invented.length, lost: lost.length },
+    violations: broken ? [{ what, firstSeed, count }] : [],
   };
 }
 
