@@ -46,7 +46,7 @@ const missing: { name: string; reason: string }[] = [];
 for (const kind of chosen) {
   try {
     await kind.load();
-    byPeer.set(kind.name, { name: kind.name, durable: kind.durable, write: [], open: [], read: [] });
+    byPeer.set(kind.name, { name: kind.name, durable: kind.durable, write: [], callers: [], open: [], read: [] });
   } catch (error) {
     missing.push({ name: kind.name, reason: String(error) });
   }
@@ -68,6 +68,7 @@ const record: BenchRecord = {
   seconds: 0,
 };
 const codecPayloads = Math.min(payloads, 100 * batchPayloads);
+const callersPayloads = Math.min(payloads, 400 * batchPayloads);
 const httpPayloads = Math.min(payloads, 20_000);
 
 for (let round = 1; round <= rounds; round++) {
@@ -78,6 +79,9 @@ for (let round = 1; round <= rounds; round++) {
     peer.open.push(await measure({ measure: "open", ...task }));
     peer.read.push(await measure({ measure: "read", ...task }));
     if (peer.name === "paylode") record.rebuild.push(await measure({ measure: "rebuild", ...task }));
+    // What compresses each payload alone, or is naive, would take long to say nothing new.
+    if (peer.name.endsWith("zstd") || peer.write[0]?.payloads !== payloads) continue;
+    peer.callers.push(await measure({ ...task, measure: "callers", payloads: callersPayloads, directory: fresh() }));
   }
   if (!byPeer.has("paylode")) continue;
   tell(round, "single appends");

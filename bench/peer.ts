@@ -6,6 +6,8 @@ type Answer<T> = T | Promise<T>;
 export interface Peer {
   /** Stores a batch in one durable commit. */
   write(batch: WorkBatch): Answer<void>;
+  /** As `write`, in the way that is made for several callers at once, where that is another one. */
+  writeTogether?(batch: WorkBatch): Promise<void>;
   get(key: WorkKey): Answer<Uint8Array | undefined>;
   has(key: WorkKey): Answer<boolean>;
   /** Every payload of a group. */

@@ -1,4 +1,5 @@
 import type { Machine, Version } from "./machine.ts";
+import type { CallersResult } from "./measures/callers.ts";
 import type { CodecChoice, CodecResult } from "./measures/codec.ts";
 import type { FloorResult } from "./measures/floor.ts";
 import type { HttpResult, HttpTask } from "./measures/http.ts";
@@ -13,6 +14,7 @@ export interface PeerRounds {
   readonly name: string;
   readonly durable: string;
   readonly write: WriteResult[];
+  readonly callers: CallersResult[];
   readonly open: OpenResult[];
   readonly read: ReadResult[];
 }

@@ -1,4 +1,5 @@
 import { goals } from "./goals.ts";
+import { callers } from "./measures/callers.ts";
 import type { BenchRecord, PeerRounds } from "./record.ts";
 import { median, spread, type Latency } from "./spread.ts";
 
@@ -8,6 +9,7 @@ export function report(record: BenchRecord): string {
     heading(record),
     goalsTable(record),
     peersTable(record),
+    callersTable(record),
     aloneTable(record),
     codecTable(record),
     httpTable(record),
@@ -89,6 +91,36 @@ function peersTable({ peers, work }: BenchRecord): string {
   return table(["", ...columns.map(({ title }) => title)], rows);
 }
 
+/** What concurrency gains each store over one caller that waits, and what that takes of the processor. */
+function callersTable({ peers, work }: BenchRecord): string {
+  const rateOf = ({ callers: rounds }: PeerRounds) => median(rounds.map((round) => round.payloadsPerSecond));
+  const measured = peers.filter((peer) => peer.callers.length > 0 && peer.write[0]?.payloads === work.payloads);
+  if (measured.length === 0) return "";
+  const rows = measured.map((peer) => [
+    peer.name,
+    figure(
+      peer.callers.map((round) => round.payloadsPerSecond),
+      0,
+      true,
+    ),
+    `${significant(rateOf(peer) / median(peer.write.map((round) => round.payloadsPerSecond)))}×`,
+    figure(
+      peer.callers.map((round) => round.cpuMs),
+      1,
+    ),
+  ]);
+  const ours = measured.find(({ name }) => name === "paylode");
+  const rivals = measured.filter((peer) => peer !== ours);
+  if (ours && rivals.length > 0) {
+    const ratio = rateOf(ours) / Math.max(...rivals.map(rateOf));
+    rows.push(["**paylode against the best**", `**${significant(ratio)}×**`, "", ""]);
+  }
+  return table(
+    [`${callers} callers, each with batches of its own`, "written/s", "of one caller's", "processor ms for 1,000"],
+    rows,
+  );
+}
+
 function aloneTable({ peers, single, floor, rebuild }: BenchRecord): string {
   if (single.length === 0) return "";
   const written = peers.find(({ name }) => name === "paylode")?.write.map((round) => round.payloadsPerSecond) ?? [];
@@ -120,6 +152,11 @@ function aloneTable({ peers, single, floor, rebuild }: BenchRecord): string {
       row(
         "a payload written as it is, a fdatasync each",
         syncs,
+        single.map((round) => round.serialPerSecond),
+      ),
+      row(
+        "… which waits for the sync in the thread pool",
+        single.map((round) => round.pooledFloorPerSecond),
         single.map((round) => round.serialPerSecond),
       ),
       row(

@@ -1,3 +1,4 @@
+import { measureCallers, type CallersResult, type CallersTask } from "./measures/callers.ts";
 import { measureCodec, type CodecResult, type CodecTask } from "./measures/codec.ts";
 import { measureFloor, type FloorResult, type FloorTask } from "./measures/floor.ts";
 import { measureHttp, type HttpResult, type HttpTask } from "./measures/http.ts";
@@ -7,7 +8,16 @@ import { measureRebuild, type RebuildResult, type RebuildTask } from "./measures
 import { measureSingle, type SingleResult, type SingleTask } from "./measures/single.ts";
 import { measureWrite, type WriteResult, type WriteTask } from "./measures/write.ts";
 
-export type Task = WriteTask | OpenTask | ReadTask | RebuildTask | SingleTask | FloorTask | CodecTask | HttpTask;
+export type Task =
+  | WriteTask
+  | OpenTask
+  | ReadTask
+  | RebuildTask
+  | SingleTask
+  | FloorTask
+  | CodecTask
+  | CallersTask
+  | HttpTask;
 
 export interface Results {
   readonly write: WriteResult;
@@ -17,6 +27,7 @@ export interface Results {
   readonly single: SingleResult;
   readonly floor: FloorResult;
   readonly codec: CodecResult;
+  readonly callers: CallersResult;
   readonly http: HttpResult;
 }
 
@@ -42,6 +53,8 @@ async function measure(task: Task): Promise<Results[keyof Results]> {
       return measureFloor(task);
     case "codec":
       return measureCodec(task);
+    case "callers":
+      return measureCallers(task);
     case "http":
       return measureHttp(task);
   }

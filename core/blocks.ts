@@ -66,17 +66,20 @@ interface RawBlock {
   readonly codec: CodecName | undefined;
 }
 
-function* cut(inputs: readonly BlockInput[], sharedBytes: number): Generator<RawBlock> {
+/** All at once: what a caller changes of `inputs` while a block is encoded elsewhere is not seen. */
+function cut(inputs: readonly BlockInput[], sharedBytes: number): RawBlock[] {
+  const blocks: RawBlock[] = [];
   let shared: { parts: Uint8Array[]; bytes: number; codec: CodecName | undefined } | undefined;
   for (const { bytes, codec } of inputs) {
     if (bytes.length === 0) continue;
     if (shared && (shared.codec !== codec || shared.bytes + bytes.length > sharedBytes)) {
-      yield shared;
+      blocks.push(shared);
       shared = undefined;
     }
     if (bytes.length >= sharedBytes) {
       for (let start = 0; start < bytes.length; start += limits.blockRawBytesMax) {
-        yield { parts: [bytes.subarray(start, start + limits.blockRawBytesMax)], bytes: bytes.length, codec };
+        const slice = bytes.subarray(start, start + limits.blockRawBytesMax);
+        blocks.push({ parts: [slice], bytes: bytes.length, codec });
       }
       continue;
     }
@@ -84,7 +87,8 @@ function* cut(inputs: readonly BlockInput[], sharedBytes: number): Generator<Raw
     shared.parts.push(bytes);
     shared.bytes += bytes.length;
   }
-  if (shared) yield shared;
+  if (shared) blocks.push(shared);
+  return blocks;
 }
 
 function byName(codecs: Codecs, name: CodecName): Codecs[0] {

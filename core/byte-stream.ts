@@ -20,6 +20,10 @@ export class ByteWriter {
 
   /** Unsigned LEB128, up to 2^53 − 1: 7 bits a byte, lowest first. */
   varint(value: number): void {
+    if (value >= 0 && value < 0x80 && Number.isInteger(value)) {
+      this.uint8(value);
+      return;
+    }
     if (!Number.isSafeInteger(value) || value < 0) invariant(false, `varint ${value}`);
     this.#room(8);
     let rest = value;
@@ -119,11 +123,21 @@ export class ByteReader {
   }
 
   varint(): number {
-    const first = this.#bytes[this.#offset];
-    if (first !== undefined && first < 0x80) {
-      this.#offset += 1;
-      return first;
+    let value = 0;
+    for (let i = 0; i < 4; i++) {
+      const byte = this.#bytes[this.#offset + i];
+      if (byte === undefined) break;
+      value |= (byte & 0x7f) << (7 * i);
+      if (byte >= 0x80) continue;
+      if (byte === 0 && i > 0) break;
+      this.#offset += i + 1;
+      return value;
     }
+    return this.#longVarint();
+  }
+
+  /** Of more than four bytes, or malformed. */
+  #longVarint(): number {
     let value = 0;
     let scale = 1;
     for (let i = 0; i < 8; i++) {

@@ -3,7 +3,7 @@ import { limits } from "./limits.ts";
 import {
   encodePage,
   type MergedPages,
-  placeEntries,
+  placesOf,
   type EntryPlace,
   type Page,
   type PageBlock,
@@ -245,10 +245,9 @@ export class CommitLanes {
     });
     // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.
     await Promise.resolve();
-    this.#index.prepare?.(tenant, group, page);
-    const placed = placeEntries(page);
-    invariant(placed.ok, "a page places its own entries");
-    return { page, places: placed.value, timeMs, place: await appending };
+    const places = placesOf(page);
+    this.#index.prepare?.(tenant, group, page, places);
+    return { page, places, timeMs, place: await appending };
   }
 
   #count(tenant: string, { merged, upload, blocks }: Page, pageBytes: number): void {

@@ -3,7 +3,7 @@ import { bytesOfHex, utf8, utf8Length } from "./bytes.ts";
 import type { PageDraft } from "./commit-lanes.ts";
 import { PayloadStoreError } from "./errors.ts";
 import { checkedExpiry } from "./expiry.ts";
-import { isWellFormed } from "./key.ts";
+import { isWellFormed, resolveName, type PayloadId } from "./key.ts";
 import { limits } from "./limits.ts";
 import { etagBytes, type PageEntry, type PageRequest } from "./page/page.ts";
 import { checkPayloadInput } from "./payload-input.ts";
@@ -22,7 +22,7 @@ export interface DraftTools {
  * @throws {PayloadStoreError} `INVALID`, `TOO_LARGE`; nothing is stored then
  */
 export async function draftPage(
-  items: readonly (PayloadInput & { readonly id: string })[],
+  items: readonly (PayloadInput & { readonly id: PayloadId })[],
   tools: DraftTools,
 ): Promise<PageDraft> {
   if (items.length < 1 || items.length > limits.commitPayloadsMax) {
@@ -31,15 +31,18 @@ export async function draftPage(
       `a commit holds 1–${limits.commitPayloadsMax} payloads; got ${items.length}`,
     );
   }
+  const names: string[] = [];
   const ids = new Set<string>();
   let bytes = 0;
   for (const item of items) {
+    const id = resolveName("id", item.id);
     checkPayloadInput(item, tools.payloadBytesMax);
-    if (ids.has(item.id))
-      throw new PayloadStoreError("INVALID", `id ${JSON.stringify(item.id)} occurs twice in one commit`, {
-        details: { id: item.id },
+    if (ids.has(id))
+      throw new PayloadStoreError("INVALID", `id ${JSON.stringify(id)} occurs twice in one commit`, {
+        details: { id },
       });
-    ids.add(item.id);
+    ids.add(id);
+    names.push(id);
     bytes += item.bytes.length;
   }
   if (bytes > limits.commitBytesMax) {
@@ -48,11 +51,10 @@ export async function draftPage(
       `the commit has ${bytes} bytes; at most ${limits.commitBytesMax}: split it`,
     );
   }
-  const entries = items.map((item): PageEntry => {
-    const { id, contentType, attributes } = item;
-    const etag = tools.digest.sha256(item.bytes).slice(0, 2 * etagBytes);
-    const entry: PageEntry = { id, bytes: item.bytes.length, etag, contentType, attributes };
-    return item.expiresAt === undefined ? entry : { ...entry, expiresMs: checkedExpiry(item.expiresAt) };
+  const entries = items.map(({ bytes: payload, contentType, attributes, expiresAt }, i): PageEntry => {
+    const etag = tools.digest.sha256(payload).slice(0, 2 * etagBytes);
+    const entry: PageEntry = { id: names[i]!, bytes: payload.length, etag, contentType, attributes };
+    return expiresAt === undefined ? entry : { ...entry, expiresMs: checkedExpiry(expiresAt) };
   });
   return { entries, blocks: await tools.blocks.encode(items) };
 }

@@ -299,17 +299,7 @@ export class PayloadStore {
     options: IdempotentOptions = {},
   ): Promise<Location[]> {
     const { tenant, group } = resolveGroup(key);
-    // Field by field: a spread takes 0.4 µs for each payload.
-    const named = items.map(({ id, bytes, contentType, attributes, codec, expiresAt }) => ({
-      id: resolveName("id", id),
-      bytes,
-      contentType,
-      attributes,
-      codec,
-      expiresAt,
-    }));
-    const draft = this.#draft(named, options);
-    return this.#commit(tenant, group, draft, options);
+    return this.#commit(tenant, group, this.#draft(items, options), options);
   }
 
   /** @returns the payload's bytes, `undefined` if it was never stored or is deleted. Cost: two reads. */
@@ -485,8 +475,12 @@ export class PayloadStore {
       } catch (error) {
         if (!isPayloadStoreError(error, "GONE")) throw error;
       }
+      if (body) {
+        yield { ...listed, body };
+        continue;
+      }
       // A segment that went away since the group was looked up was compacted: the payload is looked up by its id.
-      const found = body ? { body } : await this.read({ tenant, group, id: listed.id }, { signal: options.signal });
+      const found = await this.read({ tenant, group, id: listed.id }, { signal: options.signal });
       if (found) yield { ...listed, ...found };
     }
   }
@@ -703,7 +697,10 @@ export class PayloadStore {
     return this.#lanes.exclusively(work);
   }
 
-  async #draft(items: readonly (PayloadInput & { readonly id: string })[], options: CallOptions): Promise<PageDraft> {
+  async #draft(
+    items: readonly (PayloadInput & { readonly id: PayloadId })[],
+    options: CallOptions,
+  ): Promise<PageDraft> {
     this.#enterWriting(options);
     const draft = await draftPage(items, this.#drafting);
     throwIfAborted(options.signal);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, mkdirSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
+import { promisify } from "node:util";
 import { openDisk } from "../../core/entries/disk.ts";
 import { Work } from "../work.ts";
 
@@ -17,6 +18,8 @@ export interface SingleResult {
   readonly callersPerSecond: number;
   /** The same payloads written to a file, each with its fdatasync: what the disk allows one caller. */
   readonly floorPerSecond: number;
+  /** The same with the sync in the thread pool, so that others have their turn meanwhile. */
+  readonly pooledFloorPerSecond: number;
 }
 
 const callers = 64;
@@ -26,7 +29,8 @@ const tenant = "bench";
 export async function measureSingle({ directory, payloads }: SingleTask): Promise<SingleResult> {
   mkdirSync(directory, { recursive: true });
   const work = new Work(payloads);
-  const floorPerSecond = floor(path.join(directory, "floor"), work);
+  const floorPerSecond = await floor(path.join(directory, "floor"), work, fdatasyncSync);
+  const pooledFloorPerSecond = await floor(path.join(directory, "floor"), work, promisify(fdatasync));
   const store = await openDisk({ directory: path.join(directory, "store") });
 
   let next = 0;
@@ -52,16 +56,17 @@ export async function measureSingle({ directory, payloads }: SingleTask): Promis
   const found = await store.get({ tenant, group: "run-1-0", id: work.key(0).id });
   assert.deepEqual(Buffer.from(found ?? []), Buffer.from(work.bytes(0)));
   await store.close();
-  return { serialPerSecond, callersPerSecond, floorPerSecond };
+  return { serialPerSecond, callersPerSecond, floorPerSecond, pooledFloorPerSecond };
 }
 
-function floor(name: string, work: Work): number {
+async function floor(name: string, work: Work, sync: (fd: number) => void | Promise<void>): Promise<number> {
   const file = openSync(name, "w");
   const start = performance.now();
   let done = 0;
   while (performance.now() < start + 1000) {
     writeSync(file, work.bytes(done % work.payloads));
-    fdatasyncSync(file);
+    const syncing = sync(file);
+    if (syncing) await syncing;
     done += 1;
   }
   closeSync(file);

@@ -7,6 +7,8 @@ import { asIs, zstd, type Packing } from "./zstd.ts";
 interface LmdbModule {
   open(options: { path: string; encoding: "binary"; overlappingSync: boolean }): {
     transactionSync(work: () => void): void;
+    batch(work: () => void): Promise<unknown>;
+    put(key: string, value: Uint8Array): Promise<boolean>;
     putSync(key: string, value: Uint8Array): void;
     getBinary(key: string): Uint8Array | undefined;
     doesExist(key: string): boolean;
@@ -28,6 +30,11 @@ function lmdbWith(name: string, packing: Packing): PeerKind {
             db.transactionSync(() => {
               for (const item of items) db.putSync(nameOf(item), packing.pack(item.bytes));
             }),
+          writeTogether: async ({ items }) => {
+            await db.batch(() => {
+              for (const item of items) void db.put(nameOf(item), packing.pack(item.bytes));
+            });
+          },
           get: (key) => {
             const found = db.getBinary(nameOf(key));
             return found && packing.unpack(found);

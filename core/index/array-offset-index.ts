@@ -1,7 +1,7 @@
 import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
-import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
+import { decodePlacedPage, findInPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
 import { termsOf, type Term } from "../page/terms.ts";
 import type {
   Basis,
@@ -85,8 +85,8 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     return { kind: "committed" };
   }
 
-  prepare(tenant: string, group: string, page: Page): void {
-    this.#prepared.set(page, this.#foresee(tenant, group, page));
+  prepare(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): void {
+    this.#prepared.set(page, this.#foresee(tenant, group, page, places));
   }
 
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
@@ -345,7 +345,9 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   /** Everything that must be read is read first; what follows changes the tables in one go. */
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group } = record;
-    const { places, hashes, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
+    const { places, hashes, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page, placesOf(page));
+    // Whatever is left in a WeakMap outlives the collections of the young.
+    this.#prepared.delete(page);
     const through = hidesThrough(record, page);
     const dead: Dead = { ids: new Set(), entries: [], unreadable: false };
     if (through > 0) await this.#hide(tenant, group, through, dead);
@@ -380,9 +382,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     if (through > 0) this.damageNotes.explain(tenant, group, through);
   }
 
-  #foresee(tenant: string, group: string, page: Page): Prepared {
-    const places = placeEntries(page);
-    invariant(places.ok, "a committed page places its entries");
+  #foresee(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): Prepared {
     const hashes = new Int32Array(2 * page.entries.length);
     this.#hasher.group(tenant, group, this.#group);
     for (let i = 0; i < page.entries.length; i++) {
@@ -392,7 +392,7 @@ export class ArrayOffsetIndex implements RecoverableIndex {
       // Brings the id's slot into the processor's cache, where the commit needs it.
       this.idTable.find(this.#id);
     }
-    return { places: places.value, hashes, terms: this.#hashTerms(tenant, termsOf(page)) };
+    return { places, hashes, terms: this.#hashTerms(tenant, termsOf(page)) };
   }
 
   #hashTerms(tenant: string, terms: readonly Term[]): Hash128[] {

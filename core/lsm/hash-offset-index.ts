@@ -9,7 +9,7 @@ import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { SegmentTable } from "../index/segment-table.ts";
 import { TenantTotals, totalsOf } from "../index/tenant-totals.ts";
 import { invariant } from "../invariant.ts";
-import { decodePlacedPage, findInPage, placeEntries, type EntryPlace, type Page } from "../page/page.ts";
+import { decodePlacedPage, findInPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
 import { termsOf, type Term } from "../page/terms.ts";
 import type {
   Basis,
@@ -101,8 +101,8 @@ export class HashOffsetIndex implements RecoverableIndex {
     return { kind: "committed" };
   }
 
-  prepare(tenant: string, group: string, page: Page): void {
-    this.#prepared.set(page, this.#foresee(tenant, group, page));
+  prepare(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): void {
+    this.#prepared.set(page, this.#foresee(tenant, group, page, places));
   }
 
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
@@ -462,7 +462,9 @@ export class HashOffsetIndex implements RecoverableIndex {
   /** Everything that must be read is read first; what follows changes the index in one go. */
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group, place, sequence } = record;
-    const { places, keys, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page);
+    const { places, keys, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page, placesOf(page));
+    // Whatever is left in a WeakMap outlives the collections of the young.
+    this.#prepared.delete(page);
     const entryKeys = keys.slice(0, page.entries.length);
     const through = hidesThrough(record, page);
     const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false, waited: false };
@@ -508,12 +510,10 @@ export class HashOffsetIndex implements RecoverableIndex {
     if (through > 0) this.damageNotes.explain(tenant, group, through);
   }
 
-  #foresee(tenant: string, group: string, page: Page): Prepared {
-    const placed = placeEntries(page);
-    invariant(placed.ok, "a committed page places its entries");
+  #foresee(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): Prepared {
     const ids = page.entries.map(({ id }) => id);
     const keys = this.#hash(tenant, group, [...ids, ...page.deleted]);
-    return { places: placed.value, keys, terms: this.#hashTerms(tenant, termsOf(page)) };
+    return { places, keys, terms: this.#hashTerms(tenant, termsOf(page)) };
   }
 
   #hashTerms(tenant: string, terms: readonly Term[]): Hash128[] {

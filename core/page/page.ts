@@ -213,7 +213,7 @@ export function findInPage(bytes: Uint8Array, id: string): Decoded<PageAnswer> {
 /** @returns where every entry of a page lies, in the order of the entries. Cost: one pass over entries and blocks. */
 export function placeEntries(page: Page): Decoded<EntryPlace[]> {
   const places: EntryPlace[] = [];
-  const cursor: BlockCursor = { block: 0, offset: 0, rawStart: 0 };
+  const cursor = firstBlock();
   let streamStart = 0;
   for (const entry of page.entries) {
     const place = placeEntry(page, entry, streamStart, cursor);
@@ -222,6 +222,13 @@ export function placeEntries(page: Page): Decoded<EntryPlace[]> {
     streamStart += entry.bytes;
   }
   return decoded(places);
+}
+
+/** As {@link placeEntries}, of a page that was made here, or decoded and found good. */
+export function placesOf(page: Page): EntryPlace[] {
+  const places = placeEntries(page);
+  invariant(places.ok, "a good page places its entries");
+  return places.value;
 }
 
 /** Decodes a page and places its entries. */
@@ -239,6 +246,12 @@ interface BlockCursor {
   block: number;
   offset: number;
   rawStart: number;
+  /** The block alone, which all entries inside it share as their {@link EntryPlace.blocks}. */
+  alone: readonly PageBlock[] | undefined;
+}
+
+function firstBlock(): BlockCursor {
+  return { block: 0, offset: 0, rawStart: 0, alone: undefined };
 }
 
 /** An entry lies inside one block, or consists of whole blocks. */
@@ -246,7 +259,7 @@ function placeEntry(
   { blocks, upload, merged }: Pick<Page, "blocks" | "upload" | "merged">,
   entry: PageEntry,
   streamStart: number,
-  cursor: BlockCursor = { block: 0, offset: 0, rawStart: 0 },
+  cursor: BlockCursor = firstBlock(),
 ): EntryPlace | undefined {
   const tier = merged?.tier ?? 0;
   if (entry.bytes === 0) {
@@ -258,24 +271,31 @@ function placeEntry(
     cursor.rawStart += block.rawBytes;
     cursor.offset += headerBytes + block.bodyBytes;
     cursor.block += 1;
+    cursor.alone = undefined;
     block = blocks[cursor.block];
   }
   if (!block) return undefined;
   const start = streamStart - cursor.rawStart;
-  let rawBytes = 0;
-  let storedBytes = 0;
-  const holding: PageBlock[] = [];
-  for (let i = cursor.block; rawBytes < start + entry.bytes; i++) {
-    const held = blocks[i];
-    if (!held) return undefined;
-    rawBytes += held.rawBytes;
-    storedBytes += headerBytes + held.bodyBytes;
-    holding.push(held);
-  }
-  const single = rawBytes === block.rawBytes;
-  if (!single && (start !== 0 || rawBytes !== entry.bytes)) return undefined;
-  const storedShare = Math.ceil((storedBytes * entry.bytes) / rawBytes);
   const { codec } = block;
+  let { rawBytes } = block;
+  let storedBytes = headerBytes + block.bodyBytes;
+  let holding: readonly PageBlock[];
+  if (start + entry.bytes <= rawBytes) {
+    cursor.alone ??= [block];
+    holding = cursor.alone;
+  } else {
+    const several = [block];
+    while (rawBytes < start + entry.bytes) {
+      const next = blocks[cursor.block + several.length];
+      if (!next) return undefined;
+      rawBytes += next.rawBytes;
+      storedBytes += headerBytes + next.bodyBytes;
+      several.push(next);
+    }
+    if (start !== 0 || rawBytes !== entry.bytes) return undefined;
+    holding = several;
+  }
+  const storedShare = Math.ceil((storedBytes * entry.bytes) / rawBytes);
   return { entry, offset: cursor.offset, storedBytes, codec, start, blocks: holding, upload, tier, storedShare };
 }
 

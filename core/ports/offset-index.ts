@@ -1,4 +1,4 @@
-import type { Page } from "../page/page.ts";
+import type { EntryPlace, Page } from "../page/page.ts";
 import type { Term } from "../page/terms.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import type { FramePlace } from "./segment-store.ts";
@@ -119,8 +119,9 @@ export interface OffsetIndex {
   /**
    * Makes ready what committing a page will need of its ids: it is called while the page's bytes become durable, so that a
    * commit need not do it afterwards. Changes no answer, and need not be called.
+   * @param places  of the page's entries
    */
-  prepare?(tenant: string, group: string, page: Page): void;
+  prepare?(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): void;
 
   /** The group's newest sequence as far as is known without asking twice, 0 for none: a commit tells whether it was right. */
   lastSequence(tenant: string, group: string): Promise<number>;

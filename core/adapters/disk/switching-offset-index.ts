@@ -4,7 +4,7 @@ import { withoutNumber } from "../../index/candidate-pages.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { SegmentTable } from "../../index/segment-table.ts";
 import { isIndexDamage } from "../../lsm/run.ts";
-import type { Page } from "../../page/page.ts";
+import type { EntryPlace, Page } from "../../page/page.ts";
 import type { Term } from "../../page/terms.ts";
 import type {
   Basis,
@@ -70,8 +70,8 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
     return outcome;
   }
 
-  prepare(tenant: string, group: string, page: Page): void {
-    this.#inner.prepare?.(tenant, group, page);
+  prepare(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): void {
+    this.#inner.prepare?.(tenant, group, page, places);
   }
 
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {

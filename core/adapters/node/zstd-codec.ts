@@ -18,13 +18,17 @@ const inPlaceBytesMax = 256 * 1024;
  */
 const levels = { inPlace: 1, inPool: 3 } as const;
 
+/** Room for about a dozen shared blocks. It goes with the last frame in it, so whoever keeps one for long keeps all that. */
+const roomBytes = 128 * 1024;
+
 /** Zstandard frames (RFC 8878) by Node's own zlib, with content size and without a second checksum: blocks carry their own. */
 export class ZstdCodec implements Codec {
   readonly name = "zstd" as const;
   readonly code = 2 as const;
   readonly #encoder: () => ZstdContext | undefined;
   readonly #decoder: () => ZstdContext | undefined;
-  #encoded = new Uint8Array(0);
+  /** Where the next frames are written, one behind the other: memory for each alone costs more than its bytes do. */
+  #room = new Uint8Array(0);
 
   /** @param contexts  without them every frame is one call of node:zlib: the same bytes, half as fast */
   constructor({ contexts = true }: { readonly contexts?: boolean } = {}) {
@@ -35,10 +39,12 @@ export class ZstdCodec implements Codec {
   encode(raw: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (raw.length > inPlaceBytesMax) return compressInPool(raw, encodeOptions(raw, levels.inPool));
     const room = encodedBytesMax(raw.length);
-    if (this.#encoded.length < room) this.#encoded = new Uint8Array(room);
-    const bytes = this.#encoder()?.run(raw, this.#encoded);
+    if (this.#room.length < room) this.#room = uncleared(Math.max(room, roomBytes));
+    const bytes = this.#encoder()?.run(raw, this.#room);
     if (bytes === undefined) return zstdCompressSync(raw, encodeOptions(raw, levels.inPlace));
-    return this.#encoded.slice(0, bytes);
+    const frame = this.#room.subarray(0, bytes);
+    this.#room = this.#room.subarray(bytes);
+    return frame;
   }
 
   decode(stored: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array {
@@ -50,7 +56,7 @@ export class ZstdCodec implements Codec {
     const decoder = rawBytes > inPlaceBytesMax ? undefined : this.#decoder();
     if (!decoder) return undefined;
     // One byte more than the frame may fill, by which it shows that it ended.
-    const raw = into?.subarray(0, rawBytes + 1) ?? new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
+    const raw = into?.subarray(0, rawBytes + 1) ?? uncleared(rawBytes + 1);
     const bytes = decoder.run(stored, raw);
     if (bytes === rawBytes) return raw.subarray(0, rawBytes);
     decoder.reset();
@@ -67,6 +73,11 @@ export function compactionCodec(level: number): Codec {
     encode: (raw) => compressInPool(raw, encodeOptions(raw, level)),
     decode: (stored, rawBytes, into) => codec.decode(stored, rawBytes, into),
   };
+}
+
+/** A plain view, since slices of a Buffer would share its memory. */
+function uncleared(bytes: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }
 
 /** A context is tried when it is made, which takes a millisecond or more: the first answer of a process does not wait for it. */
