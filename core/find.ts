@@ -1,5 +1,6 @@
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "./errors.ts";
 import type { TenantKey } from "./key.ts";
+import { lookedUp } from "./looked-up.ts";
 import type { Lookup } from "./lookup.ts";
 import type { Attributes } from "./page/page.ts";
 import { hasTerms, type Term } from "./page/terms.ts";
@@ -75,7 +76,10 @@ export async function* findPayloads(
   if (failure) throw failure;
 }
 
-/** A candidate whose segment went away was compacted, if the index names it no more: its successor is a candidate too. */
+/**
+ * A candidate whose segment went away was compacted, if the index names it no more: its successor is a candidate too. So it is
+ * with a page that decides about one of its ids, which may go while the candidate stays.
+ */
 async function matchesIn(
   ports: FindPorts,
   tenant: string,
@@ -83,20 +87,11 @@ async function matchesIn(
   candidate: Candidate,
   after: string | undefined,
 ): Promise<Match[]> {
-  try {
-    return await look(ports, tenant, terms, candidate, after);
-  } catch (error) {
-    if (!isPayloadStoreError(error, "GONE")) throw error;
-  }
-  const again = await candidateAt(ports, tenant, terms, candidate);
-  if (!again) return [];
-  try {
-    return await look(ports, tenant, terms, again, after);
-  } catch (error) {
-    if (!isPayloadStoreError(error, "GONE")) throw error;
-    const message = `the index names a segment that is gone: ${error.message}`;
-    throw new PayloadStoreError("CORRUPT", message, { cause: error, details: error.details });
-  }
+  let at: Candidate | undefined;
+  return lookedUp(undefined, async () => {
+    at = at ? await candidateAt(ports, tenant, terms, candidate) : candidate;
+    return at ? look(ports, tenant, terms, at, after) : [];
+  });
 }
 
 async function candidateAt(

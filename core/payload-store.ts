@@ -33,6 +33,7 @@ import {
 import { limits } from "./limits.ts";
 import type { Compaction, CompactionReport, CompactOptions } from "./compaction/compaction.ts";
 import { describeKey, Lookup } from "./lookup.ts";
+import { lookedUp, type Named, segmentIsGone } from "./looked-up.ts";
 import { termsOfQuestion } from "./page/terms.ts";
 import { locationOf } from "./payload-head.ts";
 import { checkLocation, type KnownPayload, PayloadReader } from "./payload-reader.ts";
@@ -908,42 +909,9 @@ interface Selected {
   readonly isWhole: boolean;
 }
 
-interface Named {
-  readonly group: string;
-  readonly id?: string;
-}
-
 function checkedLimit(limit = Infinity): number {
   if (limit >= 0) return limit;
   throw new PayloadStoreError("INVALID", "limit must be 0 or more", { details: { field: "limit" } });
-}
-
-/** Looks of one answer: more often than this nobody compacts what is being read, unless its reader is stopped each time. */
-const looksMax = 8;
-
-/** A segment that went away meanwhile was compacted, and the index names its successor; one that it names again is lost. */
-async function lookedUp<T>({ group, id }: Named, look: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  const gone = new Set<unknown>();
-  while (gone.size < looksMax) {
-    throwIfAborted(signal);
-    try {
-      return await look();
-    } catch (error) {
-      if (!isPayloadStoreError(error, "GONE")) throw error;
-      const segment = error.details["key"] ?? error.details["segment"];
-      if (gone.has(segment)) throw segmentIsGone(error, id === undefined ? { group } : { group, id });
-      gone.add(segment);
-    }
-  }
-  const message = `${describeKey(id === undefined ? { group } : { group, id })} was compacted ${looksMax} times while it was read`;
-  throw new PayloadStoreError("UNAVAILABLE", message);
-}
-
-/** Lost: what it held is never called absent. */
-function segmentIsGone(error: PayloadStoreError, key?: Named): PayloadStoreError {
-  const subject = key ? `${describeKey(key)}: ` : "";
-  const message = `${subject}the index names a segment that is gone: ${error.message}`;
-  return new PayloadStoreError("CORRUPT", message, { cause: error, details: { ...error.details, ...key } });
 }
 
 function whenCorrupt<T>(instead: T): (error: unknown) => T {

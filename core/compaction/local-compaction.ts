@@ -57,6 +57,8 @@ const roomLeftBytes = 67_108_864;
  */
 export class LocalCompaction implements Compaction {
   readonly #tools: LocalCompactionTools;
+  /** Segments whose removal was begun and has failed, by their path. */
+  readonly #leaving = new Set<string>();
   #running: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
@@ -172,7 +174,8 @@ export class LocalCompaction implements Compaction {
     for (const { tenant, segment, bytes } of await segments.segments()) {
       const known = index.segments.find(tenant, segment);
       const isOther = only !== undefined && tenant !== only;
-      const isWhole = known && known.supersededMs === undefined && segments.growing(tenant) !== segment;
+      const isWhole =
+        known && known.supersededMs === undefined && !known.removed && segments.growing(tenant) !== segment;
       if (isWhole && !isOther && !damaged.has(`${tenant}/${segment}`))
         usages.push({ ...usageOf(known, this.#tools.nowMs()), bytes });
     }
@@ -278,22 +281,28 @@ export class LocalCompaction implements Compaction {
     const { segments, index, nowMs, forget } = this.#tools;
     const due = index.segments.all().filter((segment) => {
       const isAsked = only === undefined || segment.tenant === only;
-      return isAsked && isSuperseded(segment) && segment.supersededMs! + graceMs <= nowMs();
+      const isOver = isSuperseded(segment) && segment.supersededMs! + graceMs <= nowMs();
+      return isAsked && (isOver || this.#leaving.has(pathOf(segment)));
     });
     if (due.length === 0) {
       await index.checkpoint();
       return [];
     }
-    for (const { tenant, name } of due) index.markRemoved(tenant, name);
-    // What takes their place is durable first; and that they go, so that a start does not look for them.
-    await segments.flush();
-    await index.checkpoint();
-    for (const { tenant, name } of due) {
-      await segments.remove(tenant, name);
-      // Said again, for an index that was made anew meanwhile.
-      index.markRemoved(tenant, name);
+    for (const segment of due) {
+      this.#leaving.add(pathOf(segment));
+      index.markRemoved(segment.tenant, segment.name);
     }
-    forget();
+    try {
+      // What takes their place is durable first; and that they go, so that a start does not look for them.
+      await segments.flush();
+      await index.checkpoint();
+      for (const segment of due) {
+        await segments.remove(segment.tenant, segment.name);
+        this.#leaving.delete(pathOf(segment));
+      }
+    } finally {
+      forget();
+    }
     return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
   }
 }
@@ -302,6 +311,10 @@ const waitsForOlder = "its deletes are needed until older segments are gone";
 
 function isWaiting({ reason }: SkippedCompaction): boolean {
   return reason === waitsForOlder;
+}
+
+function pathOf({ tenant, name }: IndexedSegment): string {
+  return `${tenant}/${name}`;
 }
 
 interface HeldGroup {

@@ -190,7 +190,7 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
     });
     for (const { segment } of await segments.segments()) names.seen(segment);
     const losses = LossesFile.open(ports);
-    const { index, checkpoint, rebuild, readSaved } = await openDiskIndex({
+    const { index, checkpoint, rebuild, readSaved, reopen } = await openDiskIndex({
       ...ports,
       losses,
       anew: options.rebuild,
@@ -201,6 +201,8 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
       readOnly,
       onGrowth: (growth) => options.onIndexGrowth?.(growth),
     });
+    // Also those that are gone: cursors of a find tell by names what is behind them, whatever the clock says.
+    for (const { segment } of index.segmentStates()) names.seen(segment);
     const uploads = new DiskUploads({ fs, layout });
     const caches = cachesOf(options.cacheBytes ?? limits.cacheBytes);
     const erasures = new DiskErasureLedger(ports);
@@ -212,6 +214,7 @@ export async function openDisk(options: DiskOptions, machine: Partial<Machine> =
         fs,
         layout,
         readSaved,
+        reopen,
         nowMs: () => clock.nowMs(),
       });
       // It plans, and no more.

@@ -132,8 +132,13 @@ export class SegmentTable {
     return segment && stateOf(segment);
   }
 
+  /** The segments as they are now, whatever is committed while they are saved. */
+  copy(): IndexedSegment[] {
+    return this.#segments.map(copyOf);
+  }
+
   restore(segments: readonly IndexedSegment[]): void {
-    this.#segments = segments.map((segment) => ({ ...segment, live: [...segment.live], ...expiringOf(segment) }));
+    this.#segments = segments.map(copyOf);
     this.#ordinals.clear();
     for (const [ordinal, { tenant, name }] of segments.entries()) this.#ordinals.set(`${tenant}/${name}`, ordinal);
   }
@@ -149,9 +154,10 @@ export class SegmentTable {
   }
 }
 
-/** A copy, for a table that goes on counting. */
-function expiringOf({ expiring }: IndexedSegment): { expiring?: Expiring } {
-  return expiring ? { expiring: expiring.map(([byMs, bytes, payloads]) => [byMs, bytes, payloads]) } : {};
+/** A copy, beside a table that goes on counting. */
+function copyOf(segment: IndexedSegment): IndexedSegment {
+  const expiring: Expiring | undefined = segment.expiring?.map(([byMs, bytes, payloads]) => [byMs, bytes, payloads]);
+  return { ...segment, live: [...segment.live], ...(expiring ? { expiring } : {}) };
 }
 
 function stateOf({ tenant, name, covered, stored, live, supersededMs, removed }: IndexedSegment): SegmentState {

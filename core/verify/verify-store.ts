@@ -74,7 +74,12 @@ class Verification {
 
   async run(): Promise<VerifyReport> {
     const { index, segments } = this.#ports;
-    await this.#readIndex();
+    await this.#readIndex().catch(async (error: unknown) => {
+      // A folder's index that was found damaged on the way was made anew.
+      if (this.#ports.index.shared || !isPayloadStoreError(error, "UNAVAILABLE")) throw error;
+      this.#indexed.clear();
+      await this.#readIndex();
+    });
     const notes = index.damage();
     if (index.shared) for (const note of notes) this.#fault("damaged", note, note.reason);
 

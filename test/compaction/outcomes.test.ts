@@ -68,6 +68,26 @@ describe("compaction gives back", () => {
     expect(await collect(again.list({ tenant, group: "secret-1" }))).toHaveLength(1);
   });
 
+  test("no name of a segment: those that follow are greater, though all are gone and the clock was set back", async () => {
+    const fs = newDisk();
+    const clock = new ManualClock();
+    clock.ms = 1_750_000_000_000;
+    const key = { tenant, group: "g", id: "a" };
+    const store = await open(fs, {}, clock);
+    const { segment } = await store.append(key, text("one"));
+    await store.deleteGroup(key);
+    await store.compact({ graceMs: 0 });
+    await store.close();
+    expect(fs.list(`${directory}/segments/${tenant}`)).toEqual([]);
+
+    clock.ms -= 3_600_000;
+    const again = await open(fs, {}, clock);
+
+    const next = await again.append(key, text("two"));
+    expect(next.segment > segment).toBe(true);
+    await again.close();
+  });
+
   test("nothing, and does not begin, where no segment is worth it", async () => {
     const fs = newDisk();
     const store = await open(fs);

@@ -8,9 +8,11 @@ import { perTier } from "../support/per-tier.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import {
   runIndexSaveSchedules,
+  runOldIndexSchedules,
   runPowerLossSchedule,
   runRebuildSchedules,
   runRecoverySchedules,
+  waysToLeaveAnIndex,
 } from "../support/power-loss-schedules.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { smallIndex } from "../support/small-index.ts";
@@ -67,7 +69,9 @@ describe("power loss", () => {
     expect(await runPowerLossSchedule(seed, new Set(), "safe", smallIndex)).toEqual([]);
   });
 
-  const ofIndex = [...fileSyncs, ...directorySyncs].filter((reason) => reason.includes("index"));
+  const ofIndex = [...fileSyncs, ...directorySyncs].filter(
+    (reason) => reason.includes("index") && reason !== "old index",
+  );
   // Those of the keys are in test/access/key-stores.test.ts, those of erasures in test/erasure/erasure-ledgers.test.ts, that of
   // removed segments in test/compaction/crashes.test.ts, those of a repair in test/repair/repair.test.ts.
   const elsewhere = new Set<string>([
@@ -79,6 +83,7 @@ describe("power loss", () => {
     "erasure",
     "new erasure",
     "repair",
+    "old index",
     ...ofIndex,
   ]);
   const needed = [...fileSyncs, ...directorySyncs].filter((reason) => !elsewhere.has(reason));
@@ -101,6 +106,14 @@ describe("power loss", () => {
     expect(await runRecoverySchedules(new Set())).toEqual([]);
     expect(await runRecoverySchedules(new Set(["header"]))).not.toEqual([]);
   });
+
+  it.each(waysToLeaveAnIndex)(
+    "needs the sync of old index: without it, one comes back that was left by %s",
+    async (way) => {
+      expect(await runOldIndexSchedules(way, new Set())).toEqual([]);
+      expect(await runOldIndexSchedules(way, new Set(["old index"]))).not.toEqual([]);
+    },
+  );
 
   it("needs the sync of new store.json: without it, a rebuilt store may not open after the next power loss", async () => {
     expect(await runRebuildSchedules(new Set())).toEqual([]);

@@ -8,6 +8,7 @@ import { collect } from "../conformance/expectations.ts";
 import { noise, prose, text } from "../conformance/sample-bytes.ts";
 import { CountingFileSystem } from "../support/counting-file-system.ts";
 import { simulatedMachine } from "../support/machine.ts";
+import { platformError } from "../support/platform-error.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { smallIndex } from "../support/small-index.ts";
@@ -182,6 +183,32 @@ describe.each(kinds)("find, with an index %s,", (_name, bounds) => {
       code: "CORRUPT",
       message: expect.stringContaining("the index names a segment that is gone"),
     });
+  });
+
+  test("looks again as long as it is another segment that went away meanwhile", async () => {
+    const disk = newDisk();
+    const store = await open(disk, bounds, { segmentBytesMax: 1 });
+    for (const id of ["a", "b", "a"])
+      await store.append({ tenant, group: "g", id }, noise(200, 1), { attributes: { user: "u1" } });
+    await store.close();
+    // Each segment is away when it is opened first, as if its payloads had been moved since the index named it.
+    const away = new Set(disk.files().filter((file) => file.endsWith(".seg")));
+    expect(away.size).toBe(3);
+    const fs = new Proxy(disk, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name, target);
+        if (name !== "open") return typeof member === "function" ? member.bind(target) : member;
+        return (file: string, mode: "create" | "update" | "read") => {
+          if (away.delete(file)) throw platformError("ENOENT", "open", file);
+          return target.open(file, mode);
+        };
+      },
+    });
+
+    const reader = await open(fs, bounds, { readOnly: true, cacheBytes: 0 });
+
+    expect(await found(reader, { user: "u1" })).toEqual(["g/b", "g/a"]);
+    expect(away.size).toBe(0);
   });
 
   test("that is under way while the index is made anew says so, or is right", async () => {

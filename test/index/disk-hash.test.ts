@@ -256,4 +256,18 @@ describe("the growth of the index", () => {
     await store.close().catch(() => {});
     expect(await (await open(disk)).size({ tenant })).toBe(appended + 2);
   });
+
+  test("counts what is alive in each segment as it was when it was saved, whatever is committed meanwhile", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1), syncTakes: "immediate" });
+    const store = await open(fs, {}, { laneChangesMax: 1000 });
+    const put = (i: number) => store.append({ tenant, group: "g", id: `${i % 9}` }, prose(60, i));
+    for (let i = 0; i < 20; i++) await put(i);
+
+    await Promise.all([store.flush(), put(20), put(21), put(22), store.delete({ tenant, group: "g", id: "7" })]);
+
+    const again = await open(fs.kill());
+    expect(again.recovery.framesReplayed).toBeGreaterThan(0);
+    const { liveBytes } = await again.storage({ tenant }, { full: true });
+    expect((await again.storage({ tenant })).liveBytes).toBe(liveBytes);
+  });
 });

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { answersOf, damageSome, opened, writtenStore } from "../support/damaged-store.ts";
+import { answersOf, damageSome, indexKinds, storesWith } from "../support/damaged-store.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
 const firstSeed = Number(process.env["DAMAGE_SEED"] ?? 1);
 const seeds = Number(process.env["DAMAGE_SEEDS"] ?? 10);
 
-describe("a store that is damaged by chance", () => {
+describe.each(indexKinds)("a store with an index %s that is damaged by chance", (_kind, bounds) => {
+  const { opened, writtenStore } = storesWith(bounds);
+
   test.each(Array.from({ length: seeds }, (_, i) => firstSeed + i))(
     "serves what is whole and never anything wrong: found damaged, repaired, made anew, accepted (DAMAGE_SEED=%i)",
     async (seed) => {

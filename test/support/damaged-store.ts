@@ -1,11 +1,12 @@
-import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
+import type { DiskStore } from "../../core/entries/disk.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";
+import type { IndexBounds } from "../../core/lsm/index-bounds.ts";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { collect } from "../conformance/expectations.ts";
-import { storeFolder } from "./crash-workload.ts";
-import { simulatedMachine } from "./machine.ts";
+import { openWith } from "./crash-workload.ts";
 import { PowerLossFileSystem } from "./power-loss-file-system.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { smallIndex } from "./small-index.ts";
 
 const tenant = "t";
 
@@ -20,13 +21,13 @@ export interface WrittenStore {
 }
 
 /** A store of five groups in about twelve segments: lone payloads, batches, overwrites, deletes, a group that was deleted. */
-export async function writtenStore(seed: number): Promise<WrittenStore> {
+export async function writtenStore(seed: number, indexBounds?: Partial<IndexBounds>): Promise<WrittenStore> {
   const random = seededRandom(seed);
   const fs = new PowerLossFileSystem({ random: seededRandom(seed + 1) });
   const history = new Map<string, (string | undefined)[]>();
   const became = (group: string, id: string, value: string | undefined) =>
     void history.set(`${group} ${id}`, [...(history.get(`${group} ${id}`) ?? []), value]);
-  const store = await opened(fs, seed);
+  const store = await opened(fs, seed, { indexBounds });
   for (let step = 0; step < 60; step++) {
     const group = `g${Math.floor(random() * 5)}`;
     const id = `id-${Math.floor(random() * 8)}`;
@@ -55,9 +56,32 @@ export async function writtenStore(seed: number): Promise<WrittenStore> {
 export function opened(
   fs: FileSystem,
   seed: number,
-  options: { rebuild?: boolean; readOnly?: boolean } = {},
+  { indexBounds, ...options }: OpenOptions = {},
 ): Promise<DiskStore> {
-  return openDisk({ directory: storeFolder, segmentBytesMax: 1500, ...options }, simulatedMachine(fs, seed));
+  return openWith(fs, { segmentBytesMax: 1500, ...options }, seed, indexBounds);
+}
+
+interface OpenOptions {
+  readonly rebuild?: boolean;
+  readonly readOnly?: boolean;
+  readonly indexBounds?: Partial<IndexBounds> | undefined;
+}
+
+/** Both kinds of index, for `describe.each`: what is said of segments must not depend on it. */
+export const indexKinds = [
+  ["in typed arrays", undefined],
+  ["on disk", smallIndex],
+] as const;
+
+/** {@link writtenStore} and {@link opened} with an index of one kind. */
+export function storesWith(indexBounds: Partial<IndexBounds> | undefined): {
+  readonly writtenStore: (seed: number) => Promise<WrittenStore>;
+  readonly opened: typeof opened;
+} {
+  return {
+    writtenStore: (seed) => writtenStore(seed, indexBounds),
+    opened: (fs, seed, options) => opened(fs, seed, { indexBounds, ...options }),
+  };
 }
 
 export interface Answers {

@@ -1,15 +1,16 @@
 import { writeSync } from "node:fs";
 import { openDisk } from "../../core/entries/disk.ts";
-import { payloadOf, tenant } from "./kill-payloads.ts";
+import { compactorIndex, payloadOf, tenant } from "./kill-payloads.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 /**
- * A process to be killed: `kill-compactor.ts FOLDER TRIAL`. Four callers append and delete, two read what was acknowledged and
+ * A process to be killed: `kill-compactor.ts FOLDER TRIAL [on-disk]`, the last for a small index on disk. Four callers append and delete, two read what was acknowledged and
  * compare it, and the folder is compacted without a pause. Told on standard output, in one system call each: `+ GROUP N` that
  * a payload is stored, `? GROUP N` that it is about to be deleted, `- GROUP N` that it is, `! …` that an answer was wrong.
  */
-const [directory = "", trial = ""] = process.argv.slice(2);
-const store = await openDisk({ directory, segmentBytesMax: 128 * 1024 });
+const [directory = "", trial = "", kind = ""] = process.argv.slice(2);
+const machine = kind === "on-disk" ? { indexBounds: compactorIndex } : {};
+const store = await openDisk({ directory, segmentBytesMax: 128 * 1024 }, machine);
 writeSync(1, "open\n");
 
 const live: { readonly group: string; readonly n: number }[] = [];
@@ -17,7 +18,7 @@ const live: { readonly group: string; readonly n: number }[] = [];
 async function write(writer: number): Promise<never> {
   const group = `trial-${trial}-writer-${writer}`;
   for (let n = 0; ; n++) {
-    await store.append({ tenant, group, id: `${n}` }, payloadOf(group, n));
+    await store.append({ tenant, group, id: `${n}` }, payloadOf(group, n), { attributes: { third: `${n % 3}` } });
     writeSync(1, `+ ${group} ${n}\n`);
     // Two of three are deleted, sooner or later.
     if (n % 3 === 0) {

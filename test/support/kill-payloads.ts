@@ -1,6 +1,16 @@
 import { createHash } from "node:crypto";
+import type { IndexBounds } from "../../core/lsm/index-bounds.ts";
 
 export const tenant = "kill";
+
+/** An index of a compacting process that goes to the disk at once, and writes itself every few hundred commits. */
+export const compactorIndex: Partial<IndexBounds> = {
+  lanes: 4,
+  laneChangesMax: 200,
+  level0KeysMax: 500,
+  laneKeysMax: 20_000,
+  plainKeysMax: 0,
+};
 
 /** The n-th payload of a group: 0–20 KB, the same in the process that writes and in the one that compares. */
 export function payloadOf(group: string, n: number): Uint8Array {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openDisk } from "../../core/entries/disk.ts";
-import { payloadOf, tenant } from "./kill-payloads.ts";
+import { compactorIndex, payloadOf, tenant } from "./kill-payloads.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 export interface KillReport {
@@ -96,6 +96,71 @@ export async function runCompactionKillTrials(
   }
 }
 
+export interface ReaderReport {
+  readonly reads: number;
+  readonly finds: number;
+  /** Payloads that were stored and that a read or a find did not answer. */
+  lost: number;
+  wrong: number;
+  resurrected: number;
+}
+
+/** Reads what a process beside this one acknowledges, while that writes, deletes and compacts without a pause. */
+export async function readBesideCompaction(ms: number, kind: "in-arrays" | "on-disk"): Promise<ReaderReport> {
+  const directory = await mkdtemp(join(tmpdir(), "paylode-read-"));
+  const victim = await start("kill-compactor.ts", directory, 0, kind);
+  const random = seededRandom(ms);
+  const report = { reads: 0, finds: 0, lost: 0, wrong: 0, resurrected: 0 };
+  const states = new Map<string, string>();
+  let taken = 0;
+  const takeIn = () => {
+    const output = victim.output();
+    const end = output.lastIndexOf("\n") + 1;
+    for (const line of output.slice(taken, end).split("\n")) {
+      const [what = "", ...key] = line.split(" ");
+      if (what === "!") report.wrong += 1;
+      else if (key.length === 2) states.set(key.join(" "), what);
+    }
+    taken = end;
+  };
+  try {
+    const reader = await openDisk(
+      { directory, readOnly: true },
+      kind === "on-disk" ? { indexBounds: compactorIndex } : {},
+    );
+    for (const until = performance.now() + ms; performance.now() < until;) {
+      // Lets its lines come in.
+      await wait(1);
+      takeIn();
+      const names = [...states.keys()];
+      for (let i = 0; i < 40 && names.length > 0; i++) {
+        const name = names[Math.floor(random() * names.length)]!;
+        const [group = "", n = ""] = name.split(" ");
+        const before = states.get(name);
+        const got = await reader.get({ tenant, group, id: n });
+        report.reads += 1;
+        if (got && Buffer.compare(got, payloadOf(group, Number(n))) !== 0) report.wrong += 1;
+        if (got && before === "-") report.resurrected += 1;
+        if (got || before !== "+") continue;
+        // What came through the pipe meanwhile may say that it is about to be deleted.
+        await wait(20);
+        takeIn();
+        if (states.get(name) === "+") report.lost += 1;
+      }
+      const kept = [...states.keys()].filter((name) => Number(name.split(" ")[1]) % 3 === 0);
+      const found = new Set<string>();
+      for await (const { group, id } of reader.find({ tenant, where: { third: "0" } })) found.add(`${group} ${id}`);
+      report.finds += 1;
+      for (const name of kept) if (!found.has(name)) report.lost += 1;
+    }
+    await reader.close();
+    return report;
+  } finally {
+    await killed(victim);
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
 /** @param run  lets a process write, kills it at a moment, 0 ≤ x < 1 of its time, and tells what was acknowledged: `GROUP N` each */
 async function runTrials(
   trials: number,
@@ -136,9 +201,11 @@ interface Victim {
   readonly output: () => string;
 }
 
-async function start(file: string, directory: string, trial: number): Promise<Victim> {
+async function start(file: string, directory: string, trial: number, ...more: string[]): Promise<Victim> {
   const script = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, [script, directory, `${trial}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [script, directory, `${trial}`, ...more], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let output = "";
   child.stdout.setEncoding("utf8");
   const firstLine = await new Promise<string>((resolve, reject) => {

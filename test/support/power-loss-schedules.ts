@@ -134,6 +134,45 @@ export async function runRebuildSchedules(ignored: ReadonlySet<FileSync | Direct
   return [];
 }
 
+/** How a saved index may come to be one that nobody reads any more. */
+export const waysToLeaveAnIndex = ["a rebuild", "damage", "another kind"] as const;
+
+/**
+ * A group is emptied, and nothing of it left in any segment; the saved index is left, so that the group's pages are numbered from 1
+ * again; and the power is cut. An index that came back then would know these numbers as those of pages that are hidden.
+ */
+export async function runOldIndexSchedules(
+  way: (typeof waysToLeaveAnIndex)[number],
+  ignored: ReadonlySet<FileSync | DirectorySync>,
+): Promise<string[]> {
+  const [tenant, group] = ["even", "group-0"];
+  const bytes = Uint8Array.of(1, 2, 3);
+  for (let seed = 1; seed <= 30; seed++) {
+    const fs = new PowerLossFileSystem({ random: seededRandom(seed) });
+    const first = await openWith(fs, {}, seed, smallIndex);
+    await first.append({ tenant, group, id: "id-1" }, bytes);
+    await first.deleteGroup({ tenant, group });
+    await first.compact({ graceMs: 0 });
+    await first.close();
+    fs.ignoreSyncs(ignored);
+    const manifest = `${storeFolder}/index/manifest`;
+    if (way === "damage") {
+      // It cannot be read once, and could be later.
+      const whole = fs.readFile(manifest);
+      fs.writeFile(manifest, whole.with(40, whole[40]! ^ 1));
+    }
+    const kind = way === "another kind" ? "memory" : "disk-hash";
+    const store = await openWith(fs, { rebuild: way === "a rebuild", index: kind }, seed + 1, smallIndex);
+    await store.append({ tenant, group, id: "id-0" }, bytes);
+    const expected = [{ tenant, group, acknowledged: new Map([["id-0", bytes]]), underWay: undefined }];
+    const crashed = fs.powerLoss();
+    if (way === "damage" && crashed.stat(manifest)) return ["the damaged manifest is back"];
+    const violations = await findViolations(crashed, expected, seed + 2, smallIndex);
+    if (violations.length > 0) return violations;
+  }
+  return [];
+}
+
 /** A flush that resolved leaves nothing for the next start to read from the segments. */
 async function findWorkAfterFlush(
   fs: PowerLossFileSystem,

@@ -376,7 +376,7 @@ export class DiskHashIndex extends HashOffsetIndex {
       hidesUnread: this.hidesUnread,
       sharedKeys: [...this.sharedKeys],
       reported: Math.max(this.#reported, this.#growthReached()),
-      segments: this.segments.all().map((segment) => ({ ...segment })),
+      segments: this.segments.copy(),
       totals: this.tenantTotals.entries().map(([tenant, totals]) => [tenant, { ...totals }] as const),
       damage: this.damageNotes.all(),
     };

@@ -1,4 +1,5 @@
 import { littleEndian } from "../../index/checkpoint.ts";
+import { carryRemovals } from "../../index/carry-marks.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { SegmentTable } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
@@ -50,6 +51,8 @@ export interface OpenedIndex {
   readonly readSaved: () => SegmentTable;
   /** Makes the index anew from the segments and saves it. @returns how many pages they hold */
   readonly rebuild: () => Promise<number>;
+  /** Takes up the index as it is saved now, or an empty one: for a reader that can go on with its own no more. */
+  readonly reopen: () => Promise<void>;
 }
 
 /** Opens the index of a store as it was saved. Damage is said: the segments are read instead, and the next save takes its place. */
@@ -89,7 +92,11 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
         growAt = keysOf(plain) * 1.25;
         throw error;
       });
-      removeFile(fs, layout.checkpoint);
+      try {
+        removeFile(fs, layout.checkpoint);
+      } catch {
+        // Where there is a manifest it is not read, and the next start removes it.
+      }
       // What was lost before the plain index was made is not in the segments any more.
       for (const damage of plain.damage()) grown.noteDamage(damage);
       return grown;
@@ -122,8 +129,14 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
     before: RecoverableIndex,
   ): Promise<Index> => {
     try {
-      pagesReplayed = await replayAll(segments, fresh, before);
-      for (const damage of [...losses.unaccepted(), ...(await lostWith(segments, before))]) fresh.noteDamage(damage);
+      const saved = readOnly ? readSaved() : undefined;
+      const isRemoved = (tenant: string, segment: string) =>
+        [before.segments, saved].some((table) => table?.find(tenant, segment)?.removed);
+      pagesReplayed = await replayAll(segments, fresh, before, isRemoved);
+      // A segment that goes meanwhile may be back after a power cut: what is saved has to say that it goes.
+      carryRemovals(before, fresh);
+      const lost = await lostWith(segments, before, isRemoved);
+      for (const damage of [...losses.unaccepted(), ...lost]) fresh.noteDamage(damage);
       if (!readOnly) await fresh.checkpoint();
       return fresh;
     } catch (error) {
@@ -139,18 +152,25 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   const isLarge = stored > limits.segmentBytesMax;
   const kinds = (kind === "disk-hash" || readOnly) && littleEndian ? { newPlain, newHash } : { newPlain };
   const missing = options.anew ? await setSavedAside(options, kinds) : [];
-  const found = openSaved(kinds, isLarge && !readOnly);
-  if (found.checkpoint !== "loaded")
-    for (const damage of [...missing, ...losses.unaccepted()]) found.index.noteDamage(damage);
+  const readSaved = () => {
+    const saved = openSaved(options, kinds, false).index;
+    switching.letGo(saved);
+    return saved.segments;
+  };
+  const open = (known: readonly SegmentDamage[]) => {
+    const saved = openSaved(options, kinds, isLarge && !readOnly);
+    if (saved.checkpoint !== "loaded")
+      for (const damage of [...known, ...losses.unaccepted()]) saved.index.noteDamage(damage);
+    return saved;
+  };
+  const found = open(missing);
+  if (!readOnly) await dropOthers(options, found);
   const index: SwitchingOffsetIndex = new SwitchingOffsetIndex(found.index, switching, options.random);
   return {
     index,
     checkpoint: found.checkpoint,
-    readSaved: () => {
-      const saved = openSaved(kinds, false).index;
-      switching.letGo(saved);
-      return saved.segments;
-    },
+    readSaved,
+    reopen: () => index.takeUp(() => open([]).index),
     rebuild: async () => {
       await index.renew();
       return pagesReplayed;
@@ -163,15 +183,20 @@ interface IndexKinds {
   readonly newHash?: () => DiskHashIndex;
 }
 
-/** @param isLarge  the store will not fit typed arrays, so they are left out where no index was saved */
-function openSaved(
-  { newPlain, newHash }: IndexKinds,
-  isLarge: boolean,
-): { readonly index: RecoverableIndex; readonly checkpoint: Recovery["checkpoint"] } {
+interface SavedIndex {
+  readonly index: RecoverableIndex;
+  readonly checkpoint: Recovery["checkpoint"];
+}
+
+/**
+ * Where there are both, the manifest counts: it was written later, or says the same.
+ * @param isLarge  the store will not fit typed arrays, so they are left out where no index was saved
+ */
+function openSaved({ fs, layout }: DiskIndexOptions, { newPlain, newHash }: IndexKinds, isLarge: boolean): SavedIndex {
   const hash = newHash?.();
   let checkpoint: Recovery["checkpoint"] = hash?.load().kind ?? "none";
   if (hash && checkpoint === "loaded") return { index: hash, checkpoint };
-  if (checkpoint === "none") {
+  if (checkpoint === "none" && !fs.stat(layout.manifest)) {
     const plain = newPlain();
     checkpoint = plain.load().kind;
     if (checkpoint === "loaded") return { index: plain, checkpoint };
@@ -179,13 +204,34 @@ function openSaved(
   return { index: newHash && isLarge ? newHash() : newPlain(), checkpoint };
 }
 
+/**
+ * Leaves no saved index but the one that was opened, for good. Another one may be older than a segment's removal, and than the
+ * groups of which nothing was left then: their pages are numbered from 1 again. Were it read after a power cut, it would
+ * take what was committed since for what it knows.
+ */
+async function dropOthers({ fs, layout }: DiskIndexOptions, { index, checkpoint }: SavedIndex): Promise<void> {
+  if (!fs.stat(layout.index)) return;
+  for (const file of [layout.manifest, layout.checkpoint]) {
+    const isOpened = checkpoint === "loaded" && index instanceof DiskHashIndex === (file === layout.manifest);
+    if (isOpened || !fs.stat(file)) continue;
+    if (checkpoint === "damaged") fs.rename(file, `${file}.damaged`);
+    else fs.unlink(file);
+  }
+  // Also of what a process before this one has moved or removed, and was ended.
+  await fs.syncDirectory(layout.index, "old index");
+}
+
 /** What an index knows to be lost in segments that are gone: the others tell by themselves what they have lost. */
-async function lostWith(segments: DiskSegmentStore, before: RecoverableIndex): Promise<SegmentDamage[]> {
+async function lostWith(
+  segments: DiskSegmentStore,
+  before: RecoverableIndex,
+  isRemoved: (tenant: string, segment: string) => boolean,
+): Promise<SegmentDamage[]> {
   const there = new Set((await segments.segments()).map(({ tenant, segment }) => `${tenant}/${segment}`));
   const isGone = ({ tenant, segment }: { tenant: string; segment: string }) => !there.has(`${tenant}/${segment}`);
   const known = before.damage().filter(isGone);
   const gone = before.segmentStates().filter((state) => {
-    const isNeeded = state.removed === undefined && state.supersededMs === undefined && state.bytes > 0;
+    const isNeeded = !isRemoved(state.tenant, state.segment) && state.supersededMs === undefined && state.bytes > 0;
     return (
       isNeeded &&
       isGone(state) &&
@@ -200,9 +246,11 @@ async function lostWith(segments: DiskSegmentStore, before: RecoverableIndex): P
 }
 
 /** Moves the saved index out of the way, as `….damaged`. @returns what it knew to be lost */
-async function setSavedAside({ fs, layout, segments }: DiskIndexOptions, kinds: IndexKinds): Promise<SegmentDamage[]> {
-  const { index } = openSaved(kinds, false);
-  const lost = await lostWith(segments, index);
+async function setSavedAside(options: DiskIndexOptions, kinds: IndexKinds): Promise<SegmentDamage[]> {
+  const { fs, layout, segments } = options;
+  const { index } = openSaved(options, kinds, false);
+  const isRemoved = (tenant: string, segment: string) => index.segments.find(tenant, segment)?.removed === true;
+  const lost = await lostWith(segments, index, isRemoved);
   if (index instanceof DiskHashIndex) index.letGo();
   setManifestAside(fs, layout);
   if (fs.stat(layout.checkpoint)) fs.rename(layout.checkpoint, `${layout.checkpoint}.damaged`);

@@ -96,11 +96,20 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
     try {
       await ensureDirectory(fs, layout.index, "new store folder");
       await replaceFile(fs, layout.checkpoint, bytes, { file: "checkpoint", folder: "new checkpoint" });
+      await this.#removeOther();
     } catch (error) {
       throw diskError(error, "saving the index failed; nothing is lost, the next start reads the segments instead");
     }
     this.#savedPages = pages;
     this.#savedChanges = changes;
-    if (fs.stat(layout.runs)) removeIndexFiles(fs, layout);
+  }
+
+  /** An index on disk whose place this one has taken: a start would read its manifest before the checkpoint. */
+  async #removeOther(): Promise<void> {
+    const { fs, layout } = this.#options;
+    if (!fs.stat(layout.runs)) return;
+    const hadManifest = fs.stat(layout.manifest) !== undefined;
+    removeIndexFiles(fs, layout);
+    if (hadManifest) await fs.syncDirectory(layout.index, "old index");
   }
 }

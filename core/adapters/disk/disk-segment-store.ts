@@ -9,7 +9,7 @@ import { isSegmentName } from "../../segment/name.ts";
 import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/scan.ts";
 import { diskError, errorCode } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { readUpTo } from "./files.ts";
+import { readUpTo, removeFile } from "./files.ts";
 import { segmentOfFile, type Layout } from "./layout.ts";
 import { SegmentWriter, type GrowingSegment, type WriterContext } from "./segment-writer.ts";
 
@@ -159,10 +159,11 @@ export class DiskSegmentStore implements ReclaimingSegments {
   async remove(tenant: string, segment: string): Promise<void> {
     this.forget(tenant, segment);
     try {
-      this.#fs.unlink(this.#layout.segment(tenant, segment));
+      removeFile(this.#fs, this.#layout.segment(tenant, segment));
+      // Also where the file is gone: an earlier attempt may have failed here.
       await this.#fs.syncDirectory(this.#layout.tenant(tenant), "removed segment");
     } catch (error) {
-      if (errorCode(error) !== "ENOENT") throw diskError(error, `removing segment ${tenant}/${segment} failed`);
+      throw diskError(error, `removing segment ${tenant}/${segment} failed`);
     }
     this.#sealed.delete(`${tenant}/${segment}`);
   }

@@ -106,5 +106,6 @@ export const directorySyncs = [
   "quarantine",
   "new index files",
   "new index manifest",
+  "old index",
 ] as const;
 export type DirectorySync = (typeof directorySyncs)[number];

@@ -12,8 +12,9 @@ import type {
   SegmentState,
   Totals,
 } from "../../ports/offset-index.ts";
-import { PayloadStoreError } from "../../errors.ts";
-import type { SegmentDamage } from "../../segment/scan.ts";
+import { isPayloadStoreError, PayloadStoreError } from "../../errors.ts";
+import type { ScannedFrame, ScanStart, SegmentDamage, SegmentScan } from "../../segment/scan.ts";
+import type { SegmentSummary } from "../../ports/segment-store.ts";
 import type { DiskSegmentStore } from "./disk-segment-store.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { Layout } from "./layout.ts";
@@ -38,6 +39,7 @@ export class FollowingOffsetIndex implements OffsetIndex {
   readonly #nowMs: () => number;
   readonly #folders = new Map<string, { changedMs: number; listedMs: number; newest: string | undefined }>();
   readonly #readSaved: () => SegmentTable;
+  readonly #reopen: () => Promise<void>;
   readonly #savedFiles: readonly string[];
   #saved: { readonly changedMs: number; readonly segments: SegmentTable };
   #following: Promise<void> = Promise.resolve();
@@ -50,8 +52,11 @@ export class FollowingOffsetIndex implements OffsetIndex {
     nowMs: () => number;
     /** What the writer has saved of its segments by now. */
     readSaved: () => SegmentTable;
+    /** Takes up the index as it is saved now. */
+    reopen: () => Promise<void>;
   }) {
     this.#readSaved = parts.readSaved;
+    this.#reopen = parts.reopen;
     this.#savedFiles = [parts.layout.checkpoint, parts.layout.manifest];
     this.#saved = { changedMs: -1, segments: parts.inner.segments };
     this.#inner = parts.inner;
@@ -155,33 +160,72 @@ export class FollowingOffsetIndex implements OffsetIndex {
   }
 
   async #takeInNew(tenant: string): Promise<void> {
+    if (await this.#takeInSegments(tenant)) return;
+    await this.#reopen();
+    this.#folders.clear();
+    await this.#takeInSegments(tenant, true);
+  }
+
+  /** @returns false when the index has to be opened again first: {@link #isNumberedAnew} */
+  async #takeInSegments(tenant: string, isReopened = false): Promise<boolean> {
     const folder = this.#fs.stat(this.#layout.tenant(tenant));
-    if (!folder) return;
+    if (!folder) return true;
     const known = this.#folders.get(tenant);
     const changed = known?.changedMs !== folder.changedMs;
     if (changed || Math.abs(known.listedMs - folder.changedMs) <= sameTickMs) {
       const listedMs = this.#nowMs();
       const names = this.#segments.segmentsOf(tenant);
       const newest = names.at(-1)?.segment;
-      for (const { segment, bytes } of names) await this.#takeInSegment(tenant, segment, bytes, segment === newest);
+      for (const each of names)
+        if (!(await this.#takeInSegment(each, each.segment === newest, isReopened))) return false;
       this.#folders.set(tenant, { changedMs: folder.changedMs, listedMs, newest });
-      return;
+      return true;
     }
-    if (known.newest === undefined) return;
+    if (known.newest === undefined) return true;
     const bytes = this.#fs.stat(this.#layout.segment(tenant, known.newest))?.bytes ?? 0;
-    await this.#takeInSegment(tenant, known.newest, bytes, true);
+    return this.#takeInSegment({ tenant, segment: known.newest, bytes }, true, isReopened);
   }
 
-  async #takeInSegment(tenant: string, segment: string, bytes: number, newest: boolean): Promise<void> {
+  async #takeInSegment(
+    { tenant, segment, bytes }: SegmentSummary,
+    newest: boolean,
+    isReopened: boolean,
+  ): Promise<boolean> {
     const covered = this.#inner.segments.covered(tenant, segment);
-    if (covered && covered.bytes >= bytes) return;
+    if (covered && covered.bytes >= bytes) return true;
     const start = covered && covered.bytes > 0 ? { offset: covered.bytes, frames: covered.frames } : undefined;
-    const scan = await this.#segments.scan(tenant, segment, start);
+    const scan = await this.#scan(tenant, segment, start);
+    if (!scan) return true;
     const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
     const acknowledged = scan.frames.filter(({ offset }) => offset < end);
+    if (!isReopened && (await this.#isNumberedAnew(scan, acknowledged))) return false;
     // The newest may be unreadable because it is just being made.
     if (scan.marker !== undefined || !newest) await takeIn(this.#inner, scan, acknowledged);
     if (end > (covered?.bytes ?? 0))
       this.#inner.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
+    return true;
+  }
+  /** @returns `undefined` for a segment that the writer has removed since it was listed */
+  async #scan(tenant: string, segment: string, start: ScanStart | undefined): Promise<SegmentScan | undefined> {
+    try {
+      return await this.#segments.scan(tenant, segment, start);
+    } catch (error) {
+      if (!isPayloadStoreError(error, "GONE") || !this.segmentState(tenant, segment)?.removed) throw error;
+      return undefined;
+    }
+  }
+
+  /**
+   * Whether pages have sequences that this index has given to others, which are gone. A group of which nothing is left in any
+   * segment is unknown to an index that the writer makes anew, so its next page is the first once more.
+   */
+  async #isNumberedAnew({ tenant, segment }: SegmentScan, frames: readonly ScannedFrame[]): Promise<boolean> {
+    for (const { group, sequence, offset } of frames) {
+      if (sequence > (await this.#inner.lastSequence(tenant, group))) continue;
+      const known = this.#inner.placeOf(tenant, group, sequence);
+      if (known?.segment === segment && known.offset === offset) continue;
+      if (!known || !this.#fs.stat(this.#layout.segment(tenant, known.segment))) return true;
+    }
+    return false;
   }
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isPayloadStoreError } from "../../errors.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import { invariant } from "../../invariant.ts";
 import type { Digest } from "../../ports/digest.ts";
@@ -9,7 +10,7 @@ import { decodeMark, markBytes } from "../../segment/frame.ts";
 import { decodeSegmentHeader, segmentHeaderBytes } from "../../segment/header.ts";
 import type { ScannedFrame, SegmentDamage, SegmentScan } from "../../segment/scan.ts";
 import { diskError } from "./disk-error.ts";
-import type { DiskSegmentStore } from "./disk-segment-store.ts";
+import { type DiskSegmentStore, listOrNothing } from "./disk-segment-store.ts";
 import type { FileSync, FileSystem } from "./file-system.ts";
 import { ensureDirectory, writeAll } from "./files.ts";
 import type { Layout } from "./layout.ts";
@@ -53,6 +54,7 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
   const { segments, index } = parts;
   const found = { segmentsScanned: 0, framesReplayed: 0, tailFramesKept: 0, tornBytes: 0, quarantined: [] as string[] };
   await removeAgain(parts);
+  if (checkpoint !== "loaded") await settleRemovals(parts);
   for (const [tenant, summaries] of byTenant(await segments.segments())) {
     const tails: string[] = [];
     let last: { readonly segment: string; readonly growing: GrowingSegment | undefined } | undefined;
@@ -116,19 +118,23 @@ export async function recover(parts: Parts, checkpoint: Recovery["checkpoint"]):
 }
 
 /**
- * Takes every segment into an empty index, in order. What is beyond the last mark of a segment is left to {@link recover}.
+ * Takes every segment into an empty index, in order. What is beyond the last mark of a segment is left to {@link recover}, and
+ * one that compaction is removing is passed over, whether it is still there or not: what takes its place lies in others.
  * @param before  the index whose place it takes
+ * @param isRemoved  whether a segment is gone or about to be
  * @returns how many pages there are
  */
 export async function replayAll(
   segments: DiskSegmentStore,
   index: RecoverableIndex,
   before: RecoverableIndex,
+  isRemoved: (tenant: string, segment: string) => boolean,
 ): Promise<number> {
   let pages = 0;
   for (const [tenant, summaries] of byTenant(await segments.segments())) {
     for (const { segment } of summaries) {
-      const scan = await segments.scan(tenant, segment);
+      const scan = isRemoved(tenant, segment) ? undefined : await scanIfThere(segments, tenant, segment);
+      if (!scan) continue;
       const isNewest = segment === summaries.at(-1)?.segment;
       const isKnown = Boolean(before.segments.covered(tenant, segment)) || Boolean(segments.durable(tenant, segment));
       // It is just being made, or was when the machine stopped.
@@ -142,6 +148,20 @@ export async function replayAll(
     }
   }
   return pages;
+}
+
+/** Beside a writer, a segment may go at any time. */
+async function scanIfThere(
+  segments: DiskSegmentStore,
+  tenant: string,
+  segment: string,
+): Promise<SegmentScan | undefined> {
+  try {
+    return await segments.scan(tenant, segment);
+  } catch (error) {
+    if (isPayloadStoreError(error, "GONE")) return undefined;
+    throw error;
+  }
 }
 
 async function keepTail(parts: Parts, tenant: string, segment: string): Promise<{ frames: number; tornBytes: number }> {
@@ -237,6 +257,16 @@ function growingAtMark(
   if (!header.ok || mark?.durableBytes !== bytes - markBytes) return undefined;
   const { frames, groupCrcBefore } = mark;
   return { segment, marker: header.value.marker, bytes, frames, groupCrcBefore, durableBytes: bytes };
+}
+
+/**
+ * What is not there has to stay away, where no saved index says that it goes: a file that was removed before, without a sync,
+ * would come back with a power cut, and its pages with it.
+ */
+async function settleRemovals({ fs, layout }: Parts): Promise<void> {
+  for (const tenant of listOrNothing(fs, layout.segments)) {
+    if (fs.stat(layout.tenant(tenant))?.isDirectory) await fs.syncDirectory(layout.tenant(tenant), "removed segment");
+  }
 }
 
 /** Segments that compaction was about to remove when the process ended. */

@@ -1,6 +1,7 @@
 import { hex } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import { withoutNumber } from "../../index/candidate-pages.ts";
+import { carryMarks, carryRemovals } from "../../index/carry-marks.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { SegmentTable } from "../../index/segment-table.ts";
 import { isIndexDamage } from "../../lsm/run.ts";
@@ -209,12 +210,13 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
   }
 
   async checkpoint(): Promise<void> {
-    await this.#gate;
+    // Whoever removes segments next rests on it: it is to be saved by the index that stays.
+    while (this.#gate) await this.#gate;
     await this.#answer(() => this.#inner.checkpoint());
   }
 
   async close(): Promise<void> {
-    await this.#gate;
+    while (this.#gate) await this.#gate;
     try {
       await this.#inner.close();
     } catch (error) {
@@ -226,6 +228,11 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
   /** Makes the index anew from the segments and saves it. */
   async renew(): Promise<void> {
     await this.#switch(async () => this.#switching.renew(this.#inner));
+  }
+
+  /** Takes up another index that was saved, as a start would. */
+  async takeUp(open: () => RecoverableIndex): Promise<void> {
+    await this.#switch(async () => open());
   }
 
   /** Renews an index whose damage was met beside the calls. */
@@ -296,11 +303,14 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
   /** A failure, a full disk for instance, leaves the index as it was; it is tried again when the next page comes. */
   async #grow(): Promise<void> {
     const grown = async () => (this.#switching.isGrown(this.#inner) ? this.#switching.grow(this.#inner) : this.#inner);
-    await this.#switch(grown).catch(() => {});
+    await this.#switch(grown, carryMarks).catch(() => {});
   }
 
-  /** Commits that are under way end first, and further ones wait. */
-  async #switch(make: () => Promise<RecoverableIndex>): Promise<void> {
+  /**
+   * Commits that are under way end first, and further ones wait.
+   * @param carry  hands on what the segments do not tell, as it is in the moment when the other index takes over
+   */
+  async #switch(make: () => Promise<RecoverableIndex>, carry = carryRemovals): Promise<void> {
     while (this.#gate) await this.#gate;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = promise;
@@ -311,8 +321,10 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
         await idle.promise;
       }
       const before = this.#inner;
-      this.#inner = await make();
-      if (this.#inner !== before) {
+      const next = await make();
+      if (next !== before) {
+        carry(before, next);
+        this.#inner = next;
         this.#numbering = undefined;
         this.#switching.letGo(before);
       }

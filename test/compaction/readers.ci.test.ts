@@ -1,0 +1,2 @@
+// More rounds.
+import "./readers.test.ts";
