@@ -53,6 +53,26 @@ export class WordTable {
     return true;
   }
 
+  /**
+   * Fills a table that has room for them, and is empty, with slots that lie side by side.
+   * @returns false when a hash is there twice; it is then not to be used
+   */
+  fill(slots: Int32Array): boolean {
+    const words = this.#words;
+    const width = this.#slotWords;
+    for (let from = 0; from < slots.length; from += width) {
+      let at = (slots[from]! & this.#mask) * width;
+      for (; words[at + this.keyWords] !== 0; at = at + width === words.length ? 0 : at + width) {
+        let same = 0;
+        while (same < this.keyWords && words[at + same] === slots[from + same]) same += 1;
+        if (same === this.keyWords) return false;
+      }
+      for (let i = 0; i < width; i++) words[at + i] = slots[from + i]!;
+    }
+    this.#used = slots.length / width;
+    return true;
+  }
+
   /** Whether the first value of every used slot is in 1 … `max`. */
   firstValuesWithin(max: number): boolean {
     for (let at = this.keyWords; at < this.#words.length; at += this.#slotWords) {

@@ -42,12 +42,12 @@ export function* buildRun(build: RunBuild): Generator<void, RunShape> {
     for (const source of build.sources) yield* source.window(window, windowBits, table);
     const columns = table.columns();
     yield;
-    const parts = byPart(columns, partBits, windowBits, build);
+    const parts = yield* byPart(columns, partBits, windowBits, build);
     yield;
     for (let i = 0; i + 1 < parts.ends.length; i++) {
       writer.addPart(parts.columns, parts.ends[i]!, parts.ends[i + 1]!);
       yield;
     }
   }
-  return writer.finish();
+  return yield* writer.finish();
 }

@@ -17,6 +17,17 @@ import {
 const kindOf = 0;
 const valueOf = 1;
 
+/** Changes that lie elsewhere until somebody asks for one of them. */
+export interface PendingChanges {
+  readonly keys: number;
+  /**
+   * Reads all of them, four words each: both of the key, kind, and value, of kind `several` its place in `lists`. Throws where
+   * they are not what was written, and calls `refuse` where a key is there twice.
+   */
+  readonly read: () => { readonly words: Int32Array; readonly lists: Several[] };
+  readonly refuse: (what: string) => Error;
+}
+
 /**
  * The changes of some keys, one each: what came last, composed over what came before. It is the overlay of a lane, and
  * where a merge brings runs together.
@@ -24,7 +35,8 @@ const valueOf = 1;
  * Memory: 16 bytes a slot, slots at most three quarters full.
  */
 export class ChangeTable {
-  readonly #table: WordTable;
+  #table: WordTable;
+  #pending: PendingChanges | undefined;
   readonly #key = new Int32Array(2);
   #several: (Several | undefined)[] = [];
   /** Value of the key that was found last. */
@@ -37,8 +49,15 @@ export class ChangeTable {
     this.#table = new WordTable(2, 2, keys);
   }
 
+  /** A table that is filled when it is first asked, which may throw what filling it throws. */
+  static pending(changes: PendingChanges): ChangeTable {
+    const table = new ChangeTable();
+    table.#pending = changes;
+    return table;
+  }
+
   get size(): number {
-    return this.#table.size;
+    return this.#pending?.keys ?? this.#table.size;
   }
 
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. */
@@ -68,6 +87,7 @@ export class ChangeTable {
 
   /** Calls `visit` with every key; the table must not change meanwhile. */
   forEach(visit: (key0: number, key1: number, change: Change) => void): void {
+    if (this.#pending) this.#fill(this.#pending);
     const { words } = this.#table;
     for (let at = 0; at < words.length; at += 4) {
       if (words[at + 2] === 0) continue;
@@ -78,6 +98,7 @@ export class ChangeTable {
 
   /** The keys and changes in the order of their slots, in columns; `several` by its place in the list. */
   columns(): ChangeColumns {
+    if (this.#pending) this.#fill(this.#pending);
     const { words } = this.#table;
     const keys = this.size;
     const columns = {
@@ -99,35 +120,20 @@ export class ChangeTable {
     return columns;
   }
 
-  /** @param place  of a list where it is kept, for the kind `several` */
-  copyWords(place: (whole: Several) => number): Int32Array {
-    const words = this.#table.words.slice();
-    if (this.#several.length === 0) return words;
-    for (let at = 0; at < words.length; at += 4) {
-      if (words[at + 2] === several) words[at + 3] = place(this.#several[words[at + 3]!]!);
-    }
-    return words;
-  }
-
-  /**
-   * Takes words that {@link copyWords} made.
-   * @returns false when they cannot be a table; it is then not to be used
-   */
-  restore(words: Int32Array, keys: number, list: (place: number) => Several | undefined): boolean {
-    if (!this.#table.restore(words, keys) || !this.#table.firstValuesWithin(several)) return false;
-    for (let at = 0; at < words.length; at += 4) {
-      if (words[at + 2] !== several) continue;
-      const whole = list(words[at + 3]! >>> 0);
-      if (!whole) return false;
-      words[at + 3] = this.#several.push(whole) - 1;
-    }
-    return true;
-  }
-
   #find(key0: number, key1: number): number {
+    if (this.#pending) this.#fill(this.#pending);
     this.#key[0] = key0;
     this.#key[1] = key1;
     return this.#table.find(this.#key);
+  }
+
+  #fill(pending: PendingChanges): void {
+    const { words, lists } = pending.read();
+    const table = new WordTable(2, 2, pending.keys);
+    if (!table.fill(words)) throw pending.refuse("has a key twice");
+    this.#table = table;
+    this.#several = lists;
+    this.#pending = undefined;
   }
 
   #insert(): number {

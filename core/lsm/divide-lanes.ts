@@ -7,6 +7,8 @@ import type { Lane } from "./lane-map.ts";
 import { partBitsFor } from "./run-format.ts";
 import { RunWriter } from "./run-writer.ts";
 
+const keysBetweenStops = 4096;
+
 export interface LaneDivision {
   readonly lanes: readonly Lane[];
   /** How many lanes there shall be, more than there are. */
@@ -40,6 +42,7 @@ export function* divideLanes({ lanes, into, write, crc32 }: LaneDivision): Gener
       for (const run of runs) yield* run.window(window, windowBits, table);
       const columns = table.columns();
       for (let i = 0; i < columns.keys; i++) {
+        if (i % keysBetweenStops === keysBetweenStops - 1) yield;
         const key0 = columns.key0[i]!;
         const key1 = columns.key1[i]!;
         const lane = jumpHash(key0, key1, into);
@@ -53,7 +56,7 @@ export function* divideLanes({ lanes, into, write, crc32 }: LaneDivision): Gener
       yield;
     }
     for (const [i, writer] of writers.entries()) {
-      const { columns, ends } = byPart(tables[i]!.columns(), partBits, windowBits, { bottom: true });
+      const { columns, ends } = yield* byPart(tables[i]!.columns(), partBits, windowBits, { bottom: true });
       for (let part = 0; part + 1 < ends.length; part++) {
         writer.addPart(columns, ends[part]!, ends[part + 1]!);
         moved += ends[part + 1]! - ends[part]!;
@@ -62,8 +65,7 @@ export function* divideLanes({ lanes, into, write, crc32 }: LaneDivision): Gener
     }
   }
   for (const writer of writers) {
-    writer.finish();
-    yield;
+    yield* writer.finish();
   }
   return moved;
 }

@@ -32,6 +32,9 @@ import { LaneMap } from "./lane-map.ts";
 import { PageLog, type LoggedPage } from "./page-log.ts";
 import { TermPages } from "./term-pages.ts";
 
+/** Ids that the map is asked for together: so many share what they can of a run. */
+const idsAtOnce = 8192;
+
 /** A page of a group, by its number in the log. */
 interface GroupPage {
   readonly number: number;
@@ -71,6 +74,7 @@ export class HashOffsetIndex implements RecoverableIndex {
   readonly #prepared = new WeakMap<Page, Prepared>();
   readonly #group: Hash128 = new Int32Array(4);
   readonly #id: Hash128 = new Int32Array(4);
+  readonly #lookBasis = (tenant: string, group: string): number => this.#basis(tenant, group).sequence;
 
   constructor(parts: {
     readonly lanes: number;
@@ -170,6 +174,43 @@ export class HashOffsetIndex implements RecoverableIndex {
       if (!this.segments.isRemoved(page.segment)) records.push(this.#record(tenant, group, page));
     }
     return { records, basis, incomplete: this.#lostSince(tenant, group, newest) };
+  }
+
+  /** Cost: ids whose slots lie in one page of a run share its read, and those of one commit the read of its record. */
+  async recordsOf(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]> {
+    if (ids.length > idsAtOnce) {
+      const all: Records[] = [];
+      for (let from = 0; from < ids.length; from += idsAtOnce)
+        all.push(...(await this.recordsOf(tenant, group, ids.slice(from, from + idsAtOnce))));
+      return all;
+    }
+    if (this.damageNotes.concern(tenant) || this.hidesUnread)
+      return ids.map((id) => this.#recordsOfId(tenant, group, id));
+    this.#hasher.group(tenant, group, this.#group);
+    const key0 = new Int32Array(ids.length);
+    const key1 = new Int32Array(ids.length);
+    for (const [i, id] of ids.entries()) {
+      this.#hasher.id(this.#group, id, this.#id);
+      key0[i] = this.#id[0]!;
+      key1[i] = key1In(this.#id[1]!, ofId);
+    }
+    const basis = this.#lazyBasis(tenant, group);
+    const known = new Map<number, PageRecord | undefined>();
+    const recordOf = (number: number) => {
+      if (known.has(number)) return known.get(number);
+      const page = this.log.page(number);
+      const record = this.#isOf(tenant, page) ? this.#record(tenant, group, page) : undefined;
+      known.set(number, record);
+      return record;
+    };
+    return this.map.findMany(key0, key1).map((numbers) => {
+      const records: PageRecord[] = [];
+      for (let i = numbers.length - 1; i >= 0; i--) {
+        const record = recordOf(numbers[i]!);
+        if (record) records.push(record);
+      }
+      return { records, basis };
+    });
   }
 
   async requests(tenant: string, group: string, key: string): Promise<Records> {
@@ -319,9 +360,8 @@ export class HashOffsetIndex implements RecoverableIndex {
   }
 
   /** The pages of a key that are of the group just hashed, newest first; more than one where ids share a key. */
-  #decisive(tenant: string, key0: number, key1: number): GroupPage[] {
+  #decisive(tenant: string, key0: number, key1: number, numbers = this.map.find(key0, key1)): GroupPage[] {
     const found: GroupPage[] = [];
-    const numbers = this.map.find(key0, key1);
     for (let i = numbers.length - 1; i >= 0; i--) {
       const page = this.log.page(numbers[i]!);
       if (this.#isOf(tenant, page)) found.push({ number: numbers[i]!, page });
@@ -388,15 +428,8 @@ export class HashOffsetIndex implements RecoverableIndex {
     return { sequence: this.damageNotes.lastSequence(tenant, group, sequence, place), knownMs: 0 };
   }
 
-  /** Looked up only where a decision rests on it: most answers are only read. Until then nobody else commits to the group. */
   #lazyBasis(tenant: string, group: string): Basis {
-    const look = () => this.#basis(tenant, group).sequence;
-    return {
-      get sequence() {
-        return look();
-      },
-      knownMs: 0,
-    };
+    return new LazyBasis(this.#lookBasis, tenant, group);
   }
 
   /** Damage that may have taken a page since the group was cleared last. */
@@ -517,10 +550,11 @@ export class HashOffsetIndex implements RecoverableIndex {
     let loaded: { number: number; bytes: Uint8Array | undefined } | undefined;
     this.#hasher.group(tenant, group, this.#group);
     for (const key of keys) {
-      key.isNew = this.map.find(key.key0, key.key1).length === 0;
+      const numbers = this.map.find(key.key0, key.key1);
+      key.isNew = numbers.length === 0;
       if (key.isNew || dead.ids.has(key.id)) continue;
       const cleared = this.hidesUnread ? (this.#newest(tenant, group)?.page.cleared ?? 0) : 0;
-      for (const { number, page } of this.#decisive(tenant, key.key0, key.key1)) {
+      for (const { number, page } of this.#decisive(tenant, key.key0, key.key1, numbers)) {
         if (loaded?.number !== number) {
           dead.waited = true;
           loaded = { number, bytes: await this.#pageBytes(tenant, this.#place(page)) };
@@ -609,6 +643,24 @@ export class HashOffsetIndex implements RecoverableIndex {
 
   #place({ segment, offset, headBytes }: LoggedPage): FramePlace {
     return { segment: this.segments.name(segment), offset, headBytes };
+  }
+}
+
+/** Looked up only where a decision rests on it: most answers are only read. Until then nobody else commits to the group. */
+class LazyBasis implements Basis {
+  readonly knownMs = 0;
+  readonly #look: (tenant: string, group: string) => number;
+  readonly #tenant: string;
+  readonly #group: string;
+
+  constructor(look: (tenant: string, group: string) => number, tenant: string, group: string) {
+    this.#look = look;
+    this.#tenant = tenant;
+    this.#group = group;
+  }
+
+  get sequence(): number {
+    return this.#look(this.#tenant, this.#group);
   }
 }
 

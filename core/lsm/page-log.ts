@@ -43,6 +43,7 @@ export class PageLog {
   readonly #crc32: Crc32;
   readonly #crcSeed: number;
   readonly #scratch = new Uint8Array(pageRecordBytes);
+  readonly #scratchView = view(this.#scratch);
   #file: ReadableFile | undefined;
   #written = 0;
   /** What is not written, and what was written last, in chunks; the first begins with page {@link #chunksFrom}. */
@@ -50,6 +51,8 @@ export class PageLog {
   #chunksFrom = 0;
   #count = 0;
   readonly #moved = new Map<number, MovedPage>();
+  /** Single records read from the file so far. */
+  reads = 0;
 
   constructor(secret: Uint8Array, crc32: Crc32) {
     this.#crc32 = crc32;
@@ -89,8 +92,11 @@ export class PageLog {
     if (number >= this.#count) throw indexDamage("pages", `there is no page ${number}, of ${this.#count}`);
     let bytes = this.#scratch;
     if (number >= this.#chunksFrom) bytes = this.#inChunks(number);
-    else if ((this.#file?.read(bytes, number * pageRecordBytes) ?? 0) < pageRecordBytes)
-      throw indexDamage("pages", `cut short before page ${number}`);
+    else {
+      this.reads += 1;
+      if ((this.#file?.read(bytes, number * pageRecordBytes) ?? 0) < pageRecordBytes)
+        throw indexDamage("pages", `cut short before page ${number}`);
+    }
     return this.#decode(bytes, number);
   }
 
@@ -172,7 +178,7 @@ export class PageLog {
   }
 
   #decode(bytes: Uint8Array, number: number): LoggedPage {
-    const data = view(bytes);
+    const data = bytes === this.#scratch ? this.#scratchView : view(bytes);
     if (data.getUint32(32, true) !== this.#crc(bytes, number))
       throw indexDamage("pages", `crc of page ${number} differs`);
     const page = {

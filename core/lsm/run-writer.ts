@@ -18,12 +18,15 @@ import {
 import { writeSlot } from "./slot.ts";
 
 const bytesWrittenAtOnce = 16 * pageBytes;
+const residentBytesAtOnce = 256 * 1024;
+
+/** One for all runs, since a part is built in one go: half a megabyte less to make for each. */
+const perfectHash = new PerfectHashBuilder();
 
 /** Writes the parts of one run, one after the other. */
 export class RunWriter {
   readonly #build: Pick<RunBuild, "write" | "crc32">;
   readonly #layout: RunLayout;
-  readonly #perfectHash = new PerfectHashBuilder();
   readonly #starts: Int32Array;
   #remap: Uint16Array;
   readonly #seeds: Uint8Array;
@@ -60,7 +63,7 @@ export class RunWriter {
     const shape = partShape(part, start, start + to - from);
     this.#makeRoom(start + to - from, part + 1);
     const arrays = { pilots: this.#pilots, remap: this.#remap };
-    const seed = this.#perfectHash.build(columns.key0, columns.key1, from, shape, arrays);
+    const seed = perfectHash.build(columns.key0, columns.key1, from, shape, arrays);
     this.#seeds[part] = seed;
     const { keys, pilotsAt, buckets, remapAt, spare } = shape;
     if (this.#slots.length < keys * slotBytes) this.#slots = new Uint8Array(keys * slotBytes);
@@ -86,13 +89,14 @@ export class RunWriter {
     this.#starts[part + 1] = this.#keys;
   }
 
-  finish(): RunShape {
+  /** Stops now and then: the resident part of a large run is megabytes. */
+  *finish(): Generator<void, RunShape> {
     const { partBits } = this.#layout;
     invariant(this.#parts === this.#layout.parts, "a run has all its parts");
     const shape = { keys: this.#keys, partBits, listWords: this.#listWords };
     if (this.#keys === 0) return shape;
     if (this.#slotInPage > 0) this.#endPage();
-    this.#writeLists();
+    yield* this.#writeLists();
     this.#flush();
     const { write, crc32 } = this.#build;
     const layout = runLayout(shape);
@@ -105,8 +109,12 @@ export class RunWriter {
       this.#fingerprints.subarray(0, this.#keys),
     ];
     for (const bytes of resident) {
-      crc = crc32(bytes, crc);
-      write(bytes);
+      for (let from = 0; from < bytes.length; from += residentBytesAtOnce) {
+        const some = bytes.subarray(from, from + residentBytesAtOnce);
+        crc = crc32(some, crc);
+        write(some);
+        yield;
+      }
     }
     write(encodeRunFooter(shape, crc, crc32));
     return shape;
@@ -141,11 +149,12 @@ export class RunWriter {
     return at;
   }
 
-  #writeLists(): void {
+  *#writeLists(): Generator<void, void> {
     for (let from = 0; from < this.#listWords; from += wordsPerListPage) {
       const some = this.#lists.subarray(from, Math.min(from + wordsPerListPage, this.#listWords));
       this.#out.set(bytesOf(some), this.#outBytes + pageHeadBytes);
       this.#endPage();
+      yield;
     }
   }
 

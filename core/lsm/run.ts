@@ -29,6 +29,8 @@ type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
 /** Longest slot and a little: what a hit reads. */
 const slotBytesMax = 16;
+/** Keys that are asked together: a slot and a place share a double, whose 53 bits are enough for 32 and 20. */
+const placesMax = 2 ** 20;
 
 /**
  * A sealed run, open for reading.
@@ -43,11 +45,14 @@ export class Run implements RunSource {
   readonly layout: RunLayout;
   readonly #file: ReadableFile;
   readonly #crc32: Crc32;
-  readonly #resident: ResidentArrays;
+  readonly #residentCrc: number;
+  /** Read when the run is first asked: a start reads a few bytes of each run, however large it is. */
+  #resident: ResidentArrays | undefined;
   /** A bit for each page that was read and checked. */
   readonly #checked: Uint8Array;
   readonly #page = new Uint8Array(pageBytes);
   readonly #slot = new Uint8Array(slotBytesMax);
+  #partPage: Uint8Array | undefined;
   /** Value of the key that was found last. */
   value = 0;
   /** Of the key that was found last, where its kind is `several`. */
@@ -55,7 +60,7 @@ export class Run implements RunSource {
   /** Reads so far. */
   reads = 0;
 
-  /** @throws {PayloadStoreError} `CORRUPT` when footer or resident part are not what was written */
+  /** @throws {PayloadStoreError} `CORRUPT` when the footer is not what was written */
   constructor(name: string, file: ReadableFile, bytes: number, crc32: Crc32) {
     this.name = name;
     this.#file = file;
@@ -65,11 +70,8 @@ export class Run implements RunSource {
     const footer = decodeRunFooter(this.#read(runFooterBytes, footerAt), bytes, crc32);
     if (!footer.ok) throw this.#damage(footer.damage);
     const { layout, residentCrc } = footer.value;
-    const resident = this.#read(layout.residentBytes, layout.residentAt);
-    if (crc32(resident) !== residentCrc) throw this.#damage("crc of the resident part differs");
     this.layout = layout;
-    this.#resident = residentArrays(resident, layout);
-    if (!startsHold(this.#resident.starts, layout)) throw this.#damage("starts of the parts");
+    this.#residentCrc = residentCrc;
     this.#checked = new Uint8Array(Math.ceil((layout.slotPages + layout.listPages) / 8));
   }
 
@@ -90,39 +92,94 @@ export class Run implements RunSource {
     this.#file.close();
   }
 
+  /** Reads at once what the first look-up would read: of a run that takes the place of others, nobody shall wait for it. */
+  readAhead(): void {
+    if (!this.#resident) this.#readResident();
+  }
+
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. Cost: 0 or 1 read, or a few once. */
   find(key0: number, key1: number): ChangeKind {
-    const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
-    const { starts, seeds, fingerprints } = this.#resident;
+    const slot = this.#slotFor(key0, key1);
+    if (slot < 0) return noChange;
+    const { slotBytes, slotsPerPage } = this.layout;
+    const page = Math.floor(slot / slotsPerPage);
+    const inPage = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
+    if (!this.#isChecked(page)) return this.#changeAt(this.#readPage(page), inPage, true, slot, key0, key1);
+    this.reads += 1;
+    if (this.#file.read(this.#slot, page * pageBytes + inPage) < slotBytes)
+      throw this.#damage(`page ${page} is cut short`);
+    return this.#changeAt(this.#slot, 0, false, slot, key0, key1);
+  }
+
+  /**
+   * As {@link find} for the keys at the places `which`, in an order of its own. Calls `found` with the kind of each but those
+   * that a fingerprint tells the run has not got. Cost: of keys whose slots lie in one page, one read.
+   */
+  findMany(
+    key0: Int32Array,
+    key1: Int32Array,
+    which: readonly number[],
+    found: (place: number, kind: ChangeKind) => void,
+  ): void {
+    const { slotBytes, slotsPerPage } = this.layout;
+    // Slots in their order, with the place of the key behind the point: sorted without an object each.
+    const wanted = new Float64Array(which.length);
+    let count = 0;
+    for (const place of which) {
+      const slot = this.#slotFor(key0[place]!, key1[place]!);
+      if (slot >= 0) wanted[count++] = slot + place / placesMax;
+    }
+    wanted.subarray(0, count).sort();
+    const pageOf = (i: number) => (i < count ? Math.floor(wanted[i]! / slotsPerPage) : -1);
+    let held = -1;
+    let isVerified = false;
+    for (let i = 0; i < count; i++) {
+      const slot = Math.floor(wanted[i]!);
+      const place = (wanted[i]! - slot) * placesMax;
+      const page = pageOf(i);
+      if (page !== held && page !== pageOf(i + 1)) {
+        found(place, this.find(key0[place]!, key1[place]!));
+        held = -1;
+        continue;
+      }
+      if (page !== held) {
+        isVerified = !this.#isChecked(page);
+        if (isVerified) this.#readPage(page);
+        else this.#readPageAsItIs(page);
+      }
+      const at = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
+      const kind = this.#changeAt(this.#page, at, isVerified, slot, key0[place]!, key1[place]!);
+      // A list was read over it.
+      held = kind === several ? -1 : page;
+      found(place, kind);
+    }
+  }
+
+  /** The slot where a key is if the run has it; −1 where it has not. */
+  #slotFor(key0: number, key1: number): number {
+    const { partBits } = this.layout;
+    const resident = this.#resident ?? this.#readResident();
+    const { starts, seeds, fingerprints } = resident;
     const part = partOf(key0, partBits);
     const start = starts[part]!;
     const keys = starts[part + 1]! - start;
-    if (keys === 0) return noChange;
+    if (keys === 0) return -1;
     const pilotsAt = pilotsBefore(start, part);
     const buckets = pilotsBefore(start + keys, part + 1) - pilotsAt;
     const remapAt = remapBefore(start, part);
     const spare = remapBefore(start + keys, part + 1) - remapAt;
-    const slot = start + slotOf(key0, key1, seeds[part]!, keys, pilotsAt, buckets, remapAt, spare, this.#resident);
-    const fingerprint = fingerprintOf(key1);
-    if (fingerprints[slot] !== fingerprint) return noChange;
+    const slot = start + slotOf(key0, key1, seeds[part]!, keys, pilotsAt, buckets, remapAt, spare, resident);
+    return fingerprints[slot] === fingerprintOf(key1) ? slot : -1;
+  }
 
-    const page = Math.floor(slot / slotsPerPage);
-    const inPage = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
-    let bytes: Uint8Array = this.#slot;
-    let at = 0;
-    if (this.#isChecked(page)) {
-      this.reads += 1;
-      if (this.#file.read(bytes, page * pageBytes + inPage) < slotBytes)
-        throw this.#damage(`page ${page} is cut short`);
-    } else {
-      bytes = this.#readPage(page);
-      at = inPage;
-    }
+  /** What a slot that was read says of a key. @param isVerified  whether the checksum of its page was verified with this read */
+  #changeAt(bytes: Uint8Array, at: number, isVerified: boolean, slot: number, key0: number, key1: number): ChangeKind {
+    const { partBits, remainderBytes, slotsPerPage } = this.layout;
     if (slotRemainder(bytes, at, remainderBytes) !== remainderOf(key0, key1, partBits)) {
-      if (at === 0) this.#readPage(page);
+      if (!isVerified) this.#readPage(Math.floor(slot / slotsPerPage));
       return noChange;
     }
-    const kind = slotKind(bytes, at, remainderBytes, slot, fingerprint);
+    const kind = slotKind(bytes, at, remainderBytes, slot, fingerprintOf(key1));
     if (kind < 0) throw this.#damage(`check of slot ${slot} differs`);
     const value = slotValue(bytes, at, remainderBytes);
     this.found = kind === several ? this.#readList(value) : undefined;
@@ -141,15 +198,16 @@ export class Run implements RunSource {
 
   #applyPart(part: number, into: ChangeTable): void {
     const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
-    const { starts, fingerprints } = this.#resident;
+    const { starts, fingerprints } = this.#resident ?? this.#readResident();
     let page = -1;
-    let bytes: Uint8Array = this.#page;
+    // A copy: reading a list reads another page.
+    this.#partPage ??= new Uint8Array(pageBytes);
+    const bytes = this.#partPage;
     for (let slot = starts[part]!, end = starts[part + 1]!; slot < end; slot++) {
       const inPage = slot % slotsPerPage;
       if (page < 0 || inPage === 0) {
         page = Math.floor(slot / slotsPerPage);
-        // A copy: reading a list reads another page.
-        bytes = this.#readPage(page).slice();
+        bytes.set(this.#readPage(page));
       }
       const at = pageHeadBytes + inPage * slotBytes;
       const fingerprint = fingerprints[slot]!;
@@ -164,18 +222,32 @@ export class Run implements RunSource {
     }
   }
 
+  #readResident(): ResidentArrays {
+    const { layout } = this;
+    const bytes = this.#read(layout.residentBytes, layout.residentAt);
+    if (this.#crc32(bytes) !== this.#residentCrc) throw this.#damage("crc of the resident part differs");
+    const resident = residentArrays(bytes, layout);
+    if (!startsHold(resident.starts, layout)) throw this.#damage("starts of the parts");
+    this.#resident = resident;
+    return resident;
+  }
+
   #isChecked(page: number): boolean {
     return (this.#checked[page >>> 3]! & (1 << (page & 7))) !== 0;
   }
 
   /** Reads a page and checks it. The next one takes its place. */
   #readPage(page: number): Uint8Array {
-    this.reads += 1;
-    if (this.#file.read(this.#page, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
+    this.#readPageAsItIs(page);
     if (view(this.#page).getUint32(0, true) !== pageCrc(this.#page, page, this.#crc32))
       throw this.#damage(`crc of page ${page} differs`);
     this.#checked[page >>> 3] = this.#checked[page >>> 3]! | (1 << (page & 7));
     return this.#page;
+  }
+
+  #readPageAsItIs(page: number): void {
+    this.reads += 1;
+    if (this.#file.read(this.#page, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
   }
 
   #readList(at: number): Several {

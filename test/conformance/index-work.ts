@@ -128,11 +128,25 @@ export class IndexWork {
         for (const id of ids) {
           assert.equal(await this.sequenceOf(tenant, group, id), live.get(id)?.sequence, `${tenant} ${group} ${id}`);
         }
+        await this.expectSameTogether(tenant, group, ids);
       }
     }
     const names = (records: readonly PageRecord[]) =>
       records.map(({ tenant, place, sequence }) => `${tenant}/${place.segment}/${place.offset} ${sequence}`).toSorted();
     assert.deepEqual(names(await collect(this.index.all())), names(this.model.records));
+  }
+
+  /** Ids that are asked together have the answers that each has alone. */
+  async expectSameTogether(tenant: string, group: string, ids: readonly string[]): Promise<void> {
+    const twice = [...ids, "never", ...ids];
+    const together = await this.index.recordsOf?.(tenant, group, twice);
+    if (!together || this.index.shared) return;
+    for (const [i, id] of twice.entries()) {
+      const alone = await this.index.records(tenant, group, id);
+      assert.deepEqual(together[i]?.records, alone.records, `${tenant} ${group} ${id}`);
+      assert.equal(together[i]?.basis.sequence, alone.basis.sequence);
+      assert.deepEqual(together[i]?.incomplete, alone.incomplete);
+    }
   }
 }
 

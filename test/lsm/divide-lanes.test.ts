@@ -22,6 +22,30 @@ describe("dividing the lanes of a map", () => {
     expect(wrong(map, expected)).toBe(0);
   });
 
+  test("keeps what is changed while the changes in memory are being divided, and what was there", () => {
+    const map = new LaneMap(8);
+    const expected = fill(map);
+    const keys = [...expected.entries()];
+    const change = (from: number, values: (i: number) => readonly number[]) => {
+      for (let i = from; i < keys.length; i += 9) {
+        const [name, [key0, key1]] = keys[i]!;
+        map.assign(key0, key1, values(i));
+        expected.set(name, [key0, key1, values(i)]);
+      }
+    };
+    change(0, (i) => [i]);
+    let steps = 0;
+    for (const _ of map.prepareDivision(16)) change((steps += 1), (i) => (i % 2 === 0 ? [] : [i, i + 1]));
+    const before = map.lanes;
+
+    divide(map, 16);
+
+    expect(steps).toBe(8);
+    expect(wrong(map, expected)).toBe(0);
+    // What moves is copied beforehand: no table is filled while others wait.
+    for (const [i, { overlay }] of before.entries()) expect(map.lanes[i]!.overlay).toBe(overlay);
+  });
+
   test("leaves behind what had moved before: it does not come back when it was deleted since", () => {
     const map = new LaneMap(2);
     const expected = fill(map);
@@ -35,6 +59,23 @@ describe("dividing the lanes of a map", () => {
     divide(map, 8);
 
     expect(wrong(map, expected)).toBe(0);
+  });
+
+  test("leaves behind what had moved before, also in memory and where it is saved for fewer lanes than there are", () => {
+    const map = new LaneMap(2);
+    const keys = Array.from({ length: 2000 }, (_, i) => [Math.imul(i, 0x9e3779b1), i << 14] as const);
+    for (const [key0, key1] of keys) map.assign(key0, key1, [7]);
+    divide(map, 4);
+    for (const [key0, key1] of keys) map.assign(key0, key1, []);
+    for (const lane of map.lanes.slice(2)) mergeLane(lane, 2);
+
+    const again = new LaneMap(8);
+    again.takeOverlays(map.lanes.map(({ overlay }) => overlay));
+
+    expect(map.lanes[0]!.overlay.size + map.lanes[1]!.overlay.size).toBe(2000);
+    expect(keys.filter(([key0, key1]) => again.find(key0, key1).length > 0)).toEqual([]);
+    divide(map, 8);
+    expect(keys.filter(([key0, key1]) => map.find(key0, key1).length > 0)).toEqual([]);
   });
 });
 

@@ -50,6 +50,35 @@ describe("a run", () => {
     expect(read - before.read).toBe(16 * keys.length);
   });
 
+  test("reads a page once for all keys in it that are asked together", () => {
+    const keys = randomKeys(20_000, 1);
+    const run = openRun(runOf(keys));
+    for (const key of keys) run.find(...key);
+    const wanted = [...keys.slice(0, 1000), ...randomKeys(1000, 2)];
+    const places = Int32Array.from(wanted.keys());
+    const before = run.reads;
+    const found = new Map<number, ChangeKind>();
+
+    run.findMany(
+      places.map((i) => wanted[i]![0]),
+      places.map((i) => wanted[i]![1]),
+      [...places],
+      (place, kind) => {
+        found.set(place, kind);
+        if (kind !== noChange) expect(run.value).toBe(place);
+      },
+    );
+
+    // 54 pages of slots, and a fingerprint in 256 that is that of a key which is not there.
+    expect(run.reads - before).toBeLessThanOrEqual(54);
+    expect(
+      [...found]
+        .filter(([, kind]) => kind === only)
+        .map(([place]) => place)
+        .toSorted((a, b) => a - b),
+    ).toEqual([...places.subarray(0, 1000)]);
+  });
+
   test("takes at most 12 bytes a key on disk, of which 11 bits stay in memory", () => {
     const { keys, bytes, residentBytes } = runLayout({ keys: 15_625, partBits: 3, listWords: 0 });
 

@@ -2,6 +2,11 @@ import { rm, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { ask } from "../../bench/measures/scale/ask.ts";
+import { build } from "../../bench/measures/scale/build.ts";
+import { churn } from "../../bench/measures/scale/churn.ts";
+import { divide } from "../../bench/measures/scale/divide.ts";
+import { walk } from "../../bench/measures/scale/walk.ts";
 import { DiskHashIndex } from "../../core/adapters/disk/disk-hash-index.ts";
 import { Layout } from "../../core/adapters/disk/layout.ts";
 import { NodeFileSystem } from "../../core/adapters/disk/node-file-system.ts";
@@ -66,6 +71,48 @@ describe("an index on disk of a million ids", () => {
   });
 });
 
+/** What `npm run bench:scale` times is counted here: docs/performance.md shows the times. */
+describe("an index on disk of a million ids, as the store has it", () => {
+  test("keeps what it promises of reads, writes, sizes, churn and the division of its lanes", async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), "paylode-"));
+    try {
+      const keys = 1_000_000;
+
+      const built = await build(directory, keys);
+      expect(built.writeAmplification).toBeLessThanOrEqual(10);
+      expect(built.diskBytesPerKey).toBeLessThanOrEqual(12);
+      expect(built.residentBitsPerKey).toBeLessThanOrEqual(12);
+
+      const asked = await ask(directory, keys);
+      expect([asked.wrong, asked.structuresMax <= 4, asked.missesSkipped >= 0.99]).toEqual([0, true, true]);
+      // Of a thousand ids: a read of a run and one of the log each, where neither is in memory; together, one of a page.
+      expect(asked.togetherReads).toBeLessThan(asked.aloneReads / 2);
+
+      const divided = await divide(directory, keys);
+      expect([divided.lanesBefore, divided.lanesAfter, divided.divideWrong]).toEqual([64, 128, 0]);
+      expect(Math.abs(divided.movedShare - divided.movedPredicted)).toBeLessThan(0.01);
+      expect(divided.lookedUpMeanwhile).toBeGreaterThan(64);
+
+      const churned = await churn(directory, keys, 100_000);
+      expect([churned.churnWrong, churned.churnStructuresMax <= 4]).toEqual([0, true]);
+      expect(churned.churnWriteAmplification).toBeLessThanOrEqual(10);
+      expect(churned.churnGrowth).toBeLessThan(1.2);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  test("is walked in the memory of one read, however long its log is", async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), "paylode-"));
+    try {
+      const { walked, walkHeapMb } = await walk(directory, 1_000_000);
+      expect([walked, walkHeapMb < 50]).toEqual([1_000_000, true]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+});
+
 /** Every hundredth commit's ids that lead to another page. */
 function lost(index: DiskHashIndex, from: number): string[] {
   const wrong: string[] = [];
@@ -101,6 +148,7 @@ function newIndex(directory: string, bounds: typeof indexBounds): DiskHashIndex 
     fs: new NodeFileSystem(),
     layout: new Layout(directory),
     digest: nodeDigest,
+    clock: systemClock,
     random,
     secret: new Uint8Array(16).fill(5),
     bounds,

@@ -4,15 +4,17 @@ import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { concat } from "../../core/bytes.ts";
 import { adds, removes } from "../../core/lsm/change.ts";
 import { levels } from "../../core/lsm/index-bounds.ts";
-import { LaneMap } from "../../core/lsm/lane-map.ts";
-import { decodeOverlay, encodeOverlay } from "../../core/lsm/saved-overlay.ts";
-import { mergeLane } from "./runs-in-memory.ts";
+import { LaneMap, setAside, takeBack } from "../../core/lsm/lane-map.ts";
+import { encodeOverlay, SavedOverlay } from "../../core/lsm/saved-overlay.ts";
+import { memoryFile, mergeLane } from "./runs-in-memory.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 type Step =
   | { readonly kind: "add" | "remove"; readonly key: number; readonly value: number }
   | { readonly kind: "assign"; readonly key: number; readonly values: readonly number[] }
   | { readonly kind: "merge"; readonly lane: number; readonly level: number }
+  /** Puts a lane's changes aside, as a save does, or takes them back. */
+  | { readonly kind: "aside" | "back"; readonly lane: number }
   /** Saves the overlay and goes on with what was saved, and the runs. */
   | { readonly kind: "reopen" }
   /** Divides the changes among other lanes, when no run is there yet. */
@@ -37,6 +39,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant("merge" as const), lane: fc.nat(7), level: fc.nat(levels - 1) }),
   },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("aside", "back"), lane: fc.nat(7) }) },
   { weight: 1, arbitrary: fc.constant({ kind: "reopen" as const }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("lanes" as const), lanes: fc.integer({ min: 1, max: 6 }) }) },
 );
@@ -61,7 +64,16 @@ function perform(work: readonly Step[], lanes: number): void {
   const expected = Array.from({ length: keys }, () => new Set<number>());
   let map = new LaneMap(lanes);
   for (const each of work) {
+    if (each.kind === "merge" || each.kind === "reopen" || each.kind === "lanes")
+      for (const lane of map.lanes) takeBack(lane);
     switch (each.kind) {
+      case "aside":
+      case "back": {
+        const lane = map.lanes[each.lane % map.lanes.length]!;
+        takeBack(lane);
+        if (each.kind === "aside") setAside(lane);
+        break;
+      }
       case "add":
         map.apply(...hashes[each.key]!, adds, each.value);
         expected[each.key]!.add(each.value);
@@ -85,8 +97,14 @@ function perform(work: readonly Step[], lanes: number): void {
           map.divide(Array.from({ length: each.lanes }, () => []));
         break;
     }
+    const together = map.findMany(
+      Int32Array.from(hashes, ([key0]) => key0),
+      Int32Array.from(hashes, ([, key1]) => key1),
+    );
     for (const [i, hash] of hashes.entries()) {
       const found = map.find(...hash).join();
+      if (together[i]?.join() !== found)
+        throw new Error(`key ${i} has ${found} alone, ${together[i]?.join()} with others`);
       const ascending = [...expected[i]!].toSorted((a, b) => a - b).join();
       if (found !== ascending)
         throw new Error(`key ${i} has ${found || "nothing"}, expected ${ascending || "nothing"}`);
@@ -96,14 +114,10 @@ function perform(work: readonly Step[], lanes: number): void {
 }
 
 function reopened(map: LaneMap): LaneMap {
-  const saved = encodeOverlay(
-    map.lanes.map(({ overlay }) => overlay),
-    crc32,
-  );
+  const tables = map.lanes.map(({ overlay }) => overlay);
+  const bytes = concat([...encodeOverlay(tables, crc32)]);
   const again = new LaneMap(1);
   again.divide(map.lanes.map(({ runs }) => runs));
-  const overlays = saved && decodeOverlay(concat(saved), crc32);
-  if (overlays && !overlays.ok) throw new Error(overlays.damage);
-  if (overlays) again.takeOverlays(overlays.value);
+  again.takeOverlays(new SavedOverlay("overlay", memoryFile(bytes), bytes.length, crc32).tables);
   return again;
 }

@@ -1,14 +1,15 @@
 import type { Coverage } from "../../index/segment-table.ts";
 import { KeyHasher } from "../../index/key-hasher.ts";
 import { ChangeTable } from "../../lsm/change-table.ts";
+import type { RunBuild } from "../../lsm/build-run.ts";
 import { HashOffsetIndex } from "../../lsm/hash-offset-index.ts";
 import { changesMax, lanesMax, levels, sizeRatio, type IndexBounds } from "../../lsm/index-bounds.ts";
-import type { Lane } from "../../lsm/lane-map.ts";
-import type { Manifest, ManifestFile, ManifestRun } from "../../lsm/manifest.ts";
+import { setAside, takeBack, type Lane } from "../../lsm/lane-map.ts";
+import type { Manifest, ManifestRun } from "../../lsm/manifest.ts";
 import { overlaySource } from "../../lsm/overlay-source.ts";
 import { pageRecordBytes } from "../../lsm/page-log.ts";
 import { isIndexDamage, type Run } from "../../lsm/run.ts";
-import { encodeOverlay } from "../../lsm/saved-overlay.ts";
+import type { SavedOverlay } from "../../lsm/saved-overlay.ts";
 import type { Page } from "../../page/page.ts";
 import type { CommitOutcome, PageRecord } from "../../ports/offset-index.ts";
 import type { Random } from "../../ports/random.ts";
@@ -19,6 +20,7 @@ import { diskError } from "./disk-error.ts";
 import type { OpenFile } from "./file-system.ts";
 import { writeAll } from "./files.ts";
 import type { IndexGrowth } from "./index-growth.ts";
+import { inSlices } from "./in-slices.ts";
 import { IndexFiles, type IndexFilesOptions } from "./index-files.ts";
 
 export interface DiskHashIndexOptions extends IndexFilesOptions {
@@ -41,13 +43,13 @@ export interface DiskHashIndexOptions extends IndexFilesOptions {
 /** Pages that make the index save itself, however few keys they change: a start after a crash reads what came since. */
 const pagesBetweenSaves = 65_536;
 
-/** Steps of a save that go before a commit while the overlays are more than half full. */
-const turnsBeforeCommit = 3;
+/** Keys that a save takes in during one turn of the event loop, about: 2 ms of them. */
+const keysPerTurn = 2048;
 
 /**
  * The on-disk index in its files. Changes gather in memory; once a lane has enough of them, it and those that are nearly
  * as full are merged into runs, the others are saved as they are, and a new manifest says so. All of it happens beside
- * the commits, in steps of some milliseconds. What is not saved comes back from the segments.
+ * the commits, in slices of some milliseconds. What is not saved comes back from the segments.
  *
  * Memory: 11 bits a key, and the changes: at most twice `laneChangesMax` a lane. When they cannot be written, commits
  * wait, and then the store stops writing.
@@ -59,6 +61,12 @@ export class DiskHashIndex extends HashOffsetIndex {
   #isSaving = false;
   #saved: Manifest | undefined;
   #savedChanges = -1;
+  /** Keys that the save under way has still to take in, and how many of them are due before commits go on. */
+  #keysToSave = 0;
+  #keysDue = 0;
+  /** Changes in memory at which a save that failed is tried again without being asked. */
+  #retryAt = 0;
+  #savedOverlay: SavedOverlay | undefined;
   #pagesFile: OpenFile | undefined;
   #pagesName: string | undefined;
   #reported = 0;
@@ -101,14 +109,14 @@ export class DiskHashIndex extends HashOffsetIndex {
   override async commit(record: PageRecord, page: Page): Promise<CommitOutcome> {
     const outcome = await super.commit(record, page);
     this.#saveInTime();
-    await this.makeRoom();
+    await this.makeRoom(page.entries.length + page.deleted.length);
     return outcome;
   }
 
   override async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
     const outcome = await super.replay(record, page);
     this.#saveInTime();
-    await this.makeRoom();
+    await this.makeRoom(page.entries.length + page.deleted.length);
     return outcome;
   }
 
@@ -124,6 +132,8 @@ export class DiskHashIndex extends HashOffsetIndex {
           if (this.#keysPerLane() > this.#options.bounds.laneKeysMax) await this.#divideLanes();
         } finally {
           this.#isSaving = false;
+          this.#keysToSave = 0;
+          this.#keysDue = 0;
         }
       });
     return this.#saving;
@@ -149,6 +159,8 @@ export class DiskHashIndex extends HashOffsetIndex {
   letGo(): void {
     this.#pagesFile?.close();
     this.#pagesFile = undefined;
+    this.#savedOverlay?.close();
+    this.#savedOverlay = undefined;
     for (const { runs } of this.map.lanes) for (const run of runs) run?.close();
   }
 
@@ -173,26 +185,35 @@ export class DiskHashIndex extends HashOffsetIndex {
     const { laneChangesMax } = this.#options.bounds;
     const isFull = this.map.lanes.some(({ overlay }) => overlay.size >= laneChangesMax);
     if (!isFull && this.log.count - this.log.written < pagesBetweenSaves) return;
+    if (this.map.changes < this.#retryAt) return;
     // A failure is no loss, and is met again at the next one, at the latest when there is no room left.
     void this.checkpoint().catch((error: unknown) => {
       if (isIndexDamage(error)) this.#options.onDamage();
     });
   }
 
-  #isOverfull(): boolean {
-    return !this.#options.readOnly && this.map.changes >= changesMax(this.#options.bounds, this.map.lanes.length);
+  /** Changes that there is room for. */
+  #room(): number {
+    return changesMax(this.#options.bounds, this.map.lanes.length) - this.map.changes;
   }
 
   /**
-   * Waits for what is being saved where changes are too many; without that they would have no bound. Before it comes to
-   * that, some steps of the save go before each further commit, so that none waits for all of it.
+   * Keeps the changes in memory within their bound; without that they would have none. While the index is being saved,
+   * each commit first lets as much of that be done as its share of the room that is left, so that no commit has to wait for
+   * all of it. Where there is no room, it waits.
    */
-  async makeRoom(): Promise<void> {
-    const isFilling = this.#isSaving && this.map.changes * 2 >= changesMax(this.#options.bounds, this.map.lanes.length);
-    for (let turn = 0; isFilling && turn < turnsBeforeCommit; turn++) await setImmediate();
-    if (!this.#isOverfull()) return;
+  async makeRoom(changes: number): Promise<void> {
+    if (this.#options.readOnly) return;
+    if (this.#isSaving) {
+      const share = (changes + 1) / Math.max(1, this.#room());
+      for (this.#keysDue += this.#keysToSave * share; this.#keysDue >= keysPerTurn && this.#isSaving;) {
+        this.#keysDue -= keysPerTurn;
+        await setImmediate();
+      }
+    }
+    if (this.#room() > 0) return;
     await this.#saving.catch(() => {});
-    if (!this.#isOverfull()) return;
+    if (this.#room() > 0) return;
     await this.checkpoint().catch((error: unknown) => {
       if (isIndexDamage(error)) this.#options.onDamage();
       else this.#options.stop(error);
@@ -211,7 +232,10 @@ export class DiskHashIndex extends HashOffsetIndex {
       throw error;
     }
     this.map.divide(lanes);
-    if (overlay) this.map.takeOverlays(this.files.readOverlay(overlay));
+    if (overlay) {
+      this.#savedOverlay = this.files.openOverlay(overlay);
+      this.map.takeOverlays(this.#savedOverlay.tables);
+    }
     this.log.open(this.#pagesFile, pages.count, moved);
     this.segments.restore(segments);
     this.tenantTotals.restore(totals);
@@ -228,27 +252,31 @@ export class DiskHashIndex extends HashOffsetIndex {
     if (this.changes === this.#savedChanges && this.files.manifestBytes() !== undefined) return;
     // From here to the first wait the index stands still: what is saved is one state of it.
     const { changes } = this;
+    const { lanes } = this.map;
     const state = this.#state();
-    const written = this.#beginWriting();
-    const rest = encodeOverlay(
-      this.map.lanes.map(({ overlay }) => overlay),
-      this.files.crc32,
-    );
-    const pages = this.log.unwritten(state.pages.count);
     const replaced: { readonly lane: Lane; readonly level: number; readonly run: Run | undefined }[] = [];
     try {
+      const written = this.#setAside();
+      const pages = this.log.unwritten(state.pages.count);
       // The index must not name a page that a power cut may still take.
       await this.#options.flush();
       await this.files.makeFolders();
       const pagesFile = await this.#writePages(state.pages.file, pages);
       const runs = new Map((this.#saved?.runs ?? []).map((run) => [`${run.lane} ${run.level}`, run]));
-      for (const number of written) {
-        const { level, run } = await this.#writeLane(number);
+      const plans = [...written].map((number) => this.#plan(number));
+      this.#keysToSave = plans.reduce((sum, { keys }) => sum + keys, 0);
+      for (const plan of plans) {
+        const { number, level, keys } = plan;
+        const run = await this.files.writeRun(this.#merge(plan));
         for (let above = 0; above <= level; above++) runs.delete(`${number} ${above}`);
         if (run) runs.set(`${number} ${level}`, { ...run, lane: number, level } satisfies ManifestRun);
-        replaced.push({ lane: this.map.lanes[number]!, level, run: run && this.files.openRun(run) });
+        const opened = run && this.files.openRun(run);
+        replaced.push({ lane: lanes[number]!, level, run: opened });
+        opened?.readAhead();
+        this.#keysToSave -= keys;
       }
-      const overlay = rest && (await this.files.writeOverlay(rest));
+      const kept = lanes.map(({ writing }, number) => (written.has(number) ? undefined : writing) ?? new ChangeTable());
+      const overlay = kept.some(({ size }) => size > 0) ? await this.files.writeOverlay(kept) : undefined;
       await this.files.settleNames();
       const manifest = { ...state, overlay, runs: [...runs.values()] };
       await this.files.writeManifest(manifest);
@@ -262,13 +290,26 @@ export class DiskHashIndex extends HashOffsetIndex {
       this.log.wrote(pagesFile, state.pages.count);
       this.#saved = manifest;
       this.#savedChanges = changes;
+      this.#retryAt = 0;
+      await this.#takeBack();
       for (const _ of this.files.collect(manifest)) await setImmediate();
     } catch (error) {
       for (const { run } of replaced) run?.close();
+      await this.#takeBack();
       if (isIndexDamage(error)) throw error;
+      this.#retryAt = this.map.changes + this.#options.bounds.laneChangesMax;
       throw diskError(error, "saving the index failed; nothing is lost, the next start reads the segments instead");
     }
     this.#reportGrowth();
+  }
+
+  /** What was put aside and is in no run comes back, a lane at a time. */
+  async #takeBack(): Promise<void> {
+    for (const lane of this.map.lanes) {
+      if (!lane.writing) continue;
+      takeBack(lane);
+      await setImmediate();
+    }
   }
 
   #keysPerLane(): number {
@@ -286,6 +327,7 @@ export class DiskHashIndex extends HashOffsetIndex {
     if (into > lanesMax || !saved) return;
     const opened: Run[] = [];
     try {
+      this.#keysToSave = this.#keysPerLane() * lanes.length;
       const { runs } = await this.files.writeDivided(lanes, into);
       await this.files.settleNames();
       const level = levels - 1;
@@ -300,11 +342,15 @@ export class DiskHashIndex extends HashOffsetIndex {
         const file = this.files.openRun(run);
         opened.push(file);
         divided[run.lane]![level] = file;
+        file.readAhead();
+        await setImmediate();
       }
+      await inSlices(this.map.prepareDivision(into), this.#options.clock);
       await this.files.writeManifest(manifest);
       this.map.divide(divided);
       this.#saved = manifest;
     } catch (error) {
+      this.map.stayUndivided();
       for (const run of opened) run.close();
       if (isIndexDamage(error)) throw error;
       throw diskError(error, "dividing the lanes of the index failed; nothing is lost, and it is tried again");
@@ -336,21 +382,21 @@ export class DiskHashIndex extends HashOffsetIndex {
     };
   }
 
-  /** Takes the overlays that are to be written out of the way of further changes. @returns their lanes. */
-  #beginWriting(): number[] {
+  /**
+   * Puts all changes aside. @returns the lanes of which they are to be merged into runs: once one has enough of them, all
+   * that are nearly as full
+   */
+  #setAside(): Set<number> {
     const { laneChangesMax } = this.#options.bounds;
     const { lanes } = this.map;
-    const isFull = lanes.some(({ overlay }) => overlay.size >= laneChangesMax);
-    const written: number[] = [];
-    for (const [number, lane] of lanes.entries()) {
-      // What could not be written before is tried again first.
-      if (!lane.writing && isFull && lane.overlay.size * 2 >= laneChangesMax) {
-        lane.writing = lane.overlay;
-        lane.overlay = new ChangeTable();
-      }
-      if (lane.writing) written.push(number);
+    for (const lane of lanes) {
+      // Where damage was met before that could be done.
+      takeBack(lane);
+      setAside(lane);
     }
-    return written;
+    const sizes = lanes.map(({ writing }) => writing?.size ?? 0);
+    if (!sizes.some((size) => size >= laneChangesMax)) return new Set();
+    return new Set([...sizes.keys()].filter((number) => sizes[number]! * 2 >= laneChangesMax));
   }
 
   async #writePages(name: string, records: readonly Uint8Array[]): Promise<OpenFile> {
@@ -363,17 +409,21 @@ export class DiskHashIndex extends HashOffsetIndex {
     return file;
   }
 
-  /** Merges a lane's changes with its runs down to the first level that has room for them. */
-  async #writeLane(number: number): Promise<{ readonly level: number; readonly run: ManifestFile | undefined }> {
-    const { lanes } = this.map;
-    const { runs, writing } = lanes[number]!;
+  /** How far down a lane's changes are merged: to the first level that has room for them and for what is above. */
+  #plan(number: number): LanePlan {
+    const { runs, writing } = this.map.lanes[number]!;
     let keys = writing?.size ?? 0;
     let level = 0;
     for (; level < runs.length; level++) {
       keys += runs[level]?.keys ?? 0;
       if (keys <= this.#levelKeysMax(level, number)) break;
     }
-    level = Math.min(level, runs.length - 1);
+    return { number, level: Math.min(level, runs.length - 1), keys };
+  }
+
+  #merge({ number, level }: LanePlan): Pick<RunBuild, "sources" | "bottom" | "keeps"> {
+    const { lanes } = this.map;
+    const { runs, writing } = lanes[number]!;
     const merged = runs.slice(0, level + 1).flatMap((run) => run ?? []);
     const sources = [...merged.toReversed(), ...(writing ? [overlaySource(writing)] : [])];
     const bottom = runs.slice(level + 1).every((run) => run === undefined);
@@ -382,7 +432,7 @@ export class DiskHashIndex extends HashOffsetIndex {
       lanes.length > this.#options.bounds.lanes
         ? (key0: number, key1: number) => this.map.laneOf(key0, key1) === number
         : undefined;
-    return { level, run: await this.files.writeRun({ sources, bottom, keeps }) };
+    return { sources, bottom, keeps };
   }
 
   /** Lanes differ, so that they do not all reach the next level at once. */
@@ -404,6 +454,14 @@ export class DiskHashIndex extends HashOffsetIndex {
     const { memoryBytes, diskBytes } = this.measure();
     this.#options.onGrowth({ kind: "index-growth", payloads: reached, memoryBytes, diskBytes });
   }
+}
+
+/** The run that a lane's changes go to. */
+interface LanePlan {
+  readonly number: number;
+  readonly level: number;
+  /** Of all that is merged. */
+  readonly keys: number;
 }
 
 function newLevels(): (Run | undefined)[] {

@@ -4,6 +4,7 @@ import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { SegmentTable } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
 import type { IndexBounds } from "../../lsm/index-bounds.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { Random } from "../../ports/random.ts";
 import { FrameReader } from "../../segment/read-frame.ts";
@@ -28,6 +29,7 @@ export interface DiskIndexOptions {
   readonly layout: Layout;
   readonly digest: Digest;
   readonly random: Random;
+  readonly clock: Clock;
   readonly segments: DiskSegmentStore;
   /** The store's secret, from `store.json`. */
   readonly secret: Uint8Array;

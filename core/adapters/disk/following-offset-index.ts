@@ -23,6 +23,8 @@ import { takeIn } from "./take-in.ts";
 /** A folder that changed so shortly before it was listed may change again within the same tick of its clock: 2 s on some file systems. */
 const sameTickMs = 2000;
 
+type FollowedIndex = RecoverableIndex & Required<Pick<OffsetIndex, "recordsOf">>;
+
 /**
  * The index of a read-only opener, beside a process that writes: before each answer it takes in what was acknowledged
  * since, up to the last mark of the tenant's growing segment. It never writes, and never shows what was not acknowledged.
@@ -30,7 +32,7 @@ const sameTickMs = 2000;
  * Cost: two calls of `stat` an answer; reading what is new.
  */
 export class FollowingOffsetIndex implements OffsetIndex {
-  readonly #inner: RecoverableIndex;
+  readonly #inner: FollowedIndex;
   readonly #segments: DiskSegmentStore;
   readonly #fs: FileSystem;
   readonly #layout: Layout;
@@ -43,7 +45,7 @@ export class FollowingOffsetIndex implements OffsetIndex {
   #following: Promise<void> = Promise.resolve();
 
   constructor(parts: {
-    inner: RecoverableIndex;
+    inner: FollowedIndex;
     segments: DiskSegmentStore;
     fs: FileSystem;
     layout: Layout;
@@ -76,6 +78,11 @@ export class FollowingOffsetIndex implements OffsetIndex {
   async records(tenant: string, group: string, id?: string): Promise<Records> {
     await this.#follow(tenant);
     return this.#inner.records(tenant, group, id);
+  }
+
+  async recordsOf(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]> {
+    await this.#follow(tenant);
+    return this.#inner.recordsOf(tenant, group, ids);
   }
 
   async requests(tenant: string, group: string, key: string): Promise<Records> {

@@ -4,19 +4,22 @@ import { divideLanes } from "../../lsm/divide-lanes.ts";
 import type { Lane } from "../../lsm/lane-map.ts";
 import { decodeManifest, encodeManifest, type Manifest, type ManifestFile } from "../../lsm/manifest.ts";
 import { indexDamage, Run } from "../../lsm/run.ts";
-import { decodeOverlay } from "../../lsm/saved-overlay.ts";
+import { encodeOverlay, SavedOverlay } from "../../lsm/saved-overlay.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
-import { setImmediate } from "node:timers/promises";
 import { errorCode } from "./disk-error.ts";
 import { listOrNothing } from "./disk-segment-store.ts";
 import type { FileSync, FileSystem, OpenFile } from "./file-system.ts";
 import { ensureDirectory, readWhole, removeFile, replaceFile, writeAll } from "./files.ts";
+import { inSlices } from "./in-slices.ts";
 import type { Layout } from "./layout.ts";
 
 export interface IndexFilesOptions {
   readonly fs: FileSystem;
   readonly layout: Layout;
   readonly digest: Digest;
+  /** Tells how long others have waited. */
+  readonly clock: Clock;
   /** The store's secret, from `store.json`. */
   readonly secret: Uint8Array;
 }
@@ -36,12 +39,14 @@ export class IndexFiles {
   readonly #fs: FileSystem;
   readonly #layout: Layout;
   readonly #digest: Digest;
+  readonly #clock: Clock;
   readonly #secret: Uint8Array;
   /** Bytes of runs written so far. */
   runBytesWritten = 0;
 
-  constructor({ fs, layout, digest, secret }: IndexFilesOptions) {
+  constructor({ fs, layout, digest, clock, secret }: IndexFilesOptions) {
     this.#fs = fs;
+    this.#clock = clock;
     this.#layout = layout;
     this.#digest = digest;
     this.#secret = secret;
@@ -87,9 +92,7 @@ export class IndexFiles {
   /** @returns `undefined` when no key is left; nothing is written then. */
   async writeRun(build: Pick<RunBuild, "sources" | "bottom" | "keeps">): Promise<ManifestFile | undefined> {
     return this.#writeNamed("index run", async (write) => {
-      const building = buildRun({ ...build, write, crc32: this.crc32 });
-      // One step is some milliseconds at most; what waits comes in between.
-      while (building.next().done !== true) await setImmediate();
+      await inSlices(buildRun({ ...build, write, crc32: this.crc32 }), this.#clock);
     });
   }
 
@@ -110,32 +113,31 @@ export class IndexFiles {
           file.write(part);
         },
       });
-      let step = dividing.next();
-      for (; step.done !== true; step = dividing.next()) await setImmediate();
+      const moved = await inSlices(dividing, this.#clock);
       const runs: (ManifestFile & { readonly lane: number })[] = [];
       for (const [lane, file] of files) runs.push({ ...(await file.end("index run")), lane });
-      return { runs, moved: step.value };
+      return { runs, moved };
     } finally {
       for (const file of files.values()) file.close();
     }
   }
 
-  async writeOverlay(parts: readonly Uint8Array[]): Promise<ManifestFile | undefined> {
+  /** Writes tables as they are; they must not change meanwhile. */
+  async writeOverlay(tables: readonly ChangeTable[]): Promise<ManifestFile | undefined> {
     return this.#writeNamed("index overlay", async (write) => {
-      for (const part of parts) {
-        write(part);
-        await setImmediate();
-      }
+      await inSlices(written(encodeOverlay(tables, this.crc32), write), this.#clock);
     });
   }
 
-  readOverlay({ sha256 }: ManifestFile): ChangeTable[] {
+  openOverlay({ sha256, bytes }: ManifestFile): SavedOverlay {
     const name = `runs/${sha256}`;
-    const bytes = readWhole(this.#fs, this.#layout.run(sha256));
-    if (!bytes) throw indexDamage(name, "is missing");
-    const overlays = decodeOverlay(bytes, this.crc32);
-    if (!overlays.ok) throw indexDamage(name, overlays.damage);
-    return overlays.value;
+    const file = this.#open(this.#layout.run(sha256), name, bytes);
+    try {
+      return new SavedOverlay(name, file, bytes, this.crc32);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
   }
 
   openPages(name: string, bytes: number, mode: "read" | "update"): OpenFile {
@@ -215,6 +217,14 @@ export class IndexFiles {
     if (file.size() >= bytes) return checkedReads(file, name);
     file.close();
     throw indexDamage(name, `is shorter than ${bytes} bytes`);
+  }
+}
+
+/** Writes what comes, a part a step. */
+function* written(parts: Iterable<Uint8Array>, write: (bytes: Uint8Array) => void): Generator<void, void> {
+  for (const part of parts) {
+    write(part);
+    yield;
   }
 }
 

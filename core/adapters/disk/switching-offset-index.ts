@@ -123,6 +123,10 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
     }
   }
 
+  recordsOf(tenant: string, group: string, ids: readonly string[]): Promise<readonly Records[]> {
+    return this.#answer(async () => recordsOf(this.#inner, tenant, group, ids));
+  }
+
   requests(tenant: string, group: string, key: string): Promise<Records> {
     return this.#answer(() => this.#inner.requests(tenant, group, key));
   }
@@ -330,6 +334,17 @@ export class SwitchingOffsetIndex implements RecoverableIndex {
       resolve();
     }
   }
+}
+
+/** What an index says of each of several ids, however it is asked. */
+async function recordsOf(
+  index: RecoverableIndex,
+  tenant: string,
+  group: string,
+  ids: readonly string[],
+): Promise<readonly Records[]> {
+  if (index.recordsOf) return index.recordsOf(tenant, group, ids);
+  return Promise.all(ids.map(async (id) => index.records(tenant, group, id)));
 }
 
 function madeAnew(cause?: unknown): PayloadStoreError {
