@@ -46,6 +46,9 @@ const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
 /** Groups that are merged at the same time share their syncs … */
 const groupsAtOnce = 8;
 
+/** So many at most are merged one after the other until there is a base: what is merged at the same time could not rest on it. */
+const groupsAloneMax = 128;
+
 /**
  * … and take memory at the same time: each may have 8 MiB of payloads in it, twice while they are laid into blocks. Eight such
  * groups took 131 MiB. They wait for their payloads rather than for syncs.
@@ -232,7 +235,9 @@ export class LocalCompaction implements Compaction {
     const { large = [], small = [] } = Object.groupBy(groups, ({ bytes }) =>
       bytes > largeGroupBytes ? "large" : "small",
     );
-    await inParallel(small, groupsAtOnce, work);
+    let alone = 0;
+    while (alone < Math.min(small.length, groupsAloneMax) && this.#bases.wants(tenant)) await work(small[alone++]!);
+    await inParallel(small.slice(alone), groupsAtOnce, work);
     await inParallel(large, largeGroupsAtOnce, work);
     for (const { group, through } of groups) {
       if (skipped.some((left) => left.group === group)) continue;

@@ -268,7 +268,7 @@ describe("a group that is compacted", () => {
 
     expect(tiers).toEqual([[], [1], [2]]);
     expect(sizes[1]).toBeLessThan(sizes[0]! * 0.6);
-    expect(sizes[2]).toBeLessThan(sizes[1]! * 0.9);
+    expect(sizes[2]).toBeLessThan(sizes[1]! * 0.95);
     for (const line of lines) {
       expect(await store.get({ tenant, group: line.group, id: line.id })).toEqual(bytesOf(line));
     }
