@@ -47,6 +47,9 @@ export interface RowOffsetIndexOptions {
 const waitMsFirst = 20;
 const waitMsMax = 1_280;
 
+/** A group is read so often at most, where the process stands still for longer than what it has read may be acted on. */
+const viewsMax = 4;
+
 /**
  * Pages as rows of a table: partition `<tenant>/<group>`, number the page's sequence. A page is committed by putting its row
  * on the condition that the sequence is free. docs/aws.md.
@@ -286,16 +289,23 @@ export class RowOffsetIndex implements OffsetIndex {
   /** All rows of a group, as they are now. */
   async #pages(tenant: string, group: string): Promise<{ readonly pages: GroupPages; readonly basis: Basis }> {
     const partition = partitionOf(tenant, group);
-    for (let again = false; ; again = true) {
+    let gaps = 0;
+    for (let views = 1; views <= viewsMax; views++) {
       const askedMs = this.#options.clock.nowMs();
       const { rows, knownMs, tookMs } = await this.#queryAll(partition);
+      // Its parts are not of one time: rows may have been swept between them, and others stand for these.
+      if (tookMs > knowledgeMsMax) continue;
       const pages = new GroupPages({ tenant, group }, rows, this.#tools);
-      // Rows that are swept while a long query goes on look like a gap, or like an end if it is held up for long. Once.
-      if ((pages.hasGap || tookMs > knowledgeMsMax) && !again) continue;
+      // Rows that are swept while a query goes on look like a gap. Once.
+      if (pages.hasGap && ++gaps === 1 && views < viewsMax) continue;
       const basis = { sequence: pages.last, knownMs, closed: pages.closed };
       this.#known.learn(partition, { basis, askedMs });
       return { pages, basis };
     }
+    throw new PayloadStoreError(
+      "UNAVAILABLE",
+      `the process was held up ${viewsMax} times while it read the rows of ${JSON.stringify(partition)}, each time for more than ${knowledgeMsMax / 60_000} minutes`,
+    );
   }
 
   /** @returns also when the first part was asked, and how long after it the last one */

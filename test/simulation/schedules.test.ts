@@ -18,6 +18,8 @@ describe("handlers that are frozen, die, and whose requests fail, are lost and a
 const brokenOnce = [
   // A compactor stands still for three hours between reading a row and the segment that it named.
   10_008_153,
+  // A handler stands still twice while it reads a group, for 16 minutes and for three hours, and a row is swept meanwhile.
+  10_027_381,
 ];
 
 describe("a schedule that broke once", () => {
