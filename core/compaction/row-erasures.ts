@@ -22,6 +22,8 @@ export interface RowErasuresTools {
   readonly digest: Digest;
   /** By dates of servers. */
   readonly nowMs: () => number;
+  /** As `nowMs`, and never before it was called, however long the process stood still. */
+  readonly askNowMs: () => Promise<number>;
   readonly lateMs: number;
 }
 
@@ -79,7 +81,7 @@ export class RowErasures {
     });
   }
 
-  /** Takes up what was interrupted, and sets the cut of what is hidden. Cost: a query; a write for each that is new. */
+  /** Takes up what was interrupted, and sets the cut of what is hidden. Cost: a query; a read and a write for each that is new. */
   static async begin(tools: RowErasuresTools, tenant: string | undefined, dryRun: boolean): Promise<RowErasures> {
     const open: ErasureRecord[] = [];
     for (const known of await tools.eraser.ledger.open(tenant)) {
@@ -89,7 +91,7 @@ export class RowErasures {
       }
       try {
         const hidden = known.state === "hiding" ? await tools.eraser.resume(known) : known;
-        if (hidden) open.push(hidden.shared ? hidden : await tools.eraser.save(begun(hidden, tools)));
+        if (hidden) open.push(hidden.shared ? hidden : await tools.eraser.save(await begun(hidden, tools)));
       } catch (error) {
         // Damage, or another process: the next run takes it up.
         if (!isPayloadStoreError(error, "CORRUPT")) whenTakenUpElsewhere(error);
@@ -294,9 +296,15 @@ class Survey {
   }
 }
 
-function begun(record: ErasureRecord, { nowMs, lateMs }: RowErasuresTools): ErasureRecord {
+/** Sets the cut. It has to lie behind the moment at which all was hidden, so the time is asked for after that is known. */
+async function begun(record: ErasureRecord, { askNowMs, lateMs }: RowErasuresTools): Promise<ErasureRecord> {
   const takesAll = record.selector.everything === true;
-  const shared: SharedErasure = { cutMs: Math.floor(nowMs()) + lateMs, surveyedTo: "", surveyed: takesAll, takesAll };
+  const shared: SharedErasure = {
+    cutMs: Math.floor(await askNowMs()) + lateMs,
+    surveyedTo: "",
+    surveyed: takesAll,
+    takesAll,
+  };
   return { ...record, state: "compacting", shared };
 }
 

@@ -92,6 +92,15 @@ export class RowLease {
     return this.#signedMs + Math.max(0, this.#clock.nowMs() - this.#askedMs);
   }
 
+  /**
+   * The servers' time when this was asked, or later: {@link nowMs} falls behind in a process that stood still together with its
+   * clock. Cost: a read
+   */
+  async askNowMs(): Promise<number> {
+    const { signedMs } = await this.#rows.get(leaseKey);
+    return Math.max(signedMs, this.nowMs());
+  }
+
   /** Says that it goes on, where a third of the lease is over. @returns whether it is held still */
   async goesOn(): Promise<boolean> {
     if (this.#held.untilMs === Infinity || this.#clock.nowMs() - this.#askedMs < this.#leaseMs / 3) return true;

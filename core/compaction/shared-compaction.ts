@@ -101,8 +101,9 @@ export class SharedCompaction implements Compaction {
     const lease = await (options.dryRun === true ? RowLease.look(leasing) : RowLease.take(leasing));
     const isStopped = () => this.#stopped;
     const { eraser, segments, digest } = this.#tools;
-    const nowMs = () => lease.nowMs();
-    const erasing = { rows: this.#rows, segments, digest, nowMs, lateMs: times.erasedLateMs };
+    const lateMs = times.erasedLateMs;
+    const [nowMs, askNowMs] = [() => lease.nowMs(), () => lease.askNowMs()];
+    const erasing = { rows: this.#rows, segments, digest, nowMs, askNowMs, lateMs };
     const { tenant, dryRun = false } = options;
     const beginning = eraser && RowErasures.begin({ ...erasing, eraser }, tenant, dryRun);
     const erasures = await beginning?.catch(async (error: unknown) => {
@@ -546,7 +547,11 @@ class Run {
     const emptied: RewrittenSegment[] = [];
     for (const { tenant, segment, bytes } of usages) {
       if (!(await this.#mayGoOn())) break;
-      const scan = await this.#tools.segments.scan(tenant, segment);
+      const scan = await this.#tools.segments.scan(tenant, segment).catch((error: unknown) => {
+        if (!isPayloadStoreError(error, "GONE")) throw error;
+      });
+      // Another pass has freed it while this one stood still.
+      if (!scan) continue;
       const groups = new Set(scan.frames.map(({ group }) => group));
       const mustMove = (held: string) => held === segment;
       this.#into.clear();

@@ -20,6 +20,8 @@ const brokenOnce = [
   10_008_153,
   // A handler stands still twice while it reads a group, for 16 minutes and for three hours, and a row is swept meanwhile.
   10_027_381,
+  // A compactor stands still for three hours, its clock too, before it is told of an erasure.
+  10_057_966,
 ];
 
 describe("a schedule that broke once", () => {
