@@ -41,6 +41,13 @@ const requestsKeptMs = 86_400_000;
 /** Heads that are read at once. */
 const headsAtOnce = 16;
 
+export interface DraftOptions {
+  readonly nowMs: number;
+  /** Whether what lies in a segment must be written again. */
+  readonly mustMove?: ((segment: string) => boolean) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * The page that stands for the rows of a run, as many from its first on as fit one page.
  *
@@ -53,7 +60,7 @@ export async function draftRun(
   { tenant, group, counting }: GroupRows,
   { from, to, reason }: RowRun,
   mentions: Mentions,
-  { nowMs, signal }: { readonly nowMs: number; readonly signal?: AbortSignal | undefined },
+  { nowMs, mustMove, signal }: DraftOptions,
 ): Promise<RunDraft | undefined> {
   const view = new GroupView();
   const deleted = new Set<string>();
@@ -106,8 +113,10 @@ export async function draftRun(
   const closes = from === 0 && last === counting.length - 1 && payloads.length === 0 && requests.length === 0;
   if (from === last && reason === "rows") return undefined;
   const isBare = typeof before.says !== "string" && before.says.entries.length === 0;
-  if (from === last && payloads.length === 0 && !closes && isBare && before.row.ok && before.row.value.covers)
-    return undefined;
+  if (from === last && payloads.length === 0 && !closes && isBare && before.row.ok && before.row.value.covers) {
+    // It would say the same again; but the segment that it lies in may have to go.
+    if (mustMove?.(before.row.value.place.segment) !== true) return undefined;
+  }
   const hides = (id: string) => mentions.hasBefore(tools.hasher.id(tenant, group, id), from);
   const tier = tierOf(sums.madeMs, nowMs);
   const through = from === 0 ? endOf(counting[last]!) : 0;

@@ -355,7 +355,7 @@ class Run {
     const mentions = new Mentions(rows.counting);
     for (const run of this.#plan(rows, mustMove).runs) {
       for (let from = run.from; from <= run.to;) {
-        const draft = await this.#draft(rows, { ...run, from }, mentions);
+        const draft = await this.#draft(rows, { ...run, from }, mentions, mustMove);
         if (!draft) break;
         from = draft.to + 1;
         yield { rows, draft };
@@ -363,13 +363,18 @@ class Run {
     }
   }
 
-  async #draft(rows: GroupRows, run: RowRun, mentions: Mentions): Promise<RunDraft | undefined> {
+  async #draft(
+    rows: GroupRows,
+    run: RowRun,
+    mentions: Mentions,
+    mustMove: Pending["mustMove"],
+  ): Promise<RunDraft | undefined> {
     const { tenant, group, counting } = rows;
     const { signal } = this.#options;
     const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
     this.#spend(2 * apart.length * this.#prices.objectGet);
     try {
-      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.nowMs(), signal });
+      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.nowMs(), mustMove, signal });
     } catch (error) {
       if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
       const { row } = counting[run.from]!;
@@ -512,7 +517,9 @@ class Run {
       const share = says.entries.length === 0 ? 0 : alive / says.entries.length;
       const { place, bodyBytes } = row.value;
       const name = markOf("segments", tenant, place.segment);
-      const bytes = alive === 0 ? 0 : place.headBytes + bodyBytes * share + utf8Length(group) + footerBytesPerFrame;
+      // A page without payloads, one that hides, is needed as it is.
+      const isDead = alive === 0 && says.entries.length > 0;
+      const bytes = isDead ? 0 : place.headBytes + bodyBytes * share + utf8Length(group) + footerBytesPerFrame;
       this.#live.set(name, (this.#live.get(name) ?? 0) + bytes);
     }
   }
