@@ -5,7 +5,7 @@ import { utf8 } from "../../core/bytes.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { SegmentBinding } from "../../core/segment/binding.ts";
 import { decodeBlock, storedBlockBytes, type EncodedBlock } from "../../core/segment/block.ts";
-import { scanSegment } from "../../core/segment/scan.ts";
+import { scanSegment, type ScannedFrame } from "../../core/segment/scan.ts";
 import { noise } from "../conformance/sample-bytes.ts";
 import { filesOf } from "./traces.ts";
 
@@ -19,23 +19,38 @@ export interface FoundBlock {
   readonly block: EncodedBlock;
 }
 
-/** Every block of every whole frame in a store's folder. */
-export async function blocksOf(fs: FileSystem, folder: string): Promise<FoundBlock[]> {
-  const found: FoundBlock[] = [];
+export interface FoundFrame extends ScannedFrame {
+  readonly path: string;
+  readonly tenant: string;
+  readonly segment: string;
+  /** Of the whole segment. */
+  readonly bytes: Uint8Array;
+}
+
+/** Every whole frame of the segments in a store's folder. */
+export async function framesOf(fs: FileSystem, folder: string): Promise<FoundFrame[]> {
+  const found: FoundFrame[] = [];
   for (const path of filesOf(fs, folder)) {
     const [, tenant = "", segment = ""] = /segments\/([^/]+)\/([^/]+)\.seg$/.exec(path) ?? [];
     if (segment === "") continue;
     const bytes = readWhole(fs, path) ?? new Uint8Array(0);
-    const binding = new SegmentBinding(nodeDigest, basename(segment));
     const read = (at: number, length: number) => bytes.subarray(at, at + length);
-    const scan = await scanSegment({ tenant, segment, size: bytes.length, read }, nodeDigest);
-    for (const { offset, headBytes, bodyBytes } of scan.frames) {
-      for (let at = offset + headBytes; at < offset + headBytes + bodyBytes;) {
-        const block = decodeBlock(bytes, at, 0, binding);
-        if (!block.ok) break;
-        found.push({ path, segment, offset: at, block: block.value });
-        at += storedBlockBytes(block.value);
-      }
+    const { frames } = await scanSegment({ tenant, segment, size: bytes.length, read }, nodeDigest);
+    for (const frame of frames) found.push({ ...frame, path, tenant, segment, bytes });
+  }
+  return found;
+}
+
+/** Every block of every whole frame in a store's folder. */
+export async function blocksOf(fs: FileSystem, folder: string): Promise<FoundBlock[]> {
+  const found: FoundBlock[] = [];
+  for (const { path, segment, bytes, offset, headBytes, bodyBytes } of await framesOf(fs, folder)) {
+    const binding = new SegmentBinding(nodeDigest, basename(segment));
+    for (let at = offset + headBytes; at < offset + headBytes + bodyBytes;) {
+      const block = decodeBlock(bytes, at, 0, binding);
+      if (!block.ok) break;
+      found.push({ path, segment, offset: at, block: block.value });
+      at += storedBlockBytes(block.value);
     }
   }
   return found;
