@@ -29,6 +29,27 @@ describe("a run", () => {
     expect(run.reads).toBeLessThan(500);
   });
 
+  test("is not taken in by a key whose fingerprint is that of another one: the slot tells them apart", () => {
+    // In a run of one key all others have its slot.
+    const [[key0, key1]] = randomKeys(1, 1) as [Key];
+    const run = openRun(runOf([[key0, key1]]));
+    run.find(key0, key1);
+    const before = run.reads;
+    const fingerprint = 0xff << 14;
+    const alike = randomKeys(2000, 2).map(([other0, other1]): Key => [
+      other0,
+      (other1 & ~fingerprint) | (key1 & fingerprint),
+    ]);
+    const near: Key[] = [...Array(32).keys()].map((bit) => [key0 ^ (1 << bit), key1]);
+    for (let bit = 22; bit < 32; bit++) near.push([key0, key1 ^ (1 << bit)]);
+
+    const taken = [...alike, ...near].filter((key) => run.find(...key) !== noChange);
+
+    expect(taken).toEqual([]);
+    expect(run.reads - before).toBeGreaterThanOrEqual(2042);
+    expect(run.find(key0, key1)).toBe(only);
+  });
+
   test("reads a page once to check it, and then a slot for a hit", () => {
     const keys = randomKeys(20_000, 1);
     const bytes = runOf(keys);
