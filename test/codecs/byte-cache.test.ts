@@ -152,7 +152,10 @@ describe("a store that keeps what it read", () => {
 function zipf(names: number, exponent: number): Float64Array {
   const shares = new Float64Array(names);
   let sum = 0;
-  for (let i = 0; i < names; i++) shares[i] = sum += (i + 1) ** -exponent;
+  for (let i = 0; i < names; i++) {
+    sum += (i + 1) ** -exponent;
+    shares[i] = sum;
+  }
   return shares.map((share) => share / sum);
 }
 

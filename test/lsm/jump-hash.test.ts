@@ -35,7 +35,7 @@ describe("jump consistent hash", () => {
     for (let secret = 0; secret < 20; secret++) {
       const hasher = new KeyHasher(new Uint8Array(16).fill(secret));
       hasher.group("t", "g", group);
-      const lanes = new Array<number>(64).fill(0);
+      const lanes = Array.from({ length: 64 }, () => 0);
       const farOff = (share: number) => lanes.filter((keys) => Math.abs(keys / mean - 1) > share).length;
       let mean = 0;
       for (let i = 0; i < 100_000; i++) {

@@ -8,6 +8,7 @@ import { startFaultyServers } from "../aws/handlers.ts";
 import { manyHandlers } from "../aws/many-handlers.ts";
 import { findsAsMapsDo } from "../find-properties.ts";
 import { lanesDoAsMapsDo } from "../lane-map-properties.ts";
+import { readDuringMerges } from "../reading-during-merges.ts";
 import { askForStrangers } from "../strangers.ts";
 import { smallIndex } from "../small-index.ts";
 import { flipBit, flippables } from "../bit-flips.ts";
@@ -90,6 +91,13 @@ export const soakParts: Readonly<Record<string, SoakPart>> = {
     firstSeed: 14_000_000,
     run: (firstSeed, count) => holds(lanesDoAsMapsDo(30), firstSeed, count),
   },
+  merges: {
+    what: "a second of two readers and two followers, beside a writer whose index on disk merges without a pause",
+    runs: 60,
+    chunk: 10,
+    firstSeed: 15_000_000,
+    run: readingDuringMerges,
+  },
   strangers: {
     what: "a folder with an index on disk is asked for ids that it has not",
     runs: 10_000_000,
@@ -158,6 +166,13 @@ async function killedCompacting(firstSeed: number, count: number): Promise<Chunk
   const broken = lost + wrong + resurrected + faults > 0;
   const what = `${lost} lost, ${wrong} wrong, ${resurrected} resurrected, ${faults} faults, of ${stored} stored`;
   return { runs: trials, figures, violations: broken ? [{ what, firstSeed, count }] : [] };
+}
+
+/** A chunk is one folder, read for as many seconds as it has seeds. */
+async function readingDuringMerges(firstSeed: number, count: number): Promise<ChunkResult> {
+  const { wrong, ...figures } = await readDuringMerges(firstSeed, 1000 * count);
+  const what = `${wrong.length} wrong: ${wrong.slice(0, 5).join("; ")}`;
+  return { runs: count, figures, violations: wrong.length > 0 ? [{ what, firstSeed, count }] : [] };
 }
 
 async function holds(property: fc.IRawProperty<unknown>, firstSeed: number, count: number): Promise<ChunkResult> {
