@@ -56,6 +56,8 @@ export const limits = {
   segmentFramesMax: 1_000_000,
   /** A frame's sequence in its group. The local index keeps it in 31 bits: ten commits a second for 6.8 years. */
   sequenceMax: 0x7fff_ffff,
+  /** Pages that a rebuild of a table keeps while it reads the segments, in bytes: of two million payloads. */
+  rebuildPageBytesMax: 134_217_728,
   /** Open segment files for reading, per store. The common default for open files is 1,024. */
   openFilesMax: 256,
   /** Memory for heads and blocks that were read last, in bytes, half for each; the default, a store may choose. */

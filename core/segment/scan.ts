@@ -198,6 +198,9 @@ function unreadable(source: SegmentSource, damage: SegmentDamage[]): SegmentScan
   };
 }
 
+/** The end of a segment that is read at once: trailer and footer of some 1,500 frames. A longer footer takes a read more. */
+const tailBytes = 65_536;
+
 /** The footer, and where a trailer that holds says it begins. */
 async function readFooter(
   source: SegmentSource,
@@ -205,10 +208,14 @@ async function readFooter(
   binding: SegmentBinding,
 ): Promise<{ readonly footer: Decoded<Footer>; readonly offset?: number }> {
   if (source.size < segmentHeaderBytes + trailerBytes) return { footer: damaged("too short for a footer") };
-  const trailer = decodeTrailer(await source.read(source.size - trailerBytes, trailerBytes), source.size, binding);
+  const tailAt = Math.max(segmentHeaderBytes, source.size - tailBytes);
+  const tail = await source.read(tailAt, source.size - tailAt);
+  const trailer = decodeTrailer(tail.subarray(-trailerBytes), source.size, binding);
   if (!trailer.ok) return { footer: trailer };
   const { offset, bytes, crc } = trailer.value;
-  return { footer: decodeFooter(await source.read(offset, bytes), crc, offset, marker, binding), offset };
+  const footer =
+    offset >= tailAt ? tail.subarray(offset - tailAt, offset - tailAt + bytes) : await source.read(offset, bytes);
+  return { footer: decodeFooter(footer, crc, offset, marker, binding), offset };
 }
 
 /** The frames a footer lists. A frame that is damaged is attributed to its group and sequence. */

@@ -114,6 +114,33 @@ describe("a segment that was copied from a folder", () => {
   });
 });
 
+describe("an index that is made anew from a bucket", () => {
+  test("takes a GET for each 8 MiB of a segment, however many groups lie in it", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1) });
+    const local = await openDisk({ directory: "/store" }, simulatedMachine(fs, 1));
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 40; i++)
+        await local.append({ tenant, group: `g${i}`, id: `${round}` }, noise(250_000, i), { codec: "none" });
+    }
+    await local.close();
+    const { place, store, clients } = await opened();
+    const files = fs.files().filter((file) => file.endsWith(".seg"));
+    const bodies = files.map((file) => fs.readFile(file));
+    for (const [i, file] of files.entries())
+      await clients.s3.send(
+        new PutObjectCommand({ Bucket: place.bucket, Key: file.replace("/store/", ""), Body: bodies[i]! }),
+      );
+    servers.s3.log.clear();
+
+    expect(await store.rebuildIndex()).toMatchObject({ pages: 80, groups: 40, damage: [] });
+
+    const chunks = bodies.reduce((sum, { length }) => sum + Math.ceil(length / 8_388_608), 0);
+    expect(chunks).toBe(3);
+    expect(servers.s3.log.count({ operation: "GetObject" })).toBe(chunks);
+    sameBytes(await store.get({ tenant, group: "g39", id: "1" }), noise(250_000, 39));
+  });
+});
+
 describe("a write asks for", () => {
   test("one write where the payload is small, in a group that is new or remembered", async () => {
     const handler = await opened();

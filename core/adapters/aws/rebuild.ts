@@ -2,6 +2,7 @@ import { hex } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import { rowTimes } from "../../compaction/row-times.ts";
 import { decodePage } from "../../page/page.ts";
+import { limits } from "../../limits.ts";
 import type { OffsetIndex } from "../../ports/offset-index.ts";
 import type { FramePlace, SegmentStore } from "../../ports/segment-store.ts";
 import type { SegmentDamage } from "../../segment/scan.ts";
@@ -28,6 +29,8 @@ interface FoundFrame {
   readonly place: FramePlace;
   /** Of a merged page: older pages up to this sequence are not needed. */
   readonly through: number;
+  /** The page, where there was room to keep it: else it is read again when its turn comes. */
+  readonly page?: Uint8Array | undefined;
 }
 
 /** Rows put at the same time. */
@@ -36,18 +39,23 @@ const puttingMax = 16;
 /**
  * Commits every frame of every segment to an empty index. One that lost its race for good, or was never committed, cannot be
  * told from the others and is taken in.
+ *
+ * @param pageBytesMax  pages that it keeps between reading the segments and committing them, in bytes
+ * Cost: a GET for each 8 MiB of the segments, and one for each page beyond those that there is room to keep; a write for each page.
  */
 export async function rebuildTable(
   segments: SegmentStore,
   index: OffsetIndex,
   digest: Digest,
   options: RebuildOptions = {},
+  pageBytesMax: number = limits.rebuildPageBytesMax,
 ): Promise<TableRebuild> {
   if (options.resume !== true) {
     for await (const { tenant, group } of index.all()) throw notEmpty(tenant, group);
   }
   const damage: SegmentDamage[] = [];
   const groups = new Map<string, Map<string, FoundFrame>>();
+  let keptBytes = 0;
   for (const { tenant, segment } of await segments.segments()) {
     const scan = await segments.scan(tenant, segment);
     damage.push(...scan.damage);
@@ -59,20 +67,27 @@ export async function rebuildTable(
       const commitId = commitIdOf(page);
       const read = decodePage(page);
       const through = read.ok ? (read.value.merged?.through ?? 0) : 0;
+      const keeps = keptBytes + page.length <= pageBytesMax;
+      if (keeps) keptBytes += page.length;
+      const place = { segment, offset, headBytes };
       // Of a page that is held twice the newer frame counts.
-      found.set(commitId, { sequence, commitId, place: { segment, offset, headBytes }, through });
+      found.set(commitId, { sequence, commitId, place, through, page: keeps ? page : undefined });
       groups.set(name, found);
     }
   }
   const frames = new FrameReader(segments, digest);
+  const pageOf = async (tenant: string, { place, page: kept }: FoundFrame) => {
+    const page = decodePage(kept ?? (await frames.head(tenant, place)).page);
+    if (page.ok) return page.value;
+    throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${place.segment}: ${page.damage}`);
+  };
   let pages = 0;
   const commitAll = async ([name, found]: [string, Map<string, FoundFrame>]) => {
     const at = name.indexOf("/");
     const [tenant, group] = [name.slice(0, at), name.slice(at + 1)];
-    for (const [i, { place }] of inOrder(needed([...found.values()])).entries()) {
-      const page = decodePage((await frames.head(tenant, place)).page);
-      if (!page.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${place.segment}: ${page.damage}`);
-      const outcome = await index.commit({ tenant, group, sequence: i + 1, place }, page.value);
+    for (const [i, frame] of inOrder(needed([...found.values()])).entries()) {
+      const record = { tenant, group, sequence: i + 1, place: frame.place };
+      const outcome = await index.commit(record, await pageOf(tenant, frame));
       if (outcome.kind === "taken") throw notEmpty(tenant, group);
       pages += 1;
     }
