@@ -1,3 +1,4 @@
+import { uncached } from "./measures/codec.ts";
 import type { BenchRecord, PeerRounds } from "./record.ts";
 import { median } from "./spread.ts";
 
@@ -50,6 +51,27 @@ export function goals(record: BenchRecord): Goal[] {
         " ms",
       ),
     );
+  }
+  const killed = record.killed.find(({ choice }) => choice === "safe, zstd")?.rounds ?? [];
+  if (killed.length > 0) {
+    const tail = `${spelled(medianOf(killed, ({ payloads }) => payloads))} payloads in 63 MiB`;
+    found.push(
+      atMost(
+        "open after a kill",
+        medianOf(killed, ({ openMs }) => openMs),
+        300,
+        " ms",
+        tail,
+      ),
+    );
+  }
+  const lones = record.codecs.filter(({ choice, rounds }) => choice === uncached && rounds.length > 0);
+  const few = leastPayloads(lones);
+  const many = mostPayloads(lones);
+  if (few && many && few !== many) {
+    const p50 = ({ rounds }: typeof few) => medianOf(rounds, ({ get }) => get.p50);
+    const counts = `${spelled(few.payloads)} to ${spelled(many.payloads)} payloads`;
+    found.push(atMost("lone LZ4 without a cache, get p50 of many, of few", p50(many) / p50(few), 1.2, "×", counts));
   }
   const lone = record.codecs.find(({ choice }) => choice === "lone lz4")?.rounds ?? [];
   if (lone.length > 0) {
@@ -110,6 +132,16 @@ const getMicros = (peer: PeerRounds): number => medianOf(peer.read, ({ get }) =>
 
 function medianOf<Round>(rounds: readonly Round[], of: (round: Round) => number): number {
   return median(rounds.map(of));
+}
+
+type Codecs = BenchRecord["codecs"];
+
+function leastPayloads(codecs: Codecs): Codecs[number] | undefined {
+  return codecs.toSorted((a, b) => a.payloads - b.payloads)[0];
+}
+
+function mostPayloads(codecs: Codecs): Codecs[number] | undefined {
+  return codecs.toSorted((a, b) => b.payloads - a.payloads)[0];
 }
 
 function mostOf(peers: readonly PeerRounds[], of: (peer: PeerRounds) => number): PeerRounds {

@@ -4,7 +4,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Chart, charts } from "./charts.ts";
-import { codecChoices, type CodecResult } from "./measures/codec.ts";
+import { codecWork, type CodecResult } from "./measures/codec.ts";
+import { type KilledChoice, killedChoices, type KilledResult } from "./measures/killed.ts";
 import { servers, type HttpResult } from "./measures/http.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
 import { peers } from "./peers/all.ts";
@@ -52,6 +53,9 @@ for (const kind of chosen) {
   }
 }
 
+const codecPayloads = Math.min(payloads, 100 * batchPayloads);
+const callersPayloads = Math.min(payloads, 400 * batchPayloads);
+const httpPayloads = Math.min(payloads, 20_000);
 const record: BenchRecord = {
   date: new Date().toISOString(),
   version: thisVersion(root),
@@ -63,13 +67,11 @@ const record: BenchRecord = {
   rebuild: [],
   single: [],
   floor: [],
-  codecs: codecChoices.map((choice) => ({ choice, rounds: [] })),
+  codecs: codecWork(payloads, codecPayloads).map((work) => ({ ...work, rounds: [] })),
+  killed: Object.keys(killedChoices).map((choice) => ({ choice: choice as KilledChoice, rounds: [] })),
   http: servers.map((server) => ({ server, rounds: [] })),
   seconds: 0,
 };
-const codecPayloads = Math.min(payloads, 100 * batchPayloads);
-const callersPayloads = Math.min(payloads, 400 * batchPayloads);
-const httpPayloads = Math.min(payloads, 20_000);
 
 for (let round = 1; round <= rounds; round++) {
   for (const peer of record.peers) {
@@ -88,11 +90,13 @@ for (let round = 1; round <= rounds; round++) {
   record.single.push(await measure({ measure: "single", directory: fresh(), payloads: codecPayloads }));
   tell(round, "floor");
   record.floor.push(await measure({ measure: "floor", directory: fresh(), payloads: codecPayloads }));
-  for (const { choice, rounds: results } of record.codecs) {
-    tell(round, choice);
-    (results as CodecResult[]).push(
-      await measure({ measure: "codec", choice, directory: fresh(), payloads: codecPayloads }),
-    );
+  for (const { choice, payloads: count, rounds: results } of record.codecs) {
+    tell(round, `${choice}, ${count} payloads`);
+    (results as CodecResult[]).push(await measure({ measure: "codec", choice, directory: fresh(), payloads: count }));
+  }
+  for (const { choice, rounds: results } of record.killed) {
+    tell(round, `open after a kill: ${choice}`);
+    (results as KilledResult[]).push(await measure({ measure: "killed", choice, directory: fresh() }));
   }
   for (const { server, rounds: results } of record.http) {
     tell(round, `http ${server}`);

@@ -3,6 +3,7 @@ import type { CallersResult } from "./measures/callers.ts";
 import type { CodecChoice, CodecResult } from "./measures/codec.ts";
 import type { FloorResult } from "./measures/floor.ts";
 import type { HttpResult, HttpTask } from "./measures/http.ts";
+import type { KilledChoice, KilledResult } from "./measures/killed.ts";
 import type { OpenResult } from "./measures/open.ts";
 import type { ReadResult } from "./measures/read.ts";
 import type { RebuildResult } from "./measures/rebuild.ts";
@@ -36,9 +37,14 @@ export interface BenchRecord {
   /** Peers whose package is not there. */
   readonly missing: readonly { readonly name: string; readonly reason: string }[];
   readonly rebuild: RebuildResult[];
+  readonly killed: readonly { readonly choice: KilledChoice; readonly rounds: readonly KilledResult[] }[];
   readonly single: SingleResult[];
   readonly floor: FloorResult[];
-  readonly codecs: readonly { readonly choice: CodecChoice; readonly rounds: readonly CodecResult[] }[];
+  readonly codecs: readonly {
+    readonly choice: CodecChoice;
+    readonly payloads: number;
+    readonly rounds: readonly CodecResult[];
+  }[];
   readonly http: readonly { readonly server: HttpTask["server"]; readonly rounds: readonly HttpResult[] }[];
   /** How long the run took. */
   readonly seconds: number;

@@ -1,4 +1,5 @@
 import { goals } from "./goals.ts";
+import { uncached } from "./measures/codec.ts";
 import { callers } from "./measures/callers.ts";
 import type { BenchRecord, PeerRounds } from "./record.ts";
 import { median, spread, type Latency } from "./spread.ts";
@@ -12,6 +13,7 @@ export function report(record: BenchRecord): string {
     callersTable(record),
     aloneTable(record),
     codecTable(record),
+    killedTable(record),
     httpTable(record),
     notes(record),
   ]
@@ -178,28 +180,55 @@ function aloneTable({ peers, single, floor, rebuild }: BenchRecord): string {
 
 function codecTable({ codecs }: BenchRecord): string {
   if (codecs.every(({ rounds }) => rounds.length === 0)) return "";
+  const few = codecs.find(({ choice }) => choice === uncached)?.rounds.map((round) => round.get.p50) ?? [];
+  const many = codecs.findLast(({ choice }) => choice === uncached)?.rounds.map((round) => round.get.p50) ?? [];
+  const growth =
+    few.length === 0 ? [] : [["… of all, of few", "", "", "", `${significant(median(many) / median(few))}×`, ""]];
   return table(
-    ["paylode's codecs", "written/s", "disk / raw", "get p50 µs", "p99"],
-    codecs.map(({ choice, rounds }) => [
+    ["paylode's codecs and policies", "payloads", "written/s", "disk / raw", "get p50 µs", "p99"],
+    [
+      ...codecs.map(({ choice, payloads, rounds }) => [
+        choice,
+        grouped(payloads),
+        figure(
+          rounds.map((round) => round.payloadsPerSecond),
+          0,
+          true,
+        ),
+        figure(
+          rounds.map((round) => round.diskRatio),
+          2,
+        ),
+        figure(
+          rounds.map((round) => round.get.p50),
+          1,
+          true,
+        ),
+        figure(
+          rounds.map((round) => round.get.p99),
+          1,
+        ),
+      ]),
+      ...growth,
+    ],
+  );
+}
+
+/** What a start has to read again, and to write again where it was not synced. */
+function killedTable({ killed }: BenchRecord): string {
+  if (killed.every(({ rounds }) => rounds.length === 0)) return "";
+  return table(
+    ["open after kill -9, a segment of 63 MiB", "ms", "payloads", "commits read again", "… not synced, written again"],
+    killed.map(({ choice, rounds }) => [
       choice,
       figure(
-        rounds.map((round) => round.payloadsPerSecond),
+        rounds.map((round) => round.openMs),
         0,
         true,
       ),
-      figure(
-        rounds.map((round) => round.diskRatio),
-        2,
-      ),
-      figure(
-        rounds.map((round) => round.get.p50),
-        1,
-        true,
-      ),
-      figure(
-        rounds.map((round) => round.get.p99),
-        1,
-      ),
+      figure(rounds.map((round) => round.payloads)),
+      figure(rounds.map((round) => round.frames)),
+      figure(rounds.map((round) => round.unsyncedFrames)),
     ]),
   );
 }

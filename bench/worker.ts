@@ -2,6 +2,7 @@ import { measureCallers, type CallersResult, type CallersTask } from "./measures
 import { measureCodec, type CodecResult, type CodecTask } from "./measures/codec.ts";
 import { measureFloor, type FloorResult, type FloorTask } from "./measures/floor.ts";
 import { measureHttp, type HttpResult, type HttpTask } from "./measures/http.ts";
+import { measureKilled, type KilledResult, type KilledTask } from "./measures/killed.ts";
 import { measureOpen, type OpenResult, type OpenTask } from "./measures/open.ts";
 import { measureRead, type ReadResult, type ReadTask } from "./measures/read.ts";
 import { measureRebuild, type RebuildResult, type RebuildTask } from "./measures/rebuild.ts";
@@ -11,6 +12,7 @@ import { measureWrite, type WriteResult, type WriteTask } from "./measures/write
 export type Task =
   | WriteTask
   | OpenTask
+  | KilledTask
   | ReadTask
   | RebuildTask
   | SingleTask
@@ -22,6 +24,7 @@ export type Task =
 export interface Results {
   readonly write: WriteResult;
   readonly open: OpenResult;
+  readonly killed: KilledResult;
   readonly read: ReadResult;
   readonly rebuild: RebuildResult;
   readonly single: SingleResult;
@@ -43,6 +46,8 @@ async function measure(task: Task): Promise<Results[keyof Results]> {
       return measureWrite(task);
     case "open":
       return measureOpen(task);
+    case "killed":
+      return measureKilled(task);
     case "read":
       return measureRead(task);
     case "rebuild":

@@ -1,12 +1,41 @@
 import assert from "node:assert/strict";
-import { openDisk } from "../../core/entries/disk.ts";
+import { type CodecName, type CodecPolicyName, openDisk } from "../../core/entries/disk.ts";
 import { latency, type Latency } from "../spread.ts";
-import { picks, Work, type WorkBatch } from "../work.ts";
+import { batchPayloads, picks, Work, type WorkBatch } from "../work.ts";
 import { bytesOnDisk } from "./disk.ts";
 
-/** `shared`: a batch shares blocks of 32 KiB. `lone`: as many callers append one payload each, folded into one commit. */
-export const codecChoices = ["shared zstd", "shared lz4", "lone zstd", "lone lz4", "lone none"] as const;
-export type CodecChoice = (typeof codecChoices)[number];
+/**
+ * `tiered` and `auto` are policies, which choose for each block. `shared`: a batch shares blocks of 32 KiB. `lone`: as many callers append one payload each, folded into one commit.
+ */
+const codecChoices = [
+  "shared zstd",
+  "shared lz4",
+  "shared tiered",
+  "shared auto",
+  "lone zstd",
+  "lone lz4",
+  "lone none",
+  "lone tiered",
+  "lone auto",
+] as const;
+/** Of which nothing that was read is kept. */
+export const uncached = "lone lz4, no cache";
+export type CodecChoice = (typeof codecChoices)[number] | typeof uncached;
+
+/** Payloads of the smallest store whose gets are timed. */
+const fewPayloads = 10 * batchPayloads;
+
+/** Each choice with so many payloads; and lone LZ4 without a cache with few and with all of the run: its gets shall not depend on that. */
+export function codecWork(
+  all: number,
+  payloads: number,
+): readonly { readonly choice: CodecChoice; readonly payloads: number }[] {
+  const sizes = [...new Set([Math.min(fewPayloads, payloads), all])];
+  return [
+    ...codecChoices.map((choice) => ({ choice, payloads })),
+    ...sizes.map((size) => ({ choice: uncached as CodecChoice, payloads: size })),
+  ];
+}
 
 export interface CodecTask {
   readonly measure: "codec";
@@ -26,8 +55,10 @@ const gets = 4_000;
 
 export async function measureCodec({ choice, directory, payloads }: CodecTask): Promise<CodecResult> {
   const work = new Work(payloads);
-  const [sharing, codec] = choice.split(" ") as ["shared" | "lone", "zstd" | "lz4" | "none"];
-  const store = await openDisk({ directory });
+  const [sharing, chosen] = choice.split(/,? /, 2) as ["shared" | "lone", CodecName | CodecPolicyName];
+  const policy = chosen === "tiered" || chosen === "auto" ? chosen : undefined;
+  const codec = chosen === "tiered" || chosen === "auto" ? undefined : chosen;
+  const store = await openDisk({ directory, codecPolicy: policy, cacheBytes: choice === uncached ? 0 : undefined });
   const write = async ({ group, items }: WorkBatch): Promise<void> => {
     if (sharing === "shared") {
       await store.appendMany(
