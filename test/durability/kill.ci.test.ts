@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { runKillTrials, runServerKillTrials } from "../support/kill-trials.ts";
+import { runFlushKillTrials, runKillTrials, runServerKillTrials } from "../support/kill-trials.ts";
 
 const trials = Number(process.env["KILL_TRIALS"] ?? 50);
 const serverTrials = Number(process.env["KILL_TRIALS"] ?? 10);
@@ -12,6 +12,16 @@ it(`a killed process has lost nothing that it acknowledged (${trials} trials)`, 
   );
   expect(report).toMatchObject({ lost: 0, wrong: 0, damage: 0 });
   expect(report.acknowledged).toBeGreaterThan(trials * 3);
+});
+
+it(`a killed process has lost nothing that it flushed in durability fast (${serverTrials} trials)`, async () => {
+  const report = await runFlushKillTrials(serverTrials, 4);
+
+  console.log(
+    `kill -9 after a flush: ${report.trials} trials, ${report.acknowledged} flushed, ${report.lost} lost, ${report.wrong} wrong, ${report.withTail} with a tail`,
+  );
+  expect(report).toMatchObject({ lost: 0, wrong: 0, damage: 0 });
+  expect(report.acknowledged).toBeGreaterThan(serverTrials * 20);
 });
 
 it(`a killed server has lost nothing that it acknowledged to callers and clients (${serverTrials} trials)`, async () => {

@@ -32,6 +32,16 @@ export function runKillTrials(trials: number, seed: number): Promise<KillReport>
   });
 }
 
+/** The same in durability `fast`, of which only what was flushed is told. */
+export function runFlushKillTrials(trials: number, seed: number): Promise<KillReport> {
+  return runTrials(trials, seed, async (directory, trial, moment) => {
+    const writer = await start("kill-flusher.ts", directory, trial);
+    await wait(moment * 120);
+    while (writer.output().split("\n").length < 2 + moment * 100) await wait(1);
+    return killed(writer);
+  });
+}
+
 /** The same with a server: four callers in its process and four clients over HTTP write until it is killed. */
 export function runServerKillTrials(trials: number, seed: number): Promise<KillReport> {
   return runTrials(trials, seed, async (directory, trial, moment) => {
