@@ -34,7 +34,10 @@ export interface SeenObjects {
   /** All that was there, but for what was stored since. */
   readonly objects: readonly StoredObject[];
   readonly freed: ReadonlySet<StoredObject>;
+  /** Whether a row refers to it, or it was replaced and is in its grace. */
   readonly isNamed: (object: StoredObject) => boolean;
+  /** Whether a row refers to it. */
+  readonly isInUse: (object: StoredObject) => boolean;
   /** Whether something in a segment is alive. */
   readonly isHeld: (segment: StoredObject) => boolean;
   readonly untold: ReadonlySet<string>;
@@ -205,8 +208,9 @@ export class RowErasures {
     const old = left.filter(({ modifiedMs }) => modifiedMs <= cutMs);
     const mustGo = old.filter((object) => takesAll && object.kind === "segments");
     const isHeld = segments.some(({ state }) => state === "held") || mustGo.some((object) => seen.isHeld(object));
-    // What no row names may be of an append that failed: nobody can tell what it was of.
-    const waits = waitsForRows || mustGo.length > 0 || old.some((object) => !seen.isNamed(object));
+    // What no row refers to was replaced, or may be of an append that failed: nobody can tell what it was of. That it is in its
+    // grace by what one run has for a grace does not say that another run has looked into it.
+    const waits = waitsForRows || mustGo.length > 0 || old.some((object) => !seen.isInUse(object));
     const isTold = cutMs <= seen.sinceMs && surveyed && !seen.untold.has(tenant) && reason === undefined;
     const successors = joined(record.successors, [...into]);
     const untold = seen.untold.has(tenant) ? "some rows cannot be read: verify names them" : undefined;

@@ -141,6 +141,8 @@ class Run {
   readonly #options: RunOptions;
   readonly #endMs: number;
   readonly #marks = new Set<string>();
+  /** Those of them that a row refers to; the others were replaced, and are in their grace. */
+  readonly #inUse = new Set<string>();
   /** Tenants with rows that cannot be read: what those refer to is not known. */
   readonly #untold = new Set<string>();
   readonly #live = new Map<string, number>();
@@ -247,7 +249,8 @@ class Run {
         if (dryRun !== true) {
           await this.#tools.objects.remove(freed);
           const isHeld = ({ kind, tenant, name }: StoredObject) => held.has(markOf(kind, tenant, name));
-          const seen = { sinceMs, objects, freed: new Set(freed), isNamed, isHeld };
+          const isInUse = ({ kind, tenant, name }: StoredObject) => this.#inUse.has(markOf(kind, tenant, name));
+          const seen = { sinceMs, objects, freed: new Set(freed), isNamed, isInUse, isHeld };
           await erasures?.end({ ...seen, untold: this.#untold, skipped: this.#skipped });
         }
         after = undefined;
@@ -503,11 +506,11 @@ class Run {
       const { place, bodyBytes, covers } = row.row.value;
       if (covers && madeMs(row) > settledMs) this.#marks.add(markOf("segments", tenant, covers.replaces));
       if (place.inline) continue;
-      this.#marks.add(markOf("segments", tenant, place.segment));
+      this.#use(markOf("segments", tenant, place.segment));
       const uploads = bodyBytes === 0 ? await this.#uploadsOf(tenant, place) : [];
       // The row was replaced since it was read, and its grace is over: a pass that stood still for hours may not judge.
       if (!uploads) this.#untold.add(tenant);
-      for (const upload of uploads ?? []) this.#marks.add(markOf("uploads", tenant, upload));
+      for (const upload of uploads ?? []) this.#use(markOf("uploads", tenant, upload));
     }
     const mentions = new Mentions(counting);
     for (const [index, { row, says }] of counting.entries()) {
@@ -522,6 +525,11 @@ class Run {
       const bytes = isDead ? 0 : place.headBytes + bodyBytes * share + utf8Length(group) + footerBytesPerFrame;
       this.#live.set(name, (this.#live.get(name) ?? 0) + bytes);
     }
+  }
+
+  #use(mark: string): void {
+    this.#marks.add(mark);
+    this.#inUse.add(mark);
   }
 
   /** The uploads that a page refers to, none or one; `undefined` where it is gone. Its row keeps the page in nearly all cases. */
@@ -596,6 +604,7 @@ class Run {
         const [name = "", live] = line.split(" ");
         if (live === undefined) return false;
         this.#marks.add(name);
+        if (live !== replacedMark) this.#inUse.add(name);
         if (Number(live) > 0) this.#live.set(name, Number(live));
       }
     }
@@ -603,7 +612,8 @@ class Run {
   }
 
   async #writeMarks(): Promise<readonly number[]> {
-    const names = Array.from(this.#marks, (name) => `${name} ${Math.ceil(this.#live.get(name) ?? 0)}`);
+    const liveOf = (name: string) => (this.#inUse.has(name) ? Math.ceil(this.#live.get(name) ?? 0) : replacedMark);
+    const names = Array.from(this.#marks, (name) => `${name} ${liveOf(name)}`);
     const numbers: number[] = [];
     for (let at = 0; at < names.length; at += marksPerRow) {
       const number = this.#lease.token * 10_000 + numbers.length + 1;
@@ -628,6 +638,9 @@ class Run {
     this.#count.dollars += dollars;
   }
 }
+
+/** Stands in a note for the bytes that are alive in what was replaced. */
+const replacedMark = "-";
 
 /** What a merged row has beside its frame, in bytes. */
 const rowOverheadBytes = 128;
