@@ -1,6 +1,12 @@
+import { createHash } from "node:crypto";
+import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
+import type { CompactionReport, CompactOptions } from "../../core/compaction/compaction.ts";
+import { listPrices } from "../../core/placement.ts";
 import { collect, sameBytes } from "../conformance/expectations.ts";
 import { noise, prose } from "../conformance/sample-bytes.ts";
+import type { AwsPlace } from "../support/aws/aws-under-test.ts";
 import { freshPlaceOf, openHandler } from "../support/aws/handlers.ts";
 import { hour, minute, startWithMovedClock } from "../support/aws/moved-clock.ts";
 
@@ -21,7 +27,6 @@ type Opened = Awaited<ReturnType<typeof opened>>;
 
 /** Rows of a table, by their keys. */
 async function keysOf({ clients, place }: Pick<Opened, "clients" | "place">): Promise<string[]> {
-  const { ScanCommand } = await import("@aws-sdk/client-dynamodb");
   const { Items = [] } = await clients.dynamo.send(new ScanCommand({ TableName: place.table }));
   return Items.map(({ pk, sk }) => `${pk?.S}#${sk?.N}`)
     .filter((key) => !key.startsWith("~"))
@@ -29,9 +34,20 @@ async function keysOf({ clients, place }: Pick<Opened, "clients" | "place">): Pr
 }
 
 async function segmentsOf({ clients, place }: Pick<Opened, "clients" | "place">): Promise<string[]> {
-  const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
+  return [...(await bytesOf({ clients, place })).keys()];
+}
+
+/** Objects of a bucket, by their keys, with the bytes that each has. */
+async function bytesOf({ clients, place }: Pick<Opened, "clients" | "place">): Promise<ReadonlyMap<string, number>> {
   const { Contents = [] } = await clients.s3.send(new ListObjectsV2Command({ Bucket: place.bucket }));
-  return Contents.map(({ Key = "" }) => Key);
+  return new Map(Contents.map(({ Key = "", Size = 0 }) => [Key, Size]));
+}
+
+/** Appends what is large enough for a segment, with a commit that is refused. */
+async function orphan(place: AwsPlace, name: string, bytes: Uint8Array): Promise<void> {
+  servers.dynamo.fault({ kind: "throughput-exceeded", operation: "PutItem", resource: place.table });
+  const { store } = await openHandler(servers, place, { dynamoConfig: { maxAttempts: 1 } });
+  await expect(store.append({ tenant, group: name, id: "a" }, bytes)).rejects.toMatchObject({ code: "UNAVAILABLE" });
 }
 
 describe("a group of many commits", () => {
@@ -163,10 +179,7 @@ describe("segments", () => {
     await store.appendMany({ tenant, group: "lone" }, many(50));
     const named = await segmentsOf(handler);
     // A commit that is refused leaves its segment.
-    servers.dynamo.fault({ kind: "throughput-exceeded", operation: "PutItem", resource: handler.place.table });
-    const failing = await openHandler(servers, handler.place, { dynamoConfig: { maxAttempts: 1 } });
-    await expect(failing.store.appendMany(group, many(99))).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    servers.dynamo.log.clear();
+    await orphan(handler.place, "g", noise(40_000, 99));
     const handler2 = await handler.another();
     const before = await segmentsOf(handler);
     expect(before).toHaveLength(3);
@@ -178,13 +191,53 @@ describe("segments", () => {
     const report = await handler2.store.compact();
 
     expect(report.freed).toHaveLength(1);
-    const orphan = before.find((key) => !named.includes(key));
-    expect(`segments/acme/${report.freed[0]!.segment}.seg`).toBe(orphan);
+    const unnamed = before.find((key) => !named.includes(key));
+    expect(`segments/acme/${report.freed[0]!.segment}.seg`).toBe(unnamed);
     expect(await segmentsOf(handler)).toHaveLength(3);
     for (const [i, { id, bytes }] of many(1).entries()) {
       expect(id).toBe(`${i}`);
       sameBytes(await handler2.store.get({ ...group, id }), bytes);
     }
+  });
+
+  test("and uploads that nothing names go alone, and their bytes are what is freed", async () => {
+    const handler = await opened();
+    const { store, place } = handler;
+    const upload = async (id: string, body: Uint8Array) => {
+      const shape = { bytes: body.length, sha256: createHash("sha256").update(body).digest("hex") };
+      const begun = await store.beginUpload({ ...group, id }, shape);
+      const { method, headers } = begun;
+      expect((await fetch(begun.url, { method, headers, body: Uint8Array.from(body) })).status).toBe(200);
+      return { ...shape, upload: begun.upload };
+    };
+    const large = (n: number) => noise(300_000 + n, n);
+    await store.append({ ...group, id: "named" }, noise(20_000, 1));
+    await store.commitUpload({ ...group, id: "upload" }, await upload("upload", large(2)));
+    const named = await bytesOf(handler);
+    for (const n of [3, 4, 5]) await orphan(place, `orphan ${n}`, noise(10_000 * n, n));
+    for (const n of [6, 7]) await upload(`never committed ${n}`, large(n));
+    const all = await bytesOf(handler);
+    const orphans = [...all].filter(([key]) => !named.has(key));
+    expect(orphans).toHaveLength(5);
+    pass(23 * hour);
+    await orphan(place, "young", noise(30_000, 8));
+    await upload("young", large(9));
+    expect(await store.compact()).toMatchObject({ freed: [], freedBytes: 0, rows: { uploadsFreed: 0 } });
+    const spared = [...(await bytesOf(handler)).keys()].filter((key) => named.has(key) || !all.has(key));
+    pass(2 * hour);
+
+    const report = await store.compact();
+
+    const segments = orphans.filter(([key]) => key.startsWith("segments/"));
+    const freed = report.freed.map(({ segment, bytes }) => [`segments/acme/${segment}.seg`, bytes]);
+    expect(Object.fromEntries(freed)).toEqual(Object.fromEntries(segments));
+    expect(freed).toHaveLength(3);
+    expect(report.rows?.uploadsFreed).toBe(2);
+    expect(report.freedBytes).toBe(orphans.reduce((sum, [, bytes]) => sum + bytes, 0));
+    expect(report.freedBytes).toBeGreaterThan(600_000 + 120_000);
+    expect([...(await bytesOf(handler)).keys()].toSorted()).toEqual(spared.toSorted());
+    sameBytes(await store.get({ ...group, id: "named" }), noise(20_000, 1));
+    sameBytes(await store.get({ ...group, id: "upload" }), large(2));
   });
 
   test("whose payloads are mostly dead are emptied, and go", async () => {
@@ -283,5 +336,131 @@ describe("what has expired", () => {
     }
     expect(new Set(segments).size).toBe(3);
     expect(segments.slice(0, 3)).toEqual(segments.slice(3));
+  });
+});
+
+describe("fifty groups of four rows", () => {
+  async function rowsOfFifty() {
+    const handler = await opened();
+    const groups = Array.from({ length: 50 }, (_, g) => ({ tenant, group: `g${g}` }));
+    for (const id of ["0", "1", "2", "3"])
+      await Promise.all(groups.map((each, g) => handler.store.append({ ...each, id }, prose(300, g + Number(id)))));
+    pass(hour);
+    // Also those that a condition refused: they cost as much.
+    const written = (operation: "PutItem" | "DeleteItem") =>
+      servers.dynamo.log.count({ operation, resource: handler.place.table, key: /^acme\// });
+    return { ...handler, written };
+  }
+
+  test("are joined by a write of the index each, and each covered row is one delete more", async () => {
+    const { store, written } = await rowsOfFifty();
+    servers.dynamo.log.clear();
+
+    const joined = await store.compact();
+    const [putsOfJoin, deletesOfJoin] = [written("PutItem"), written("DeleteItem")];
+    pass(2 * hour);
+    const swept = await store.compact();
+    pass(2 * hour);
+    await store.compact();
+
+    expect(joined.rows).toMatchObject({ groupsChanged: 50, rowsWritten: 50, rowsWaiting: 150, racesLost: 0 });
+    expect(putsOfJoin).toBe(50);
+    expect(deletesOfJoin).toBe(0);
+    expect(swept.rows).toMatchObject({ groupsChanged: 50, rowsWritten: 0, rowsRemoved: 150 });
+    // N03, of all runs that deal with them.
+    expect(written("PutItem")).toBeLessThanOrEqual(2 * 50);
+    expect(written("DeleteItem")).toBe(150);
+  });
+});
+
+describe("a pass whose budget ends", () => {
+  const count = 12;
+
+  /** Groups of two rows each, half of them in segments that are old enough to go if no row named them, and an orphan. */
+  async function many() {
+    const handler = await opened();
+    const bodyOf = (g: number, i: number) => (g % 2 === 0 ? prose(300, 10 * g + i) : noise(9000, 10 * g + i));
+    for (let g = 0; g < count; g++)
+      for (const i of [0, 1]) await handler.store.append({ tenant, group: `g${g}`, id: `${i}` }, bodyOf(g, i));
+    await orphan(handler.place, "orphan", noise(20_000, 1));
+    pass(26 * hour);
+    const expectWhole = async () => {
+      const { store } = await handler.another();
+      for (let g = 0; g < count; g++)
+        for (const i of [0, 1]) sameBytes(await store.get({ tenant, group: `g${g}`, id: `${i}` }), bodyOf(g, i));
+    };
+    return { ...handler, expectWhole };
+  }
+
+  /** On a machine of whose time each look at the clock takes a millisecond. */
+  function slowMachine() {
+    let looks = 0;
+    return { clock: { nowMs: () => Date.now() + looks++ } };
+  }
+
+  test.each<[string, CompactOptions]>([
+    ["dollarsMax", { dollarsMax: 2.5 * listPrices.readUnit }],
+    ["timeMsMax", { timeMsMax: 12 }],
+  ])("by %s goes on behind it in the next run: each group is looked at once in all", async (_what, budget) => {
+    const { place, expectWhole, clients } = await many();
+    const reports: CompactionReport[] = [];
+    do {
+      // Each run is a process of its own: what goes on is in the table.
+      const { store } = await openHandler(servers, place, { machine: slowMachine() });
+      reports.push(await store.compact(budget));
+      await expectWhole();
+      pass(minute);
+    } while (!reports.at(-1)!.complete && reports.length <= count);
+
+    const sum = (of: (report: CompactionReport) => number) => reports.reduce((total, each) => total + of(each), 0);
+    expect(reports.length).toBeGreaterThanOrEqual(3);
+    expect(reports.map(({ complete }) => complete)).toEqual(reports.map((_, i) => i === reports.length - 1));
+    expect(sum(({ rows }) => rows!.groups)).toBe(count);
+    expect(sum(({ rows }) => rows!.rowsWritten)).toBe(count);
+    // The pass as a whole judges what no row names: no segment of a group that an earlier run saw.
+    expect(reports.map(({ freed }) => freed.length)).toEqual(reports.map(({ complete }) => (complete ? 1 : 0)));
+    const { Items = [] } = await clients.dynamo.send(new ScanCommand({ TableName: place.table }));
+    const lease = Items.filter(({ pk }) => pk?.S === "~compact");
+    expect(lease.map(({ sk }) => sk?.N)).toEqual(["0"]);
+  });
+});
+
+test("a dry run tells what a run does, and neither puts nor removes anything", async () => {
+  const handler = await opened();
+  const { store, place } = handler;
+  for (const id of ["a", "b", "c"]) await store.append({ ...group, id }, prose(300, 1));
+  await store.append({ tenant, group: "segment", id: "a" }, noise(20_000, 1));
+  await orphan(place, "orphan", noise(20_000, 2));
+  pass(26 * hour);
+  await store.erase({ ...group, ids: ["b"] });
+  servers.s3.log.clear();
+  servers.dynamo.log.clear();
+
+  const told = await store.compact({ dryRun: true });
+
+  const asked = [...servers.s3.log.entries(), ...servers.dynamo.log.entries()].map(({ operation }) => operation);
+  const reads = ["ListObjectsV2", "GetObject", "HeadObject", "Scan", "Query", "GetItem", "BatchGetItem"];
+  expect(asked.filter((operation) => !reads.includes(operation))).toEqual([]);
+  expect(asked).toContain("Scan");
+  expect(told.rows!.rowsWritten).toBeGreaterThan(0);
+  expect(told.freed).toHaveLength(1);
+  const done = await store.compact();
+  expect(done.freed).toEqual(told.freed);
+  expect(done.rows).toMatchObject({ rowsWritten: told.rows!.rowsWritten, groupsChanged: told.rows!.groupsChanged });
+});
+
+describe("a grace that is shorter than processes may be held up", () => {
+  test.each([0, 35 * minute - 1, -1, Number.NaN])("is refused, and the least is named: %d ms", async (graceMs) => {
+    const { store } = await opened();
+    servers.dynamo.log.clear();
+
+    await expect(store.compact({ graceMs })).rejects.toMatchObject({
+      code: "INVALID",
+      message: expect.stringContaining("2100 s at least"),
+      details: { field: "graceMs", graceMs },
+    });
+
+    expect(servers.dynamo.log.count()).toBe(0);
+    expect(await store.compact({ graceMs: 35 * minute })).toMatchObject({ complete: true });
   });
 });
