@@ -1,6 +1,7 @@
-import { bytesEqual, utf8, utf8Text } from "../bytes.ts";
+import { bytesEqual, hex, utf8, utf8Text } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
 import type { RowOutcome, RowTable } from "../ports/row-table.ts";
 
 /** Where a run that ended before the table did goes on. */
@@ -21,10 +22,15 @@ interface LeaseRecord {
   readonly version: 0;
   /** Greater with every holder. */
   readonly token: number;
+  /** By chance: two that take it in one second, when signatures have one date, write records that differ. */
+  readonly by?: string | undefined;
   /** From then on anybody may take it, milliseconds since 1970; 0 where nobody holds it. */
   readonly untilMs: number;
   readonly unfinished?: Unfinished | undefined;
 }
+
+/** Bytes by which a holder's record differs from any other's. */
+export const leaseIdBytes = 8;
 
 /** Partition of what compaction remembers: row 0 the lease, others what an unfinished pass found. */
 export const compactPartition = "~compact";
@@ -58,14 +64,15 @@ export class RowLease {
   }
 
   /** @throws {PayloadStoreError} `LOCKED` while another holds it. Cost: a read and a write */
-  static async take(options: LeaseOptions): Promise<RowLease> {
-    const { rows, clock, leaseMs } = options;
+  static async take(options: LeaseOptions & { readonly random: Random }): Promise<RowLease> {
+    const { rows, clock, leaseMs, random } = options;
     const { row, signedMs } = await rows.get(leaseKey);
     const known = row?.record && decoded(row.record);
     if (known && known.untilMs > signedMs) throw locked(known, signedMs);
     const askedMs = clock.nowMs();
     const { token = 0, unfinished } = known ?? {};
-    const held: LeaseRecord = { version: 0, token: token + 1, untilMs: signedMs + leaseMs, unfinished };
+    const by = hex(random.bytes(leaseIdBytes));
+    const held: LeaseRecord = { version: 0, token: token + 1, by, untilMs: signedMs + leaseMs, unfinished };
     const put = await rows.put(leaseKey, encoded(held), row?.record ? { holds: row.record } : "free", signedMs);
     if (!isDone(put, encoded(held))) throw locked(held, signedMs);
     return new RowLease(options, held, { signedMs: put.signedMs, askedMs });
@@ -109,7 +116,7 @@ export class RowLease {
 
   /** Lets go of it. Cost: a write */
   async release(unfinished: Unfinished | undefined): Promise<boolean> {
-    return this.#put({ version: 0, token: this.#held.token, untilMs: 0, unfinished });
+    return this.#put({ ...this.#held, untilMs: 0, unfinished });
   }
 
   async #put(next: LeaseRecord): Promise<boolean> {
@@ -130,8 +137,8 @@ interface LeaseOptions {
   readonly leaseMs: number;
 }
 
-/** The answer to an earlier try may have been lost. */
-function isDone(put: RowOutcome, record: Uint8Array): boolean {
+/** Whether a row is there as it was to be put: the answer to an earlier try may have been lost. */
+export function isDone(put: RowOutcome, record: Uint8Array): boolean {
   return put.kind === "done" || (put.there?.record !== undefined && bytesEqual(put.there.record, record));
 }
 

@@ -24,7 +24,7 @@ import { inParallel } from "./in-parallel.ts";
 import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlanRules, type SegmentUsage } from "./plan.ts";
 import { RowErasures } from "./row-erasures.ts";
-import { compactPartition, RowLease } from "./row-lease.ts";
+import { compactPartition, isDone, RowLease } from "./row-lease.ts";
 import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
 
@@ -96,8 +96,8 @@ export class SharedCompaction implements Compaction {
       const message = `the grace must be ${least} at least where several processes write: they may be held up so long`;
       throw new PayloadStoreError("INVALID", message, { details: { field: "graceMs", graceMs } });
     }
-    const { rows, clock } = this.#tools;
-    const leasing = { rows, clock, leaseMs: times.leaseMs };
+    const { rows, clock, random } = this.#tools;
+    const leasing = { rows, clock, random, leaseMs: times.leaseMs };
     const lease = await (options.dryRun === true ? RowLease.look(leasing) : RowLease.take(leasing));
     const isStopped = () => this.#stopped;
     const { eraser, segments, digest } = this.#tools;
@@ -588,8 +588,8 @@ class Run {
     }
     const untold = [...this.#untold];
     const erasing = this.#options.erasures?.found;
-    const unfinished =
-      after === undefined ? undefined : { after, sinceMs, marks: await this.#writeMarks(), untold, erasing };
+    const left = after === undefined ? undefined : await this.#writeMarks();
+    const unfinished = after === undefined || !left ? undefined : { after, sinceMs, marks: left, untold, erasing };
     // As long as the lease names them they are needed.
     if (await this.#lease.release(unfinished)) await this.#forgetMarks(marks);
   }
@@ -611,7 +611,8 @@ class Run {
     return true;
   }
 
-  async #writeMarks(): Promise<readonly number[]> {
+  /** @returns the numbers of their rows; `undefined` where something else has one of them: the pass is begun anew then */
+  async #writeMarks(): Promise<readonly number[] | undefined> {
     const liveOf = (name: string) => (this.#inUse.has(name) ? Math.ceil(this.#live.get(name) ?? 0) : replacedMark);
     const names = Array.from(this.#marks, (name) => `${name} ${liveOf(name)}`);
     const numbers: number[] = [];
@@ -619,8 +620,9 @@ class Run {
       const number = this.#lease.token * 10_000 + numbers.length + 1;
       const record = utf8(names.slice(at, at + marksPerRow).join("\n"));
       const key = { partition: compactPartition, number };
-      await this.#tools.rows.put(key, record, "free", this.#lease.nowMs());
+      const put = await this.#tools.rows.put(key, record, "free", this.#lease.nowMs());
       this.#spend(this.#prices.writeUnit * writeUnits(record.length));
+      if (!isDone(put, record)) return undefined;
       numbers.push(number);
     }
     return numbers;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ScanCommand } from "@aws-sdk/client-dynamodb";
+import { PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import type { CompactionReport, CompactOptions } from "../../core/compaction/compaction.ts";
@@ -423,6 +423,28 @@ describe("a pass whose budget ends", () => {
     const lease = Items.filter(({ pk }) => pk?.S === "~compact");
     expect(lease.map(({ sk }) => sk?.N)).toEqual(["0"]);
   });
+});
+
+test("a pass that finds the place of its notes taken is begun anew, and removes nothing that it did not see named", async () => {
+  const handler = await opened();
+  const { store, clients, place } = handler;
+  const groups = [0, 1, 2, 3, 4, 5].map((g) => ({ tenant, group: `g${g}` }));
+  for (const [g, each] of groups.entries()) await store.append({ ...each, id: "a" }, noise(9000, g));
+  pass(26 * hour);
+  // What another pass left where the first token of this one writes: its lease was lost since.
+  const notes = {
+    pk: { S: "~compact" },
+    sk: { N: "10001" },
+    r: { B: new TextEncoder().encode("segments/acme/other 1") },
+  };
+  await clients.dynamo.send(new PutItemCommand({ TableName: place.table, Item: notes }));
+
+  expect(await store.compact({ dollarsMax: 2.5 * listPrices.readUnit })).toMatchObject({ complete: false });
+  pass(minute);
+  const whole = await store.compact();
+
+  expect(whole).toMatchObject({ complete: true, freed: [], rows: { groups: 6 } });
+  for (const [g, each] of groups.entries()) sameBytes(await store.get({ ...each, id: "a" }), noise(9000, g));
 });
 
 test("a dry run tells what a run does, and neither puts nor removes anything", async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { MemoryErasureLedger } from "../../core/adapters/memory/memory-erasure-ledger.ts";
+import { SystemRandom } from "../../core/adapters/node/random.ts";
 import { MemoryRowTable } from "../../core/adapters/memory/memory-row-table.ts";
 import { RowErasures, type RowErasuresTools } from "../../core/compaction/row-erasures.ts";
 import { RowLease } from "../../core/compaction/row-lease.ts";
@@ -26,7 +27,8 @@ const hidden: ErasureRecord = {
 test("the cut of an erasure lies behind its hiding, also where the process and its clock stood still since it took the lease", async () => {
   const servers = new ManualClock();
   const own = new ManualClock();
-  const lease = await RowLease.take({ rows: new MemoryRowTable({ clock: servers }), clock: own, leaseMs: 300_000 });
+  const rows = new MemoryRowTable({ clock: servers });
+  const lease = await RowLease.take({ rows, clock: own, random: new SystemRandom(), leaseMs: 300_000 });
   servers.ms += 3 * 3_600_000;
   const ledger = new MemoryErasureLedger();
   await ledger.put(hidden);

@@ -3,10 +3,13 @@ import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-ta
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { BlockEncoder } from "../../../core/blocks.ts";
 import { tieredPolicy } from "../../../core/codec-policy.ts";
+import { utf8 } from "../../../core/bytes.ts";
+import { leaseIdBytes } from "../../../core/compaction/row-lease.ts";
 import { rowTimes } from "../../../core/compaction/row-times.ts";
 import { SharedCompaction } from "../../../core/compaction/shared-compaction.ts";
 import { noneCodec } from "../../../core/none-codec.ts";
 import { PayloadStore, type StoreInside } from "../../../core/payload-store.ts";
+import type { Random } from "../../../core/ports/random.ts";
 import { RowOffsetIndex } from "../../../core/rows/row-offset-index.ts";
 import { FrameReader } from "../../../core/segment/read-frame.ts";
 import type { Bug } from "./bug.ts";
@@ -56,9 +59,14 @@ export function openHandler(servers: Servers, name: string, weather: Weather, bu
   const ownErasures = new ProcessLedger(process, servers.erasures, servers.whenErasureKept);
   const erasures = bug.erasures?.(ownErasures) ?? ownErasures;
   const objects = bug.objects?.(segments) ?? segments;
+  // What only has to differ is counted: a draw more would change what every seed stands for, also those that broke once.
+  const random: Random = {
+    bytes: (length) => (length === leaseIdBytes ? utf8(String(world.stamp()).padStart(length)) : process.bytes(length)),
+  };
   const compaction = (inside: StoreInside) =>
     new SharedCompaction({
       ...shared,
+      random,
       segments,
       codecs,
       rows,
