@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { PayloadStoreError } from "../../core/errors.ts";
 import { dollarsMax, farewellMs, lambdaCompact } from "../../functions/lambda-compact.ts";
@@ -50,6 +51,36 @@ describe("the scheduled run", () => {
       _aws: { CloudWatchMetrics: { Metrics: { Name: string }[] }[] };
     };
     for (const { Name } of _aws.CloudWatchMetrics[0]!.Metrics) expect(values[Name]).toBeTypeOf("number");
+  });
+
+  test("tells how long ago the pass began that it ends: since an earlier run left it", async () => {
+    const { store, run, lines } = await opened();
+    for (const group of ["g", "h", "i"]) await store.append({ tenant: "acme", group, id: "a" }, noise(300, 1));
+    const lagOf = (line = "") => (JSON.parse(line) as { CompactionLag: number }).CompactionLag;
+    await run({}, context);
+    expect(await store.compact({ dollarsMax: 1e-9 })).toMatchObject({ complete: false, rows: { groups: 1 } });
+    clock.pass(1.5 * hour);
+    await run({}, context);
+    await run({}, context);
+
+    expect(lines.map(lagOf)).toEqual([0, 5_400, 0]);
+  });
+
+  test("has the metrics that docs/operations.md names, and no others", async () => {
+    const { run, lines } = await opened();
+    await run({}, context);
+    const operations = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
+    const [, section = ""] = /^## Compaction\n(.*?)(?=^## )/ms.exec(operations) ?? [];
+    const named = [...section.matchAll(/^\| `(\w+)` +\| ([\w ]+?) +\|/gm)].map(([, name, unit]) => [name, unit]);
+
+    const { _aws } = JSON.parse(lines[0]!) as {
+      _aws: { CloudWatchMetrics: { Dimensions: string[][]; Metrics: { Name: string; Unit?: string }[] }[] };
+    };
+    const [metrics, ...others] = _aws.CloudWatchMetrics;
+    expect(others).toEqual([]);
+    expect(metrics!.Dimensions).toEqual([["FunctionName"]]);
+    expect(named).toEqual(metrics!.Metrics.map(({ Name, Unit }) => [Name, Unit?.toLowerCase() ?? "count"]));
+    expect(named.length).toBeGreaterThan(10);
   });
 
   test("keeps within its time and money", async () => {
