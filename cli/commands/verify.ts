@@ -52,9 +52,10 @@ async function openAws(bucket: string, table: string): Promise<PayloadStore> {
   return (await import("../../core/entries/aws.ts")).openAws({ bucket, table });
 }
 
-function describeCost({ segments, bytes, lists, gets, readUnits, dollars }: VerifyEstimate): string {
+function describeCost({ segments, bytes, lists, gets, rows, readUnits, dollars }: VerifyEstimate): string {
   const requests = [count(lists, "LIST"), count(gets, "GET"), count(readUnits, "read unit")].join(", ");
-  return `${count(segments, "segment")} of ${count(bytes, "byte")}: at most ${requests}, $${dollars.toFixed(4)} by the price list\n`;
+  const young = `the table counts its rows every six hours: ${count(rows, "row")} so far`;
+  return `${count(segments, "segment")} of ${count(bytes, "byte")}: at most ${requests}, $${dollars.toFixed(4)} by the price list; ${young}\n`;
 }
 
 async function verify(store: PayloadStore): Promise<VerifyReport> {
