@@ -4,13 +4,15 @@ import { runSchedules } from "../support/simulation/schedules.ts";
 
 describe("handlers that are frozen, die, and whose requests fail, are lost and arrive late", () => {
   test("lose nothing, undo nothing, and answer as one store would", async () => {
-    const { calls, unknown, written, swept, removed, violations } = await runSchedules(1, 150);
+    const { calls, unknown, written, swept, removed, closed, violations } = await runSchedules(1, 150);
 
     expect(violations).toEqual([]);
     expect(calls).toBeGreaterThan(150 * 10);
     expect(unknown).toBeGreaterThan(150);
     // They were compacted meanwhile.
     for (const count of [written, swept, removed]) expect(count).toBeGreaterThan(25);
+    // Groups without payloads went whole, and began anew.
+    expect(closed).toBeGreaterThan(5);
   });
 });
 

@@ -190,6 +190,17 @@ export const rareBugs = {
           ledger.put(record.shared ? { ...record, shared: { ...record.shared, surveyed: true } } : record),
       }),
   },
+  "a row is removed whatever it holds": {
+    rows: (rows) =>
+      changed(rows, {
+        remove: async (key, record, restsOnMs) => {
+          const removed = await rows.remove(key, record, restsOnMs);
+          if (removed.kind === "done" || !removed.there?.record) return removed;
+          return rows.remove(key, removed.there.record, restsOnMs);
+        },
+      }),
+  },
+  "what is covered or closed is removed at once": { times: { graceMs: 0, graceMsMin: 0, arrivalMs: 0 } },
   "a commit is not fenced": {
     rows: (rows) =>
       changed(rows, { put: (key, record, condition) => rows.put(key, record, condition, Number.POSITIVE_INFINITY) }),

@@ -51,17 +51,16 @@ export function bodyOf(value: string): Uint8Array {
   return utf8(`<${value}>`);
 }
 
-/**
- * @param ids  how many ids each group has
- * @param erases  whether some calls erase
- */
-export function drawCall(
-  random: SeededRandom,
-  groups: readonly string[],
-  ids: number,
-  value: string,
-  erases: boolean,
-): Call {
+/** What calls are drawn of. */
+export interface CallKind {
+  readonly groups: readonly string[];
+  /** How many ids each group has. */
+  readonly ids: number;
+  /** Some calls erase. */
+  readonly erases: boolean;
+}
+
+export function drawCall(random: SeededRandom, { groups, ids, erases }: CallKind, value: string): Call {
   const group = random.pick(groups);
   const all = idsOf(ids);
   const one = { group, ids: [random.pick(all)], value };

@@ -6,7 +6,7 @@ import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
 import { arrivalMsMax, type RowTimes, rowTimes } from "../../../core/compaction/row-times.ts";
 import { knowledgeMsMax } from "../../../core/rows/knowledge.ts";
 import { type Bug, noBug } from "./bug.ts";
-import { type Answer, type Call, drawCall, idsOf, makeCall, tenant, textOf } from "./calls.ts";
+import { type Answer, type Call, type CallKind, drawCall, idsOf, makeCall, tenant, textOf } from "./calls.ts";
 import { Erased } from "./erased.ts";
 import { type Handler, openHandler, type Servers } from "./handler.ts";
 import { History } from "./history.ts";
@@ -51,9 +51,6 @@ const mayRemain: readonly string[] = ["orphan"];
 /** Runs a day apart, in which all that was erased goes: each does what the one before made ready. */
 const runsUntilGone = 6;
 
-/** Runs of one compactor in one schedule. */
-const runsMax = 12;
-
 const calm: Weather = { lost: 0, unanswered: 0, late: 0, freezes: 0, crashes: 0, skewMsMax: 0, triesMax: 3 };
 
 /**
@@ -73,32 +70,71 @@ const tightTimes: Partial<RowTimes> = {
 };
 
 /** What kind of schedule it is: each leaves something out, so that what is left comes often. */
-interface Kind {
+interface Kind extends CallKind {
   readonly weather: Weather;
   readonly handlers: number;
   readonly clients: number;
   readonly calls: number;
-  readonly groups: readonly string[];
-  /** Of each group. */
-  readonly ids: number;
-  /** Longest pause of a client. */
+  /** With the last call of a stretch a client deletes a group. */
+  readonly empties: boolean;
+  /** Share of pauses of clients that are brief, and the longest of the others. */
+  readonly briefShare: number;
   readonly pauseMsMax: number;
   /** Clients call in so many stretches, which begin so long after one another: long enough for what waits to be due. */
   readonly stretches: number;
   readonly stretchMs: number;
   readonly compactors: number;
-  /** Some calls erase. */
-  readonly erases: boolean;
   /** Longest pause between two runs of a compactor. */
   readonly workPauseMsMax: number;
   /** Compactors begin at the same time, and their lease keeps none of them away. */
   readonly meet: boolean;
+  /** How long after one another they meet, where it is not with each stretch, and how many runs each does then, one soon after the other. */
+  readonly meetMs?: number;
+  readonly runsTogether: number;
+  /** How long before a stretch begins they may meet, so that what they do last comes together with what clients do first. */
+  readonly leadMsMax: number;
+  /** Of one compactor. */
+  readonly runsMax: number;
   /** What compaction waits for is as short as its rules allow. */
   readonly tight: boolean;
   readonly pageRowsMax: number;
 }
 
-function drawKind(random: SeededRandom): Kind {
+/** Every third is {@link closing}, by its seed alone: the others draw as they did when some of them broke. */
+function drawKind(random: SeededRandom, seed: number): Kind {
+  const kind = drawAnyKind(random);
+  return seed % 3 === 2 ? closing(kind, random) : kind;
+}
+
+/**
+ * Groups that are emptied, closed, removed and begun anew. Between two stretches of calls a group rests, is closed, and has its
+ * grace; what is left to be swept and removed then is so while others write it again.
+ */
+function closing(kind: Kind, random: SeededRandom): Kind {
+  const meetMs = random.pick([56, 62, 90]) * minute;
+  const meetings = random.between(1, 3);
+  return {
+    ...kind,
+    empties: true,
+    erases: false,
+    groups: kind.groups.slice(0, random.pick([1, 1, 2])),
+    ids: random.between(1, 2),
+    clients: random.between(2, 3),
+    calls: 8,
+    stretches: meetings === 1 ? 5 : 3,
+    stretchMs: meetings * meetMs,
+    compactors: random.between(1, 2),
+    meet: true,
+    meetMs,
+    runsTogether: [4, 2, 1][meetings - 1]!,
+    leadMsMax: random.pick([50, 300]),
+    runsMax: 16,
+    briefShare: random.pick([0.2, 0.8]),
+    pauseMsMax: random.pick([40, 400, 10 * second]),
+  };
+}
+
+function drawAnyKind(random: SeededRandom): Kind {
   const sometimes = (...values: readonly number[]) => random.pick(values);
   const triesMax = sometimes(1, 3, 3);
   // Of calls that nobody answered little can be said: they may not be too many.
@@ -119,12 +155,17 @@ function drawKind(random: SeededRandom): Kind {
     calls: random.between(4, 8),
     groups: ["a", "b", "c"].slice(0, sometimes(1, 1, 2, 3)),
     ids: random.between(1, 3),
+    empties: false,
+    briefShare: 0.7,
     pauseMsMax: sometimes(5, 40, 10 * second, 20 * minute),
     stretches: sometimes(1, 2, 3),
     stretchMs: sometimes(50, 120, 26 * 60) * minute,
     compactors: sometimes(0, 1, 1, 2),
     erases: random.chance(0.3),
     meet: random.chance(0.3),
+    runsTogether: 1,
+    leadMsMax: 0,
+    runsMax: 12,
     tight: random.chance(0.5),
     workPauseMsMax: sometimes(50, 30 * minute, 9 * 60 * minute),
     pageRowsMax: sometimes(2, 5, 100),
@@ -153,7 +194,7 @@ class Schedule {
   constructor(seed: number, { bug = noBug, tells = false }: ScheduleOptions) {
     this.#world = new World(seed, { tells });
     this.#bug = bug;
-    this.#kind = drawKind(this.#world.random);
+    this.#kind = drawKind(this.#world.random, seed);
     const { pageRowsMax, ids } = this.#kind;
     const rows = new MemoryRowTable({ clock: this.#world, pageRowsMax });
     const objects = new ObjectServer(this.#world);
@@ -203,12 +244,18 @@ class Schedule {
   /** Makes one call after the other, of any handler. */
   async #client(name: string): Promise<void> {
     const { random } = this.#world;
-    const { calls, groups, ids, stretches, stretchMs, erases } = this.#kind;
+    const { calls, groups, ids, stretches, stretchMs, empties } = this.#kind;
     const beganMs = this.#world.nowMs();
     for (let i = 0; i < calls; i++) {
-      const stretchAtMs = beganMs + Math.floor((i * stretches) / calls) * stretchMs;
+      const stretchOf = (call: number) => Math.floor((call * stretches) / calls);
+      const stretchAtMs = beganMs + stretchOf(i) * stretchMs;
       await this.#world.sleep(Math.max(0, stretchAtMs - this.#world.nowMs()) + this.#drawPauseMs());
-      const call = drawCall(random, groups, ids, `${name.slice("client ".length)}.${i}`, erases);
+      const value = `${name.slice("client ".length)}.${i}`;
+      const isLast = stretchOf(i + 1) > stretchOf(i);
+      const call: Call =
+        empties && isLast
+          ? { kind: "delete the group", group: random.pick(groups), ids: idsOf(ids), value }
+          : drawCall(random, this.#kind, value);
       let answer = await this.#makeCall(name, call);
       if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
       // A request with a key may be made again: because nobody answered, or by mistake.
@@ -270,18 +317,18 @@ class Schedule {
 
   #drawPauseMs(): number {
     const { random } = this.#world;
-    return random.chance(0.7) ? random.between(0, 10) : random.between(0, this.#kind.pauseMsMax);
+    return random.chance(this.#kind.briefShare) ? random.between(0, 10) : random.between(0, this.#kind.pauseMsMax);
   }
 
   /** Compacts in processes of their own, one after the other, as long as there are clients, and once more much later. */
   async #compactAgainAndAgain(): Promise<void> {
     const { random } = this.#world;
     for (let runs = 1, isLast = false; !isLast; runs++) {
-      isLast = runs === runsMax || this.#working === 0;
-      const { workPauseMsMax, stretchMs, meet } = this.#kind;
-      const sinceMs = (this.#world.nowMs() - this.#beganMs) % stretchMs;
+      isLast = runs === this.#kind.runsMax || this.#working === 0;
+      const { workPauseMsMax, meet, runsTogether } = this.#kind;
       // Two that begin with a stretch meet one another, and clients.
-      const pauseMs = meet ? stretchMs - sinceMs + random.between(0, 20) : random.between(0, workPauseMsMax);
+      const waitMs = meet && (runs - 1) % runsTogether === 0 ? this.#drawWaitMs() : 0;
+      const pauseMs = meet ? waitMs + random.between(0, 20) : random.between(0, workPauseMsMax);
       await this.#world.sleep(isLast ? random.pick([1, 30, 26 * 60]) * minute : pauseMs);
       const { process, store } = this.#openHandler("compactor");
       const { graceMs, graceMsMin } = { ...rowTimes, ...(this.#kind.tight ? tightTimes : {}), ...this.#bug.times };
@@ -296,6 +343,15 @@ class Schedule {
       );
       await Promise.race([compacting, process.died]);
     }
+  }
+
+  /** How long it is until compactors meet next. */
+  #drawWaitMs(): number {
+    const { stretchMs, meetMs = stretchMs, leadMsMax } = this.#kind;
+    const passedMs = this.#world.nowMs() - this.#beganMs;
+    const meetAtMs = (Math.floor((passedMs + leadMsMax) / meetMs) + 1) * meetMs;
+    const leadMs = leadMsMax === 0 ? 0 : this.#world.random.between(0, leadMsMax);
+    return meetAtMs - leadMs - passedMs;
   }
 
   /** Compacts in peace until every erasure has to be gone. */
