@@ -268,7 +268,10 @@ export class RowOffsetIndex implements OffsetIndex {
     this.#known.know(partition, { ...taken, losses });
     if (losses > 1) await this.#wait(losses);
     // Somebody else wrote the group since: most likely once, so the next sequence is tried before anything is asked.
-    return decided || (wasNewest && losses === 1) ? taken.basis.sequence : this.#askLast(partition);
+    if (decided || (wasNewest && losses === 1)) return taken.basis.sequence;
+    // A closed row is the newest that counts. The last one may be covered by it, not swept yet, and would not tell that it is closed.
+    if (taken.basis.closed) return taken.basis.sequence;
+    return this.#askLast(partition, taken.basis.knownMs);
   }
 
   async #wait(losses: number): Promise<void> {
@@ -277,12 +280,13 @@ export class RowOffsetIndex implements OffsetIndex {
     await sleep((chance / 255) * Math.min(waitMsMax, waitMsFirst * 2 ** (losses - 1)));
   }
 
-  async #askLast(partition: string): Promise<number> {
+  /** @param openMs  when it was known that the group is not closed, which a covered row does not tell */
+  async #askLast(partition: string, openMs = Infinity): Promise<number> {
     const { rows, clock } = this.#options;
     const askedMs = clock.nowMs();
     const { row, signedMs } = await rows.last(partition);
     const met = this.#met(partition, row?.number ?? 0, row);
-    this.#known.learn(partition, { basis: { ...met, knownMs: signedMs }, askedMs });
+    this.#known.learn(partition, { basis: { ...met, knownMs: Math.min(signedMs, openMs) }, askedMs });
     return met.sequence;
   }
 
