@@ -2,7 +2,7 @@ import type { Bug } from "./bug.ts";
 import { runSchedule } from "./schedule.ts";
 
 /** In how many schedules a mistake has to show. */
-const schedulesMax = 5_000;
+const schedulesMax = 10_000;
 
 /** The first schedule, from seed 1 on, that a mistake breaks, and no other does. */
 export async function firstBrokenBy(bug: Bug): Promise<number | undefined> {
