@@ -4,6 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Chart, charts } from "./charts.ts";
+import benchPackage from "./package.json" with { type: "json" };
 import { codecWork, type CodecResult } from "./measures/codec.ts";
 import { type KilledChoice, killedChoices, type KilledResult } from "./measures/killed.ts";
 import { servers, type HttpResult } from "./measures/http.ts";
@@ -138,7 +139,7 @@ function fresh(): string {
 /** All of them bring built binaries, so their install scripts, which would compile, are not needed. */
 function installPeers(): void {
   const packages = fileURLToPath(new URL("node_modules", import.meta.url));
-  if (existsSync(packages)) return;
+  if (Object.keys(benchPackage.dependencies).every((name) => existsSync(path.join(packages, name)))) return;
   console.error("installing the peers into bench/node_modules …");
   const prefix = fileURLToPath(new URL(".", import.meta.url));
   const args = ["ci", "--prefix", prefix, "--ignore-scripts", "--no-audit", "--no-fund"];
