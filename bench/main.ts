@@ -112,7 +112,7 @@ const whole: BenchRecord = { ...record, seconds: (performance.now() - started) /
 const text = report(whole);
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 console.log(text);
-if (options.record) keep(whole, text, await charts(whole));
+if (options.record) keep(whole, text, await charts(whole).catch(withoutCharts));
 
 /** Runs one measure in a fresh process. */
 async function measure<T extends Task>(task: T): Promise<Results[T["measure"]]> {
@@ -134,6 +134,12 @@ function fresh(): string {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   return directory;
+}
+
+/** What was measured is kept also where nothing draws it. */
+function withoutCharts(error: unknown): Chart[] {
+  console.error(`no charts were drawn: ${String(error)}`);
+  return [];
 }
 
 /** All of them bring built binaries, so their install scripts, which would compile, are not needed. */
