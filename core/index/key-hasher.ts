@@ -1,14 +1,15 @@
 import { utf8Into } from "../bytes.ts";
 import { limits } from "../limits.ts";
 import type { Term } from "../page/terms.ts";
-import { hashKey, sipHash128, type HashKey } from "./siphash.ts";
+import { hashKey, hashPrefix, type HashKey, prefixBytes, sipHash128, sipHashFrom } from "./siphash.ts";
 
 /** 128 bits in four words. */
 export type Hash128 = Int32Array;
 
 /** One for all: a name is hashed before the next is written. */
 const nameScratch = new Uint8Array(64 + 3 * limits.nameBytesMax);
-const nameScratchWords = new Int32Array(nameScratch.buffer, 0, 4);
+const groupWords = new Int32Array(4);
+const groupBytes = new Uint8Array(groupWords.buffer);
 
 /**
  * Names → hashes, keyed by the store's secret. A group's 128 bits are its identity in the index; of an id's hash, which
@@ -20,9 +21,13 @@ export class KeyHasher {
   readonly #last: Hash128 = new Int32Array(4);
   #lastTenant = "";
   #lastGroup = "";
+  /** What an id's hash has in common with those of all names of the group that was asked for last. */
+  readonly #prefix = new Int32Array(8);
+  readonly #prefixOf: Hash128 = new Int32Array(4);
 
   constructor(secret: Uint8Array) {
     this.#key = hashKey(secret);
+    hashPrefix(this.#key, new Uint8Array(prefixBytes), this.#prefix);
   }
 
   /** Hashes `tenant`, a zero byte, which no tenant holds, and `group`. Calls for one group mostly follow each other. */
@@ -43,9 +48,9 @@ export class KeyHasher {
 
   /** Two words of it. Never an id's hash: 0xff occurs in no UTF-8. */
   request(group: Hash128, key: string, result: Hash128): void {
-    nameScratchWords.set(group);
-    nameScratch[16] = 0xff;
-    sipHash128(this.#key, nameScratch, 17 + utf8Into(key, nameScratch, 17), result, 2);
+    this.#within(group);
+    nameScratch[prefixBytes] = 0xff;
+    sipHashFrom(this.#prefix, nameScratch, prefixBytes + 1 + utf8Into(key, nameScratch, prefixBytes + 1), result, 2);
   }
 
   /**
@@ -65,7 +70,16 @@ export class KeyHasher {
 
   /** Two words of it: the index keeps no more. */
   id(group: Hash128, id: string, result: Hash128): void {
-    nameScratchWords.set(group);
-    sipHash128(this.#key, nameScratch, 16 + utf8Into(id, nameScratch, 16), result, 2);
+    this.#within(group);
+    sipHashFrom(this.#prefix, nameScratch, prefixBytes + utf8Into(id, nameScratch, prefixBytes), result, 2);
+  }
+
+  /** Makes the prefix the group's. */
+  #within(group: Hash128): void {
+    const of = this.#prefixOf;
+    if (of[0] === group[0] && of[1] === group[1] && of[2] === group[2] && of[3] === group[3]) return;
+    groupWords.set(group);
+    hashPrefix(this.#key, groupBytes, this.#prefix);
+    of.set(group);
   }
 }

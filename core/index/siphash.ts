@@ -34,22 +34,72 @@ export function sipHash128(
   result: Int32Array,
   words: 2 | 4 = 4,
 ): void {
-  // v0..v3 as low and high halves; 0xee in v1 selects the long output.
-  let v0l = key.k0Low ^ 0x70736575;
-  let v0h = key.k0High ^ 0x736f6d65;
-  let v1l = key.k1Low ^ 0x6e646f6d ^ 0xee;
-  let v1h = key.k1High ^ 0x646f7261;
-  let v2l = key.k0Low ^ 0x6e657261;
-  let v2h = key.k0High ^ 0x6c796765;
-  let v3l = key.k1Low ^ 0x79746573;
-  let v3h = key.k1High ^ 0x74656462;
+  begin(key, scratch);
+  take(scratch, bytes, 0, length, result, words);
+}
+
+/** What is left of the first {@link prefixBytes} of messages that begin alike: each is hashed from there on. */
+export type HashPrefix = Int32Array;
+
+export const prefixBytes = 16;
+
+/** Spares two of the three or four words that a short name behind a prefix has. */
+export function hashPrefix(key: HashKey, bytes: Uint8Array, prefix: HashPrefix = new Int32Array(8)): HashPrefix {
+  begin(key, prefix);
+  take(prefix, bytes, 0, prefixBytes, undefined, 2);
+  return prefix;
+}
+
+/** As {@link sipHash128} of `length` bytes of `bytes`, of which the first were taken as the prefix and are not looked at again. */
+export function sipHashFrom(
+  prefix: HashPrefix,
+  bytes: Uint8Array,
+  length: number,
+  result: Int32Array,
+  words: 2 | 4 = 4,
+): void {
+  take(prefix, bytes, prefixBytes, length, result, words);
+}
+
+/** One for all: a hash ends before the next begins. */
+const scratch = new Int32Array(8);
+
+/** v0..v3 as low and high halves; 0xee in v1 selects the long output. */
+function begin(key: HashKey, state: Int32Array): void {
+  state[0] = key.k0Low ^ 0x70736575;
+  state[1] = key.k0High ^ 0x736f6d65;
+  state[2] = key.k1Low ^ 0x6e646f6d ^ 0xee;
+  state[3] = key.k1High ^ 0x646f7261;
+  state[4] = key.k0Low ^ 0x6e657261;
+  state[5] = key.k0High ^ 0x6c796765;
+  state[6] = key.k1Low ^ 0x79746573;
+  state[7] = key.k1High ^ 0x74656462;
+}
+
+/** Takes in the bytes from `from`, a multiple of 8, and ends the message; without `result` it goes on, and is kept in `state`. */
+function take(
+  state: Int32Array,
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  result: Int32Array | undefined,
+  words: 2 | 4,
+): void {
+  let v0l = state[0]!;
+  let v0h = state[1]!;
+  let v1l = state[2]!;
+  let v1h = state[3]!;
+  let v2l = state[4]!;
+  let v2h = state[5]!;
+  let v3l = state[6]!;
+  let v3h = state[7]!;
   let sum = 0;
   let swap = 0;
 
   const whole = length >>> 3;
-  const last = words === 4 ? whole + 2 : whole + 1;
+  const last = !result ? whole - 1 : words === 4 ? whole + 2 : whole + 1;
   // Each word is mixed with two rounds; the last word carries the length. Then four rounds, and four more for the upper half.
-  for (let step = 0; step <= last; step++) {
+  for (let step = from >>> 3; step <= last; step++) {
     let low = 0;
     let high = 0;
     let rounds = 2;
@@ -112,10 +162,21 @@ export function sipHash128(
     }
     v0l ^= low;
     v0h ^= high;
-    if (step === whole + 1) {
+    if (result && step === whole + 1) {
       result[0] = v0l ^ v1l ^ v2l ^ v3l;
       result[1] = v0h ^ v1h ^ v2h ^ v3h;
     }
+  }
+  if (!result) {
+    state[0] = v0l;
+    state[1] = v0h;
+    state[2] = v1l;
+    state[3] = v1h;
+    state[4] = v2l;
+    state[5] = v2h;
+    state[6] = v3l;
+    state[7] = v3h;
+    return;
   }
   if (words === 2) return;
   result[2] = v0l ^ v1l ^ v2l ^ v3l;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hashKey, sipHash128 } from "../../core/index/siphash.ts";
+import { hashKey, hashPrefix, prefixBytes, sipHash128, sipHashFrom } from "../../core/index/siphash.ts";
 
 /**
  * The 64 vectors of the authors' reference implementation, github.com/veorq/SipHash, vectors.h: key 00…0f, messages of 0–63 bytes 00 01 02 …
@@ -86,6 +86,20 @@ describe("SipHash-2-4 with 128 bits", () => {
 
     expect(Buffer.from(words.buffer).toString("hex")).toBe(`${digest.slice(0, 16)}${"0".repeat(16)}`);
   });
+
+  test.each(vectors.filter(([bytes]) => bytes >= prefixBytes))(
+    "of %i bytes is the same from what its first 16 have left",
+    (bytes, digest) => {
+      const prefix = hashPrefix(hashKey(counting(16)), counting(bytes));
+      const behind = counting(bytes).fill(0, 0, prefixBytes);
+      const [whole, half] = [new Int32Array(4), new Int32Array(4)];
+      sipHashFrom(prefix, behind, bytes, half, 2);
+      sipHashFrom(prefix, behind, bytes, whole);
+
+      expect(Buffer.from(whole.buffer).toString("hex")).toBe(digest);
+      expect(Buffer.from(half.buffer).toString("hex")).toBe(`${digest.slice(0, 16)}${"0".repeat(16)}`);
+    },
+  );
 
   test("looks at no byte behind the message, and at all of the key", () => {
     const message = counting(13);
