@@ -28,8 +28,9 @@ import { incompleteError } from "../segment/incomplete.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
 import type { SegmentDamage } from "../segment/scan.ts";
 import { key1In, ofGroup, ofId, ofRequest } from "./index-key.ts";
-import { LaneMap } from "./lane-map.ts";
+import { type ForeseenKeys, LaneMap } from "./lane-map.ts";
 import { PageLog, type LoggedPage } from "./page-log.ts";
+import { isIndexDamage } from "./run.ts";
 import { TermPages } from "./term-pages.ts";
 
 /** Ids that the map is asked for together: so many share what they can of a run. */
@@ -102,7 +103,12 @@ export class HashOffsetIndex implements RecoverableIndex {
   }
 
   prepare(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): void {
-    this.#prepared.set(page, this.#foresee(tenant, group, page, places));
+    try {
+      this.#prepared.set(page, this.#foresee(tenant, group, page, places));
+    } catch (error) {
+      // The commit meets it again, and can wait until the index is made anew.
+      if (!isIndexDamage(error)) throw error;
+    }
   }
 
   async replay(record: PageRecord, page: Page): Promise<"taken in" | "known"> {
@@ -462,15 +468,17 @@ export class HashOffsetIndex implements RecoverableIndex {
   /** Everything that must be read is read first; what follows changes the index in one go. */
   async #apply(record: PageRecord, page: Page): Promise<void> {
     const { tenant, group, place, sequence } = record;
-    const { places, keys, terms } = this.#prepared.get(page) ?? this.#foresee(tenant, group, page, placesOf(page));
+    const { places, ids, shared, terms, ...prepared } =
+      this.#prepared.get(page) ?? this.#foresee(tenant, group, page, placesOf(page));
     // Whatever is left in a WeakMap outlives the collections of the young.
     this.#prepared.delete(page);
-    const entryKeys = keys.slice(0, page.entries.length);
     const through = hidesThrough(record, page);
-    const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false, waited: false };
+    const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false };
     if (through > 0) await this.#hide(tenant, group, through, dead);
-    if (!page.clearsGroup) await this.#replaceNamed(tenant, group, keys, dead);
+    const keys = this.map.foreseenAgain(prepared.keys);
+    if (!page.clearsGroup && !this.map.areStillEmpty(keys)) await this.#replaceNamed(tenant, group, ids, keys, dead);
 
+    const areNew = this.map.areStillEmpty(keys);
     this.changes += 1;
     const newest = this.#newest(tenant, group);
     const group0 = this.#group[0]!;
@@ -497,10 +505,10 @@ export class HashOffsetIndex implements RecoverableIndex {
       if (this.#isShared(key0, key1)) this.#replace(key0, key1, undefined, number);
       else this.#replace(key0, key1, old, undefined);
     }
-    this.#noteShared(entryKeys);
-    for (const { key0, key1, isNew } of entryKeys) {
-      if (isNew && !dead.waited) this.map.assign(key0, key1, [number]);
-      else this.#replace(key0, key1, undefined, number);
+    for (const key of shared) this.sharedKeys.add(key);
+    for (let i = 0; i < page.entries.length; i++) {
+      if (areNew || this.map.isStillEmpty(keys, i)) this.map.assignForeseen(keys, i, number);
+      else this.#replace(keys.key0[i]!, keys.key1[i]!, undefined, number);
     }
     for (const { key } of page.merged?.requests ?? []) this.#setRequest(tenant, group, key, number);
     if (page.request) this.#setRequest(tenant, group, page.request.key, number);
@@ -511,9 +519,10 @@ export class HashOffsetIndex implements RecoverableIndex {
   }
 
   #foresee(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): Prepared {
-    const ids = page.entries.map(({ id }) => id);
-    const keys = this.#hash(tenant, group, [...ids, ...page.deleted]);
-    return { places, keys, terms: this.#hashTerms(tenant, termsOf(page)) };
+    const ids = page.entries.map(({ id }) => id).concat(page.deleted);
+    const { key0, key1 } = this.#hash(tenant, group, ids);
+    const shared = sharedWithin(key0, key1, page.entries.length);
+    return { places, ids, keys: this.map.foresee(key0, key1), shared, terms: this.#hashTerms(tenant, termsOf(page)) };
   }
 
   #hashTerms(tenant: string, terms: readonly Term[]): Hash128[] {
@@ -524,47 +533,51 @@ export class HashOffsetIndex implements RecoverableIndex {
     });
   }
 
-  #hash(tenant: string, group: string, ids: readonly string[]): HashedId[] {
+  /** The keys of ids in the map. */
+  #hash(tenant: string, group: string, ids: readonly string[]): { key0: Int32Array; key1: Int32Array } {
     this.#hasher.group(tenant, group, this.#group);
-    return ids.map((id) => {
-      this.#hasher.id(this.#group, id, this.#id);
-      return { id, key0: this.#id[0]!, key1: key1In(this.#id[1]!, ofId), isNew: false };
-    });
-  }
-
-  #noteShared(keys: readonly HashedId[]): void {
-    const seen = new Set<number>();
-    for (const { key0, key1 } of keys) {
-      if (!seen.has(key0)) seen.add(key0);
-      else if (keys.filter((other) => other.key0 === key0 && other.key1 === key1).length > 1)
-        this.sharedKeys.add(`${key0} ${key1}`);
+    const key0 = new Int32Array(ids.length);
+    const key1 = new Int32Array(ids.length);
+    for (let i = 0; i < ids.length; i++) {
+      this.#hasher.id(this.#group, ids[i]!, this.#id);
+      key0[i] = this.#id[0]!;
+      key1[i] = key1In(this.#id[1]!, ofId);
     }
+    return { key0, key1 };
   }
 
   #isShared(key0: number, key1: number): boolean {
-    return this.sharedKeys.size > 0 && this.sharedKeys.has(`${key0} ${key1}`);
+    return this.sharedKeys.size > 0 && this.sharedKeys.has(sharedKey(key0, key1));
   }
 
-  /** Adds the payloads that a page replaces or hides by name. Marks the ids that had no page. */
-  async #replaceNamed(tenant: string, group: string, keys: readonly HashedId[], dead: Dead): Promise<void> {
+  /** Adds the payloads that a page replaces or hides by name. */
+  async #replaceNamed(
+    tenant: string,
+    group: string,
+    ids: readonly string[],
+    keys: ForeseenKeys,
+    dead: Dead,
+  ): Promise<void> {
     let loaded: { number: number; bytes: Uint8Array | undefined } | undefined;
     this.#hasher.group(tenant, group, this.#group);
-    for (const key of keys) {
-      const numbers = this.map.find(key.key0, key.key1);
-      key.isNew = numbers.length === 0;
-      if (key.isNew || dead.ids.has(key.id)) continue;
+    for (let i = 0; i < ids.length; i++) {
+      if (this.map.isStillEmpty(keys, i)) continue;
+      const id = ids[i]!;
+      const key0 = keys.key0[i]!;
+      const key1 = keys.key1[i]!;
+      const numbers = this.map.find(key0, key1);
+      if (numbers.length === 0 || dead.ids.has(id)) continue;
       const cleared = this.hidesUnread ? (this.#newest(tenant, group)?.page.cleared ?? 0) : 0;
-      for (const { number, page } of this.#decisive(tenant, key.key0, key.key1, numbers)) {
+      for (const { number, page } of this.#decisive(tenant, key0, key1, numbers)) {
         if (loaded?.number !== number) {
-          dead.waited = true;
           loaded = { number, bytes: await this.#pageBytes(tenant, this.#place(page)) };
           this.#hasher.group(tenant, group, this.#group);
         }
-        const answer = loaded.bytes && findInPage(loaded.bytes, key.id);
+        const answer = loaded.bytes && findInPage(loaded.bytes, id);
         // A page that is silent about the id decides about another one with the same key.
         if (answer?.ok && answer.value.kind === "silent") continue;
         if (answer?.ok && answer.value.kind === "hidden") break;
-        dead.decisions.push({ key0: key.key0, key1: key.key1, number });
+        dead.decisions.push({ key0, key1, number });
         if (page.sequence <= cleared) break;
         dead.payloads += 1;
         if (answer?.ok && answer.value.kind === "payload")
@@ -577,7 +590,6 @@ export class HashOffsetIndex implements RecoverableIndex {
 
   /** Adds the payloads of the pages up to a sequence. */
   async #hide(tenant: string, group: string, through: number, dead: Dead): Promise<void> {
-    dead.waited = true;
     for (const { number, page } of this.#visible(this.#newest(tenant, group))) {
       if (page.sequence > through) continue;
       const bytes = await this.#pageBytes(tenant, this.#place(page));
@@ -587,12 +599,11 @@ export class HashOffsetIndex implements RecoverableIndex {
         continue;
       }
       const { places } = read.value;
-      const keys = this.#hash(
-        tenant,
-        group,
-        places.map(({ entry }) => entry.id),
-      );
-      for (const [i, { id, key0, key1 }] of keys.entries()) {
+      const ids = places.map(({ entry }) => entry.id);
+      const keys = this.#hash(tenant, group, ids);
+      for (const [i, id] of ids.entries()) {
+        const key0 = keys.key0[i]!;
+        const key1 = keys.key1[i]!;
         if (!this.map.find(key0, key1).includes(number)) continue;
         if (this.#isShared(key0, key1) && (await this.#decider(tenant, group, id, key0, key1)) !== number) continue;
         dead.decisions.push({ key0, key1, number });
@@ -664,19 +675,15 @@ class LazyBasis implements Basis {
   }
 }
 
-/** What is known of a page before it is committed: its entries' keys first, then those of what it hides. */
+/** What is known of a page before it is committed. */
 interface Prepared {
   readonly places: readonly EntryPlace[];
-  readonly keys: readonly HashedId[];
+  /** Of its entries first, then of what it hides; and their keys. */
+  readonly ids: readonly string[];
+  readonly keys: ForeseenKeys;
+  /** Keys that several of its entries have. */
+  readonly shared: readonly string[];
   readonly terms: readonly Hash128[];
-}
-
-interface HashedId {
-  readonly id: string;
-  readonly key0: number;
-  readonly key1: number;
-  /** Whether no page decided about it. */
-  isNew: boolean;
 }
 
 /** What a commit makes dead. */
@@ -689,8 +696,27 @@ interface Dead {
   readonly entries: { readonly place: EntryPlace; readonly segment: number }[];
   payloads: number;
   unreadable: boolean;
-  /** Whether others may have committed since the ids were looked up. */
-  waited: boolean;
+}
+
+/** Those of the first so many keys that are there twice. Keys are keyed hashes: nobody can make them meet in a table. */
+function sharedWithin(key0: Int32Array, key1: Int32Array, count: number): string[] {
+  const shared: string[] = [];
+  const mask = 2 ** Math.ceil(Math.log2(2 * count + 1)) - 1;
+  const places = new Int32Array(mask + 1).fill(-1);
+  for (let i = 0; i < count; i++) {
+    let at = key0[i]! & mask;
+    for (; places[at]! >= 0; at = (at + 1) & mask) {
+      const other = places[at]!;
+      if (key0[other] === key0[i] && key1[other] === key1[i]) break;
+    }
+    if (places[at]! >= 0) shared.push(sharedKey(key0[i]!, key1[i]!));
+    else places[at] = i;
+  }
+  return shared;
+}
+
+function sharedKey(key0: number, key1: number): string {
+  return `${key0} ${key1}`;
 }
 
 function samePlace(a: FramePlace, b: FramePlace): boolean {

@@ -53,6 +53,8 @@ export class LaneMap {
   #lanes: Lane[];
   /** While lanes are being divided: the overlays of the new ones, and how many of the old ones have been gone through. */
   #moving: { readonly into: number; readonly overlays: readonly ChangeTable[]; gone: number } | undefined;
+  /** Counts the changes. */
+  #version = 0;
   readonly counters: LookupCounters = { lookups: 0, structures: 0, structuresMax: 0, misses: 0, missesSkipped: 0 };
 
   constructor(lanes: number) {
@@ -157,10 +159,59 @@ export class LaneMap {
     for (const place of open) keys.whole[place] = so[place]?.adds ?? nothing;
   }
 
+  /**
+   * Looks keys up that are about to get a value: {@link isStillEmpty} then tells without looking again, in runs above all,
+   * which of them have none yet.
+   */
+  foresee(key0: Int32Array, key1: Int32Array): ForeseenKeys {
+    const lanes = this.#lanes;
+    const laneOf = new Uint16Array(key0.length);
+    const overlays: (ChangeTable | undefined)[] = [];
+    let areEmpty = true;
+    for (let i = 0; i < key0.length; i++) {
+      const masked = key1[i]! & key1Mask;
+      laneOf[i] = jumpHash(key0[i]!, masked, lanes.length);
+      const lane = lanes[laneOf[i]!]!;
+      const isUnknown = !knows(lane, key0[i]!, masked);
+      overlays.push(isUnknown ? lane.overlay : undefined);
+      areEmpty &&= isUnknown;
+    }
+    return { key0, key1, lanes, laneOf, overlays, areEmpty, version: this.#version };
+  }
+
+  /** Whether nothing was known of any key when they were foreseen, and nothing at all has changed since. */
+  areStillEmpty({ areEmpty, version }: ForeseenKeys): boolean {
+    return areEmpty && version === this.#version;
+  }
+
+  /**
+   * Whether a key that nothing was known of when it was foreseen has certainly no value now. What it has been given since would be in its
+   * lane's overlay: that one is another once changes are put aside or taken back, and forgets no key before.
+   */
+  isStillEmpty({ key0, key1, lanes, laneOf, overlays }: ForeseenKeys, i: number): boolean {
+    const overlay = overlays[i];
+    if (!overlay || lanes !== this.#lanes || lanes[laneOf[i]!]!.overlay !== overlay) return false;
+    return overlay.find(key0[i]!, key1[i]! & key1Mask) === noChange;
+  }
+
+  /** The keys as they are known now, where something has changed since they were foreseen and none of them has. */
+  foreseenAgain(keys: ForeseenKeys): ForeseenKeys {
+    if (!keys.areEmpty || keys.version === this.#version) return keys;
+    for (let i = 0; i < keys.key0.length; i++) if (!this.isStillEmpty(keys, i)) return keys;
+    return { ...keys, version: this.#version };
+  }
+
+  /** Gives a key that was foreseen its only value. */
+  assignForeseen({ key0, key1, lanes, laneOf }: ForeseenKeys, i: number, value: number): void {
+    const lane = lanes === this.#lanes ? laneOf[i]! : this.laneOf(key0[i]!, key1[i]!);
+    this.#applyIn(lane, key0[i]!, key1[i]! & key1Mask, only, value);
+  }
+
   /** Says what the whole set of a key is from now on; values ascending. */
   assign(key0: number, key1: number, values: readonly number[]): void {
     const masked = key1 & key1Mask;
     const lane = this.laneOf(key0, masked);
+    this.#version += 1;
     this.#lanes[lane]!.overlay.assign(key0, masked, values);
     this.#movedTo(lane, key0, masked)?.assign(key0, masked, values);
   }
@@ -168,7 +219,11 @@ export class LaneMap {
   /** Applies a change to what there is. */
   apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
     const masked = key1 & key1Mask;
-    const lane = this.laneOf(key0, masked);
+    this.#applyIn(this.laneOf(key0, masked), key0, masked, kind, value, whole);
+  }
+
+  #applyIn(lane: number, key0: number, masked: number, kind: ChangeKind, value: number, whole?: Several): void {
+    this.#version += 1;
     this.#lanes[lane]!.overlay.apply(key0, masked, kind, value, whole);
     this.#movedTo(lane, key0, masked)?.apply(key0, masked, kind, value, whole);
   }
@@ -243,6 +298,31 @@ export class LaneMap {
 const nothing: readonly number[] = [];
 /** Of a key that is still asked for. */
 const unknown: readonly number[] = [];
+
+/** Whether anything of a lane says something about a key, be it that it has no value. */
+function knows({ overlay, writing, runs }: Lane, key0: number, masked: number): boolean {
+  if (overlay.find(key0, masked) !== noChange) return true;
+  if (writing && writing.find(key0, masked) !== noChange) return true;
+  for (let level = 0; level < runs.length; level++) {
+    const run = runs[level];
+    if (run && run.find(key0, masked) !== noChange) return true;
+  }
+  return false;
+}
+
+/** Keys as they were found to be a moment ago. */
+export interface ForeseenKeys {
+  readonly key0: Int32Array;
+  readonly key1: Int32Array;
+  readonly lanes: readonly Lane[];
+  readonly laneOf: Uint16Array;
+  /** Of each key that nothing said anything about: the overlay that its next change was to go to. */
+  readonly overlays: readonly (ChangeTable | undefined)[];
+  /** Whether all were such. */
+  readonly areEmpty: boolean;
+  /** Of the map, at that time. */
+  readonly version: number;
+}
 
 /** Keys that are asked together: what is known of each so far, and what the set of each is. */
 interface AskedKeys {

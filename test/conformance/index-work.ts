@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodePage, findInPage, type Page, type PageBlock, type PageEntry } from "../../core/page/page.ts";
+import { encodePage, findInPage, placesOf, type Page, type PageBlock, type PageEntry } from "../../core/page/page.ts";
 import type { Digest } from "../../core/ports/digest.ts";
 import type { GroupSummary, OffsetIndex, PageRecord } from "../../core/ports/offset-index.ts";
 import type { FramePlace, SegmentStore } from "../../core/ports/segment-store.ts";
@@ -62,13 +62,25 @@ export class IndexWork {
     };
   }
 
-  /** Stores a page under the group's next sequence, and commits it to index and model. */
-  async commit(tenant: string, group: string, sketch: PageSketch): Promise<{ record: PageRecord; page: Page }> {
+  /**
+   * Stores a page under the group's next sequence, and commits it to index and model.
+   * @param meanwhile  what happens while it becomes durable, other commits of the group excepted
+   */
+  async commit(
+    tenant: string,
+    group: string,
+    sketch: PageSketch,
+    meanwhile?: () => Promise<void>,
+  ): Promise<{ record: PageRecord; page: Page }> {
     const { page, blocks } =
       sketch.mergesBut === undefined ? this.page(sketch) : this.#merged(tenant, group, sketch.mergesBut);
     const sequence = this.model.lastSequence(tenant, group) + 1;
     const place = await this.store(tenant, group, sequence, page, blocks);
     const record = { tenant, group, sequence, place };
+    if (meanwhile) {
+      this.index.prepare?.(tenant, group, page, placesOf(page));
+      await meanwhile();
+    }
     assert.deepEqual(await this.index.commit(record, page), { kind: "committed" });
     this.model.commit(record, page);
     return { record, page };

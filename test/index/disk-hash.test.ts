@@ -36,6 +36,22 @@ describe("the index on disk", () => {
     await flipIndexBytes(197);
   });
 
+  test("that is damaged is made anew where a write is the first to ask it, and the write holds", async () => {
+    const fs = await closedStore();
+    // Slots lie at the beginning of a run; what its footer speaks for, which opening reads, lies behind them.
+    for (const [name, bytes] of runsOf(fs)) fs.writeFile(`/store/index/runs/${name}`, bytes.with(8, bytes[8]! ^ 1));
+    const store = await open(fs);
+    expect(store.recovery.checkpoint).toBe("loaded");
+
+    const writes = Array.from({ length: 10 }, (_, i) =>
+      store.append({ tenant, group: `g${i % 5}`, id: `${i}` }, prose(60, 100 + i)),
+    );
+
+    await Promise.all(writes);
+    await expectEverything(store);
+    await store.close();
+  });
+
   test("is asked for any number of ids at once", async () => {
     const store = await open(await closedStore());
     const ids = Array.from({ length: 20_000 }, (_, i) => `never ${i}`);

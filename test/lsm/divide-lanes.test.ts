@@ -46,6 +46,25 @@ describe("dividing the lanes of a map", () => {
     for (const [i, { overlay }] of before.entries()) expect(map.lanes[i]!.overlay).toBe(overlay);
   });
 
+  test("gives keys that were foreseen before to the lanes that they have now", () => {
+    const map = new LaneMap(8);
+    const keys = Array.from({ length: 2000 }, (_, i) => [Math.imul(i, 0x9e3779b1), i << 14] as const);
+    const foreseen = map.foresee(
+      Int32Array.from(keys, ([key0]) => key0),
+      Int32Array.from(keys, ([, key1]) => key1),
+    );
+    const dividing = map.prepareDivision(16);
+    for (let lanes = 0; lanes < 4; lanes++) dividing.next();
+    for (let i = 0; i < 1000; i++) map.assignForeseen(foreseen, i, i);
+    for (const _ of dividing);
+    divide(map, 16);
+
+    for (let i = 1000; i < 2000; i++) map.assignForeseen(foreseen, i, i);
+
+    expect(keys.map(([key0, key1]) => map.find(key0, key1))).toEqual(keys.map((_, i) => [i]));
+    expect(keys.some((_, i) => map.isStillEmpty(foreseen, i))).toBe(false);
+  });
+
   test("leaves behind what had moved before: it does not come back when it was deleted since", () => {
     const map = new LaneMap(2);
     const expected = fill(map);

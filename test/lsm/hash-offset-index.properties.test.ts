@@ -4,6 +4,7 @@ import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-st
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { KeyHasher, type Hash128 } from "../../core/index/key-hasher.ts";
 import { HashOffsetIndex } from "../../core/lsm/hash-offset-index.ts";
+import { type Lane, setAside, takeBack } from "../../core/lsm/lane-map.ts";
 import { FrameReader } from "../../core/segment/read-frame.ts";
 import { IndexWork, type PageSketch } from "../conformance/index-work.ts";
 import { simulatedMachine } from "../support/machine.ts";
@@ -43,15 +44,20 @@ const sketch: fc.Arbitrary<PageSketch> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ mergesBut: fc.nat(3) }) },
 );
 const commit = fc.tuple(fc.constantFrom(...tenants), fc.constantFrom(...groups), sketch);
-const merge = fc.record({ lane: fc.nat(2), level: fc.nat(2) });
-const steps = fc.array(fc.oneof({ weight: 3, arbitrary: commit }, { weight: 1, arbitrary: merge }), {
-  maxLength: 30,
-  size: "max",
-});
+/** A merge down to a level; without one, changes are put aside, or those that were are taken back. */
+const laneWork = fc.record({ lane: fc.nat(2), level: fc.option(fc.nat(2), { nil: undefined }) });
+/** What happens while a page becomes durable that was prepared before. */
+const meanwhile = fc.array(fc.oneof(commit, laneWork), { maxLength: 3 });
+const prepared = fc.record({ commit, meanwhile });
+const steps = fc.array(
+  fc.oneof({ weight: 2, arbitrary: commit }, { weight: 2, arbitrary: prepared }, { weight: 1, arbitrary: laneWork }),
+  { maxLength: 30, size: "max" },
+);
 
 /**
  * Suspected: an id that shares its bits with another one is forgotten with it, or counted as it; a group is taken for
- * another; an older page decides after a merge; a payload that was hidden is counted once more.
+ * another; an older page decides after a merge; a payload that was hidden is counted once more; what was looked up before a
+ * page was durable is taken for what is so when it is committed.
  */
 describe("the index on disk", () => {
   for (const [name, hasher] of [
@@ -72,15 +78,33 @@ describe("the index on disk", () => {
   }
 });
 
-type Step = readonly [string, string, PageSketch] | { readonly lane: number; readonly level: number };
+type Commit = readonly [tenant: string, group: string, PageSketch];
+type LaneWork = { readonly lane: number; readonly level: number | undefined };
+type Step = Commit | LaneWork | { readonly commit: Commit; readonly meanwhile: readonly (Commit | LaneWork)[] };
 
 async function perform(work: IndexWork, { map }: HashOffsetIndex, done: readonly Step[]): Promise<void> {
-  for (const step of done) {
-    if ("lane" in step) mergeLane(map.lanes[step.lane]!, step.level);
+  const take = async (step: Commit | LaneWork): Promise<void> => {
+    if ("lane" in step) workOnLane(map.lanes[step.lane]!, step.level);
     else await work.commit(...step);
+  };
+  for (const step of done) {
+    if ("commit" in step) {
+      const [tenant, group] = step.commit;
+      await work.commit(...step.commit, async () => {
+        for (const other of step.meanwhile)
+          if ("lane" in other || other[0] !== tenant || other[1] !== group) await take(other);
+      });
+    } else await take(step);
     await work.expectSame(tenants, groups, ids);
   }
   await work.expectSame(tenants, groups, ids);
+}
+
+function workOnLane(lane: Lane, level: number | undefined): void {
+  const isAside = lane.writing !== undefined;
+  takeBack(lane);
+  if (level !== undefined) mergeLane(lane, level);
+  else if (!isAside) setAside(lane);
 }
 
 function newIndex(segments: MemorySegmentStore, hasher: KeyHasher): HashOffsetIndex {
