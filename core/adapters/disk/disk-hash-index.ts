@@ -10,7 +10,7 @@ import { overlaySource } from "../../lsm/overlay-source.ts";
 import { pageRecordBytes } from "../../lsm/page-log.ts";
 import { isIndexDamage, type Run } from "../../lsm/run.ts";
 import type { SavedOverlay } from "../../lsm/saved-overlay.ts";
-import type { Page } from "../../page/page.ts";
+import type { EntryPlace, Page } from "../../page/page.ts";
 import type { CommitOutcome, PageRecord } from "../../ports/offset-index.ts";
 import type { Random } from "../../ports/random.ts";
 import { hex } from "../../bytes.ts";
@@ -64,6 +64,9 @@ export class DiskHashIndex extends HashOffsetIndex {
   /** Keys that the save under way has still to take in, and how many of them are due before commits go on. */
   #keysToSave = 0;
   #keysDue = 0;
+  /** Room for changes that shall be left once that is done: an eighth of what there was. */
+  #roomToLeave = 0;
+  readonly #underWay: { isCommit: boolean };
   /** Changes in memory at which a save that failed is tried again without being asked. */
   #retryAt = 0;
   #savedOverlay: SavedOverlay | undefined;
@@ -75,9 +78,12 @@ export class DiskHashIndex extends HashOffsetIndex {
 
   constructor(options: DiskHashIndexOptions) {
     const { bounds, reader, secret } = options;
-    const files = new IndexFiles(options);
+    const underWay = { isCommit: false };
+    const clock = { nowMs: () => options.clock.nowMs(), isAwaited: () => underWay.isCommit };
+    const files = new IndexFiles({ ...options, clock });
     super({ lanes: bounds.lanes, reader, secret, hasher: new KeyHasher(secret), crc32: files.crc32 });
     this.#options = options;
+    this.#underWay = underWay;
     this.files = files;
   }
 
@@ -106,7 +112,13 @@ export class DiskHashIndex extends HashOffsetIndex {
     }
   }
 
+  override prepare(tenant: string, group: string, page: Page, places: readonly EntryPlace[]): void {
+    this.#underWay.isCommit = true;
+    super.prepare(tenant, group, page, places);
+  }
+
   override async commit(record: PageRecord, page: Page): Promise<CommitOutcome> {
+    this.#underWay.isCommit = false;
     const outcome = await super.commit(record, page);
     this.#saveInTime();
     await this.makeRoom(page.entries.length + page.deleted.length);
@@ -199,13 +211,13 @@ export class DiskHashIndex extends HashOffsetIndex {
 
   /**
    * Keeps the changes in memory within their bound; without that they would have none. While the index is being saved,
-   * each commit first lets as much of that be done as its share of the room that is left, so that no commit has to wait for
-   * all of it. Where there is no room, it waits.
+   * each commit first lets as much of that be done as its share of the room that is left, but for an eighth, beside what is done
+   * while commits wait for the disk: so no commit has to wait for all of it. Where there is no room, it waits.
    */
   async makeRoom(changes: number): Promise<void> {
     if (this.#options.readOnly) return;
     if (this.#isSaving) {
-      const share = (changes + 1) / Math.max(1, this.#room());
+      const share = (changes + 1) / Math.max(1, this.#room() - this.#roomToLeave);
       for (this.#keysDue += this.#keysToSave * share; this.#keysDue >= keysPerTurn && this.#isSaving;) {
         this.#keysDue -= keysPerTurn;
         await setImmediate();
@@ -265,6 +277,7 @@ export class DiskHashIndex extends HashOffsetIndex {
       const runs = new Map((this.#saved?.runs ?? []).map((run) => [`${run.lane} ${run.level}`, run]));
       const plans = [...written].map((number) => this.#plan(number));
       this.#keysToSave = plans.reduce((sum, { keys }) => sum + keys, 0);
+      this.#roomToLeave = this.#room() / 8;
       for (const plan of plans) {
         const { number, level, keys } = plan;
         const run = await this.files.writeRun(this.#merge(plan));
@@ -328,6 +341,7 @@ export class DiskHashIndex extends HashOffsetIndex {
     const opened: Run[] = [];
     try {
       this.#keysToSave = this.#keysPerLane() * lanes.length;
+      this.#roomToLeave = this.#room() / 8;
       const { runs } = await this.files.writeDivided(lanes, into);
       await this.files.settleNames();
       const level = levels - 1;

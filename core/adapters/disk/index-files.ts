@@ -5,21 +5,19 @@ import type { Lane } from "../../lsm/lane-map.ts";
 import { decodeManifest, encodeManifest, type Manifest, type ManifestFile } from "../../lsm/manifest.ts";
 import { indexDamage, Run } from "../../lsm/run.ts";
 import { encodeOverlay, SavedOverlay } from "../../lsm/saved-overlay.ts";
-import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
 import { errorCode } from "./disk-error.ts";
 import { listOrNothing } from "./disk-segment-store.ts";
 import type { FileSync, FileSystem, OpenFile } from "./file-system.ts";
 import { ensureDirectory, readWhole, removeFile, replaceFile, writeAll } from "./files.ts";
-import { inSlices } from "./in-slices.ts";
+import { inSlices, type SliceClock } from "./in-slices.ts";
 import type { Layout } from "./layout.ts";
 
 export interface IndexFilesOptions {
   readonly fs: FileSystem;
   readonly layout: Layout;
   readonly digest: Digest;
-  /** Tells how long others have waited. */
-  readonly clock: Clock;
+  readonly clock: SliceClock;
   /** The store's secret, from `store.json`. */
   readonly secret: Uint8Array;
 }
@@ -39,7 +37,7 @@ export class IndexFiles {
   readonly #fs: FileSystem;
   readonly #layout: Layout;
   readonly #digest: Digest;
-  readonly #clock: Clock;
+  readonly #clock: SliceClock;
   readonly #secret: Uint8Array;
   /** Bytes of runs written so far. */
   runBytesWritten = 0;
