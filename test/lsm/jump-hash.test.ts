@@ -25,6 +25,14 @@ describe("jump consistent hash", () => {
     }
   });
 
+  test("carries where adding 1 leaves the lower half 0", () => {
+    const random = seededRandom(2);
+    for (let i = 0; i < 200; i++) {
+      const key = word(random) * 2n ** 32n + 0x666313abn;
+      expect(jumpHash(0x666313ab, Number(key >> 32n), 2000)).toBe(paper(key, 2000));
+    }
+  });
+
   /**
    * 10,000 keys are 156 a lane with a standard deviation of 12.4, 8 %: by chance one lane in 640 is beyond a quarter, so in one
    * index in ten there is one. 100,000 keys are within a quarter in every one.
