@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { openDisk, type IndexGrowth } from "../../core/entries/disk.ts";
@@ -182,6 +183,27 @@ describe("an index of another kind", () => {
 });
 
 describe("the growth of the index", () => {
+  test("takes over in many turns of the event loop, so that reads and timers have theirs", async () => {
+    const fs = new PowerLossFileSystem({ random: seededRandom(1), syncTakes: "immediate" });
+    const store = await open(fs, { segmentBytesMax: 10_000_000 }, { plainKeysMax: 11_999, laneChangesMax: 100_000 });
+    const items = (i: number) =>
+      Array.from({ length: 1000 }, (_, j) => ({
+        id: `an id that takes some forty bytes ${i} ${j}`,
+        bytes: prose(1, j),
+      }));
+    for (let i = 0; i < 12; i++) await store.appendMany({ tenant, group: `g${i}` }, items(i));
+
+    let turns = 0;
+    let isTaken = false;
+    const appended = store.append({ tenant, group: "g0", id: "waits" }, prose(10, 1)).then(() => (isTaken = true));
+    for (; !isTaken; turns++) await setImmediate();
+    await appended;
+    // Twelve for the pages, of 50 KiB each, and some for the scan and the save.
+    expect(turns).toBeGreaterThan(20);
+    expect(await store.size({ tenant })).toBe(12_001);
+    await store.close();
+  });
+
   test("divides its lanes again and again beside the callers, and every answer stays right", async () => {
     const fs = new PowerLossFileSystem({ random: seededRandom(1) });
     const bounds = { lanes: 1, laneKeysMax: 12 };

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { BlockDecoder } from "../../block-decoder.ts";
 import { BlockEncoder } from "../../blocks.ts";
 import { isPayloadStoreError } from "../../errors.ts";
@@ -154,7 +155,7 @@ export async function replayAll(
       if (isNewest && !isKnown && !scan.sealed && scan.marker === undefined) continue;
       const end = scan.sealed ? scan.size : scan.acknowledgedBytes;
       const acknowledged = scan.frames.filter(({ offset }) => offset < end);
-      pages += await takeIn(index, scan, acknowledged);
+      pages += await takeIn(index, scan, acknowledged, () => setImmediate());
       if (scan.marker)
         index.segments.cover(tenant, segment, { bytes: end, frames: scan.framesBefore, sealed: scan.sealed });
       if (scan.voids.length > 0) index.segments.markTorn(tenant, segment);
