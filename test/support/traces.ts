@@ -34,10 +34,23 @@ export async function tracesOf(fs: FileSystem, folder: string, sought: string): 
  * @param segment  name of the segment whose bytes these are, if they are one's: blocks that rest are decoded there alone
  */
 export async function hasTrace(searched: Uint8Array, sought: string, segment = ""): Promise<boolean> {
+  return (await tracesIn(searched, [sought], segment)).length > 0;
+}
+
+/** As {@link hasTrace}, of many at once. @returns those that are found */
+export async function tracesIn(
+  searched: Uint8Array,
+  sought: readonly string[],
+  segment = "",
+): Promise<readonly string[]> {
   const bytes = Buffer.from(searched);
-  if (bytes.includes(sought)) return true;
-  for await (const block of blocksIn(bytes, segment)) if (Buffer.from(block).includes(sought)) return true;
-  return false;
+  const found = new Set(sought.filter((one) => bytes.includes(one)));
+  for await (const raw of blocksIn(bytes, segment)) {
+    if (found.size === sought.length) break;
+    const block = Buffer.from(raw);
+    for (const one of sought) if (block.includes(one)) found.add(one);
+  }
+  return [...found];
 }
 
 const headerBytes = 16;

@@ -11,9 +11,9 @@ export type Step = RegisterCall<Register>["step"];
 
 /** One call of a store, as plain data: it can be sent to another process. */
 export interface Operation {
-  readonly kind: "write" | "create" | "delete" | "delete the group" | "read" | "has";
+  readonly kind: "write" | "create" | "delete" | "delete the group" | "erase" | "erase the group" | "read" | "has";
   readonly group: string;
-  /** What it is about: all of the group's ids, where it deletes that. */
+  /** What it is about: all of the group's ids, where it deletes or erases that. */
   readonly ids: readonly string[];
   /** What it writes. No two operations write the same. */
   readonly value: string;
@@ -49,6 +49,18 @@ export function drawOperation(
   return { ...one, kind: random.chance(0.8) ? "read" : "has" };
 }
 
+/** An erasure, of a group or of some of its ids. */
+export function drawErasure(
+  random: SeededRandom,
+  among: { readonly groups: readonly string[]; readonly ids: number },
+  value: string,
+): Operation {
+  const group = random.pick(among.groups);
+  const all = Array.from({ length: among.ids }, (_, i) => `${i}`);
+  if (random.chance(0.5)) return { kind: "erase the group", group, ids: all, value };
+  return { kind: "erase", group, ids: random.some(all, 2), value };
+}
+
 /** @throws as the store does */
 export async function runOperation(store: PayloadStore, operation: Operation): Promise<OperationAnswer> {
   const { kind, group, ids, value, key, long = false } = operation;
@@ -77,6 +89,10 @@ export async function runOperation(store: PayloadStore, operation: Operation): P
       return store.delete(one);
     case "delete the group":
       return store.deleteGroup(inGroup);
+    case "erase":
+      return (await store.erase({ ...inGroup, ids })).id;
+    case "erase the group":
+      return (await store.erase(inGroup)).id;
     case "read":
       return registerOf(await store.get(one));
     case "has":
@@ -98,6 +114,9 @@ export function stepOf({ kind, value }: Operation, answer: OperationAnswer): Ste
       return (state) => ((state !== "") === answer ? "" : undefined);
     case "delete the group":
       return (state) => (answer === 0 && state !== "" ? undefined : "");
+    case "erase":
+    case "erase the group":
+      return () => "";
     case "read":
       return (state) => (state === answer ? state : undefined);
     case "has":
@@ -114,6 +133,8 @@ export function possibleStepOf({ kind, value }: Operation): Step | undefined {
       return (state) => (state === "" ? value : undefined);
     case "delete":
     case "delete the group":
+    case "erase":
+    case "erase the group":
       return () => "";
     case "read":
     case "has":
@@ -126,6 +147,10 @@ function payloadOf(value: string, long = false): Uint8Array {
   return text(`${value} ${Buffer.from(rest).toString("latin1")}`);
 }
 
+/** A payload that differs from what was written by one byte is nobody's. */
 function registerOf(bytes: Uint8Array | undefined): Register {
-  return bytes === undefined ? "" : (Buffer.from(bytes).toString().split(" ")[0] ?? "");
+  if (bytes === undefined) return "";
+  const value = Buffer.from(bytes).toString().split(" ")[0] ?? "";
+  const isWhole = [false, true].some((long) => Buffer.from(payloadOf(value, long)).equals(bytes));
+  return isWhole ? value : `${bytes.length} bytes that nobody wrote, from ${value}`;
 }

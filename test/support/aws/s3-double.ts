@@ -176,7 +176,7 @@ function errorAnswer(error: unknown): S3Answer {
 }
 
 /** What a fault of the service answers; `undefined` for all others. */
-function refusedBy(kind: S3FaultKind): S3Answer | undefined {
+export function refusedBy(kind: S3FaultKind): S3Answer | undefined {
   switch (kind) {
     case "slow-down":
       return new S3Error("SlowDown", "Please reduce your request rate.").toAnswer();
