@@ -69,6 +69,7 @@ export async function draftRun(
   const sums = { payloads: 0, rawBytes: 0, bytesIn: 0, madeMs: 0, clears: false };
   const expired: Expired = { payloads: 0, bytes: 0 };
   let last = from - 1;
+  let uploaded = false;
   for await (const { index, row, timeMs, bytes } of pagesOf(tools, tenant, group, counting, from, to)) {
     throwIfAborted(signal);
     const { place } = row.row.ok ? row.row.value : { place: undefined };
@@ -78,12 +79,15 @@ export async function draftRun(
     const hashOf = (id: string) => tools.hasher.id(tenant, group, id);
     const alive = page.entries.filter((entry) => mentions.isAlive(hashOf(entry.id), index) && !isExpired(entry, nowMs));
     const more = alive.reduce((sum, entry) => sum + entry.bytes, 0);
+    // What lies in an upload has a page to itself.
+    const isApart: boolean = uploaded || (page.upload !== undefined && alive.length > 0);
     const isFull =
+      isApart ||
       sums.payloads + alive.length > limits.commitPayloadsMax ||
       sums.rawBytes + more > mergedBytesMax ||
       requests.length > requestsMax;
-    if (index > from && (isFull || (page.upload !== undefined && alive.length > 0))) break;
-    if (page.upload !== undefined && alive.length > 0) return undefined;
+    if (index > from && isFull) break;
+    uploaded = isApart;
     sums.payloads += alive.length;
     sums.rawBytes += more;
     sums.bytesIn += row.record.length + (place.inline ? 0 : place.headBytes + bodyBytesOf(page));
@@ -120,14 +124,21 @@ export async function draftRun(
   const hides = (id: string) => mentions.hasBefore(tools.hasher.id(tenant, group, id), from);
   const tier = tierOf(sums.madeMs, nowMs);
   const through = from === 0 ? endOf(counting[last]!) : 0;
-  const blocks = await mergedBlocks(tools, tenant, payloads, { tier });
+  const [first] = payloads;
+  const upload = first?.found.upload;
+  const blocks = upload === undefined ? await mergedBlocks(tools, tenant, payloads, { tier }) : [];
   const page: Page = {
     commitId: tools.random.bytes(16),
     // Nothing is older than the first row.
     clearsGroup: sums.clears && from > 0,
     merged: { through, tier, requests, order: orderOf(tools.hasher, { tenant, group }, view, taken, mentions, last) },
     deleted: from === 0 ? [] : [...deleted].filter(hides),
-    blocks: blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length })),
+    upload,
+    // An upload's bytes stay where they are.
+    blocks:
+      upload === undefined
+        ? blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length }))
+        : first!.found.blocks,
     entries: payloads.map((payload) => entryOf(payload)),
   };
   const { rawBytes, bytesIn } = sums;

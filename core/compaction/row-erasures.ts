@@ -14,6 +14,7 @@ import { limits } from "../limits.ts";
 import { type CompactedRows, type GroupRows, madeMs, Mentions } from "../rows/group-rows.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { SkippedCompaction } from "./compaction.ts";
+import { type UntoldRows, whatToDo } from "./untold-rows.ts";
 
 export interface RowErasuresTools {
   readonly eraser: Eraser;
@@ -40,7 +41,9 @@ export interface SeenObjects {
   readonly isInUse: (object: StoredObject) => boolean;
   /** Whether something in a segment is alive. */
   readonly isHeld: (segment: StoredObject) => boolean;
-  readonly untold: ReadonlySet<string>;
+  readonly untold: UntoldRows;
+  /** No row that can be read refers to them, but one that cannot may. */
+  readonly kept: ReadonlySet<StoredObject>;
   readonly skipped: readonly SkippedCompaction[];
 }
 
@@ -127,9 +130,10 @@ export class RowErasures {
     for (const one of open) {
       const { cutMs } = one.record.shared!;
       if (covered.some((row) => !row.row.ok || madeMs(row) <= cutMs)) one.waitsForRows = true;
-      if (hasGap) one.reason = `rows of group ${JSON.stringify(group)} are missing`;
+      if (hasGap) one.reason = `rows of group ${JSON.stringify(group)} are missing: ${whatToDo}`;
       for (const [index, { says, sequence, ...row }] of counting.entries()) {
-        if (typeof says === "string") one.reason = `row ${sequence} of group ${JSON.stringify(group)}: ${says}`;
+        if (typeof says === "string")
+          one.reason = `row ${sequence} of group ${JSON.stringify(group)} cannot be read (${says}): ${whatToDo}`;
         else if (madeMs({ ...row, sequence }) <= cutMs)
           one.inRows ||= says.entries.some((hash) => !mentions.isAlive(hash, index));
       }
@@ -203,7 +207,8 @@ export class RowErasures {
       const object = there.get(`segments/${known.segment}`);
       const state = !object ? "gone" : seen.isNamed(object) && seen.isHeld(object) ? "held" : "waiting";
       const left = seen.skipped.find(({ tenant: owner, segment }) => owner === tenant && segment === known.segment);
-      return { ...known, state, reason: state === "held" ? left?.reason : undefined };
+      const kept = object && seen.kept.has(object) ? seen.untold.reason(tenant) : undefined;
+      return { ...known, state, reason: state === "held" ? left?.reason : kept };
     });
     const old = left.filter(({ modifiedMs }) => modifiedMs <= cutMs);
     const mustGo = old.filter((object) => takesAll && object.kind === "segments");
@@ -211,10 +216,17 @@ export class RowErasures {
     // What no row refers to was replaced, or may be of an append that failed: nobody can tell what it was of. That it is in its
     // grace by what one run has for a grace does not say that another run has looked into it.
     const waits = waitsForRows || mustGo.length > 0 || old.some((object) => !seen.isInUse(object));
-    const isTold = cutMs <= seen.sinceMs && surveyed && !seen.untold.has(tenant) && reason === undefined;
+    // Rows of other groups than its own have none of it.
+    const untold = seen.untold.reason(tenant, record.selector.group);
+    const isTold = cutMs <= seen.sinceMs && surveyed && untold === undefined && reason === undefined;
     const successors = joined(record.successors, [...into]);
-    const untold = seen.untold.has(tenant) ? "some rows cannot be read: verify names them" : undefined;
-    const next = { ...record, segments, successors, reason: reason ?? untold };
+    const isKept = old.some((object) => seen.kept.has(object));
+    const next = {
+      ...record,
+      segments,
+      successors,
+      reason: untold ?? reason ?? (isKept ? seen.untold.reason(tenant) : undefined),
+    };
     const state: ErasureState = !isTold || inRows || isHeld ? "compacting" : "waiting";
     if (state !== "waiting" || waits || segments.some((one) => one.state !== "gone")) return { ...next, state };
     const hashed: SuccessorSegment[] = [];

@@ -66,8 +66,10 @@ export function planRows({ counting, covered, hasGap }: GroupRows, options: RowP
   const unswept = covered.filter((row) => !sweep.includes(row)).map(({ sequence }) => sequence);
   const mayGo = counting.map((row, i) => {
     const { isUpload, alive } = facts[i]!;
-    if (typeof row.says === "string" || !row.row.ok || (isUpload && alive > 0)) return false;
-    const { covers } = row.row.value;
+    if (typeof row.says === "string" || !row.row.ok) return false;
+    const { covers, place } = row.row.value;
+    // The page of an upload gains nothing by moving; but others may have to leave its segment.
+    if (isUpload && alive > 0 && options.mustMove?.(place.segment) !== true) return false;
     if (!covers) return madeMs(row) <= nowMs - times.restMs;
     // What it stands for is swept first: graces are counted by row, and one that is made anew again and again never ends.
     return isSettled(row) && !unswept.some((sequence) => sequence > row.sequence && sequence <= covers.upTo);

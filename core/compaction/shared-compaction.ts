@@ -27,6 +27,7 @@ import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, isDone, RowLease } from "./row-lease.ts";
 import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
+import { UntoldRows } from "./untold-rows.ts";
 
 export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
   readonly rows: RowTable;
@@ -143,8 +144,7 @@ class Run {
   readonly #marks = new Set<string>();
   /** Those of them that a row refers to; the others were replaced, and are in their grace. */
   readonly #inUse = new Set<string>();
-  /** Tenants with rows that cannot be read: what those refer to is not known. */
-  readonly #untold = new Set<string>();
+  readonly #untold = new UntoldRows();
   readonly #live = new Map<string, number>();
   readonly #skipped: SkippedCompaction[] = [];
   /** Segments that took the place of the one that is being emptied. */
@@ -179,7 +179,7 @@ class Run {
     const marks = left?.marks ?? [];
     // Who cannot read what was found begins anew: the next holder of the lease has ended that pass meanwhile.
     const before = (await this.#readMarks(marks)) ? left : undefined;
-    for (const tenant of before?.untold ?? []) this.#untold.add(tenant);
+    for (const tenant of before?.untold ?? []) this.#untold.addTenant(tenant);
     erasures?.recall(before?.erasing ?? []);
     const sinceMs = before?.sinceMs ?? this.#lease.nowMs();
     let after = before?.after;
@@ -240,17 +240,19 @@ class Run {
         const emptied = dryRun === true ? [] : await this.#emptySegments(plan.segments.map(({ usage }) => usage));
         segments.push(...emptied);
         complete = dryRun === true || emptied.length === plan.segments.length;
-        const isFree = (object: StoredObject) =>
-          !isNamed(object) &&
-          !this.#untold.has(object.tenant) &&
-          Math.max(object.modifiedMs, segmentTimeMs(object.name)) <= sinceMs - times.orphanMs;
-        freed = objects.filter(isFree);
+        for (const { tenant, group, reason } of this.#untold.all()) {
+          this.#skipped.push({ tenant, group, segment: "", reason });
+        }
+        const isOver = (object: StoredObject) =>
+          !isNamed(object) && Math.max(object.modifiedMs, segmentTimeMs(object.name)) <= sinceMs - times.orphanMs;
+        const { free, kept } = await this.#divided(objects.filter(isOver));
+        freed = free;
         // One tenant's groups name none but its own segments, so a pass over them may judge these.
         if (dryRun !== true) {
           await this.#tools.objects.remove(freed);
           const isHeld = ({ kind, tenant, name }: StoredObject) => held.has(markOf(kind, tenant, name));
           const isInUse = ({ kind, tenant, name }: StoredObject) => this.#inUse.has(markOf(kind, tenant, name));
-          const seen = { sinceMs, objects, freed: new Set(freed), isNamed, isInUse, isHeld };
+          const seen = { sinceMs, objects, freed: new Set(freed), kept, isNamed, isInUse, isHeld };
           await erasures?.end({ ...seen, untold: this.#untold, skipped: this.#skipped });
         }
         after = undefined;
@@ -272,6 +274,31 @@ class Run {
       complete,
       rows,
     };
+  }
+
+  /**
+   * Which of the objects that no readable row names may go, and which are kept since one that cannot be read may name them.
+   * Cost: two GETs for each segment of a tenant with such a row.
+   */
+  async #divided(
+    over: readonly StoredObject[],
+  ): Promise<{ readonly free: readonly StoredObject[]; readonly kept: ReadonlySet<StoredObject> }> {
+    const free = over.filter((object) => this.#untold.mayName(object) === false);
+    const kept = new Set(over.filter((object) => this.#untold.mayName(object) !== false));
+    if (this.#options.dryRun === true) return { free, kept };
+    for (const object of over.filter((object) => this.#untold.mayName(object) === undefined)) {
+      if (!(await this.#mayGoOn())) break;
+      this.#spend(2 * this.#prices.objectGet);
+      const { tenant, name } = object;
+      const scan = await this.#tools.segments.scan(tenant, name).catch(whenGone);
+      // Of one that is damaged it is not known what it has.
+      const isTold = scan !== undefined && scan.damage.length === 0;
+      const groups = new Set(scan?.frames.map(({ group }) => group));
+      if (!isTold || this.#untold.areOf(tenant, groups)) continue;
+      free.push(object);
+      kept.delete(object);
+    }
+    return { free, kept };
   }
 
   #planRules(): Partial<PlanRules> {
@@ -423,7 +450,9 @@ class Run {
         const encoded = encodePage(page);
         const bytes = blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, encoded.length);
         const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
-        const isApart = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, prepared.length, this.#prices);
+        const pays = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, prepared.length, this.#prices);
+        // A rebuild has to find what names an upload.
+        const isApart = pays || page.upload !== undefined;
         return segments.append(tenant, {
           kind: page.entries.length > 0 ? "payloads" : "tombstone",
           group,
@@ -500,7 +529,7 @@ class Run {
     const settledMs = this.#lease.nowMs() - times.arrivalMs - graceMs;
     for (const row of [...counting, ...covered]) {
       if (!row.row.ok) {
-        this.#untold.add(tenant);
+        this.#untold.add(tenant, group, `row ${row.sequence} cannot be read (${row.row.damage})`);
         continue;
       }
       const { place, bodyBytes, covers } = row.row.value;
@@ -509,7 +538,7 @@ class Run {
       this.#use(markOf("segments", tenant, place.segment));
       const uploads = bodyBytes === 0 ? await this.#uploadsOf(tenant, place) : [];
       // The row was replaced since it was read, and its grace is over: a pass that stood still for hours may not judge.
-      if (!uploads) this.#untold.add(tenant);
+      if (!uploads) this.#untold.addTenant(tenant);
       for (const upload of uploads ?? []) this.#use(markOf("uploads", tenant, upload));
     }
     const mentions = new Mentions(counting);
@@ -562,9 +591,7 @@ class Run {
     const emptied: RewrittenSegment[] = [];
     for (const { tenant, segment, bytes } of usages) {
       if (!(await this.#mayGoOn())) break;
-      const scan = await this.#tools.segments.scan(tenant, segment).catch((error: unknown) => {
-        if (!isPayloadStoreError(error, "GONE")) throw error;
-      });
+      const scan = await this.#tools.segments.scan(tenant, segment).catch(whenGone);
       // Another pass has freed it while this one stood still.
       if (!scan) continue;
       const groups = new Set(scan.frames.map(({ group }) => group));
@@ -586,7 +613,7 @@ class Run {
       await this.#lease.release(this.#lease.unfinished);
       return;
     }
-    const untold = [...this.#untold];
+    const untold = this.#untold.tenants;
     const erasing = this.#options.erasures?.found;
     const left = after === undefined ? undefined : await this.#writeMarks();
     const unfinished = after === undefined || !left ? undefined : { after, sinceMs, marks: left, untold, erasing };
@@ -639,6 +666,10 @@ class Run {
   #spend(dollars: number): void {
     this.#count.dollars += dollars;
   }
+}
+
+function whenGone(error: unknown): undefined {
+  if (!isPayloadStoreError(error, "GONE")) throw error;
 }
 
 /** Stands in a note for the bytes that are alive in what was replaced. */

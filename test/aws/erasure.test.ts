@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { DeleteItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { openClient } from "../../core/entries/client.ts";
 import type { ErasureSelector } from "../../core/erasure/erasure.ts";
 import { createApp } from "../../functions/app.ts";
@@ -15,7 +17,8 @@ import {
   victims,
   withSecret,
 } from "../support/aws/erased-store.ts";
-import { freshPlaceOf, type HandlerOptions, openHandler } from "../support/aws/handlers.ts";
+import { type AwsPlace, portsAt } from "../support/aws/aws-under-test.ts";
+import { freshPlaceOf, type Handler, type HandlerOptions, openHandler } from "../support/aws/handlers.ts";
 import { hour, startWithMovedClock } from "../support/aws/moved-clock.ts";
 
 const clock = await startWithMovedClock();
@@ -172,30 +175,133 @@ describe("an erasure on S3 and DynamoDB", () => {
     );
   });
 
-  test("is not gone while a row that may hold it cannot be read, and says why", async () => {
+  /** Changes a row in the table, as damage does. */
+  async function damageRow({ clients: { dynamo } }: Handler, { table }: AwsPlace, group: string): Promise<void> {
+    const Item = { pk: { S: `${tenant}/${group}` }, sk: { N: "1" }, r: { B: text("not what was stored") } };
+    await dynamo.send(new PutItemCommand({ TableName: table, Item }));
+  }
+
+  /** What an operator does where there is no copy of it. */
+  async function removeRow({ clients: { dynamo } }: Handler, { table }: AwsPlace, group: string): Promise<void> {
+    const Key = { pk: { S: `${tenant}/${group}` }, sk: { N: "1" } };
+    await dynamo.send(new DeleteItemCommand({ TableName: table, Key }));
+  }
+
+  const damaged = /^row 1 cannot be read \(.+\) of group "damaged": restore it .* remove the rows of its group by hand/;
+
+  test("is not gone while a row that may hold it cannot be read, and says which and what to do", async () => {
     const of = await filled(clock);
     const { store } = of.handler;
-    await store.append({ tenant, group: "damaged", id: "a" }, withSecret(1));
-    await of.handler.clients.dynamo.send(
-      new PutItemCommand({
-        TableName: of.place.table,
-        Item: { pk: { S: `${tenant}/damaged` }, sk: { N: "1" }, r: { B: withSecret(2) } },
-      }),
-    );
+    await store.append({ tenant, group: "damaged", id: "a" }, text("nobody's"));
+    const { id } = await store.erase({ tenant, where: { subject: "u-1" } });
+    const inGroup = await store.erase({ tenant, group: "victim", ids: ["a", "b", "c"] });
+    await damageRow(of.handler, of.place, "damaged");
+    for (let day = 0; day < 3; day++) {
+      pass(26 * hour);
+      await store.compact();
+    }
+    pass(26 * hour);
+    const report = await store.compact();
 
-    const { id } = await store.erase({ tenant, group: "victim", ids: ["a", "b", "c"] });
+    expect(report.skipped).toEqual([{ tenant, group: "damaged", segment: "", reason: expect.stringMatching(damaged) }]);
+    expect(await store.erasure({ tenant, erasure: id })).toMatchObject({
+      state: "compacting",
+      reason: expect.stringMatching(damaged),
+    });
+    // No row of another group has any of it, and no segment with its frames has one of the group that is damaged.
+    expect(await store.erasure({ tenant, erasure: inGroup.id })).toMatchObject({ state: "gone" });
+    expect(await traces(of.handler, of.place)).toEqual([]);
+    await removeRow(of.handler, of.place, "damaged");
+    await untilGone(clock, store);
+  });
+
+  test("waits for segments that a row which cannot be read may name, for these alone, and says why", async () => {
+    const place = await freshPlaceOf(servers);
+    const handler = await openHandler(servers, place);
+    const { store } = handler;
+    const long = (i: number) => Buffer.concat([withSecret(i), noise(9000, i)]);
+    // One segment for both, and one for the victim alone.
+    await Promise.all([
+      store.append({ tenant, group: "damaged", id: "a" }, noise(9000, 1)),
+      store.append({ tenant, group: "victim", id: "a" }, long(2)),
+    ]);
+    await store.append({ tenant, group: "victim", id: "b" }, long(3));
+    await damageRow(handler, place, "damaged");
+
+    const { id } = await store.erase({ tenant, group: "victim" });
     for (let day = 0; day < 4; day++) {
       pass(26 * hour);
       await store.compact();
     }
 
-    const erasure = await store.erasure({ tenant, erasure: id });
-    expect(erasure).toMatchObject({ state: "compacting", reason: "some rows cannot be read: verify names them" });
-    // What an operator does where there is no copy of it.
-    await of.handler.clients.dynamo.send(
-      new DeleteItemCommand({ TableName: of.place.table, Key: { pk: { S: `${tenant}/damaged` }, sk: { N: "1" } } }),
-    );
+    const erasure = (await store.erasure({ tenant, erasure: id }))!;
+    expect(erasure).toMatchObject({ state: "waiting", reason: expect.stringMatching(damaged) });
+    expect(await traces(handler, place)).toHaveLength(1);
+    await removeRow(handler, place, "damaged");
     await untilGone(clock, store);
-    expect(await traces(of.handler, of.place)).toEqual([]);
+    expect(await traces(handler, place)).toEqual([]);
+    expect((await store.erasure({ tenant, erasure: id }))!.reason).toBeUndefined();
   });
+});
+
+describe("a segment that holds the page of an upload", () => {
+  test("is emptied like others: the page moves, the upload stays, and the erasure is gone", async () => {
+    const place = await freshPlaceOf(servers);
+    const handler = await openHandler(servers, place);
+    const { store, clients } = handler;
+    const artifact = { tenant, group: "run", id: "artifact" };
+    const body = noise(5_000_000, 1);
+    const shape = { bytes: body.length, sha256: createHash("sha256").update(body).digest("hex") };
+    const { upload, url, method, headers } = await store.beginUpload(artifact, shape);
+    await fetch(url, { method, headers, body: body as Uint8Array<ArrayBuffer> });
+    await store.append({ tenant, group: "run", id: "before" }, noise(3000, 7));
+    // While two segments are being put, what comes shares the next one.
+    const puts = () => servers.s3.log.count({ operation: "PutObject", key: /^segments/, resource: place.bucket });
+    const busy = servers.s3.fault({ kind: "hold", operation: "PutObject", key: /^segments/, times: 2 });
+    const count = puts();
+    const others: Promise<unknown>[] = [];
+    for (const i of [1, 2]) {
+      others.push(store.append({ tenant, group: `other-${i}`, id: "a" }, noise(9000, i)));
+      await vi.waitFor(() => expect(puts()).toBe(count + i));
+    }
+    const payload = Buffer.concat([withSecret(1), noise(9000, 3)]);
+    others.push(store.append({ tenant, group: "victim", id: "a" }, payload));
+    const committing = store.commitUpload(artifact, { upload, ...shape });
+    await vi.waitFor(() => expect(servers.s3.log.count({ key: `uploads/${tenant}/${upload}` })).toBeGreaterThan(2));
+    await setTimeout(50);
+    busy.release();
+    await Promise.all(others);
+    const location = await committing;
+    const [held] = await segmentsWith(handler, place, "victim");
+    expect(await segmentsWith(handler, place, "run")).toContain(held);
+
+    const { id } = await store.erase({ tenant, group: "victim" });
+    await untilGone(clock, store);
+
+    expect(await store.erasure({ tenant, erasure: id })).toMatchObject({ state: "gone", payloads: 1 });
+    expect(await segmentsWith(handler, place, "run")).not.toContain(held);
+    expect(await traces(handler, place)).toEqual([]);
+    const other = (await openHandler(servers, place)).store;
+    expect(Buffer.from((await other.get(artifact))!).equals(body)).toBe(true);
+    expect(Buffer.from(await other.getAt(artifact, location)).equals(body)).toBe(true);
+    expect((await other.verify()).faults).toEqual([]);
+    // Its page, which has moved, goes as any other, and the upload with it.
+    await other.delete(artifact);
+    await other.erase({ tenant, group: "run", ids: ["artifact"] });
+    await untilGone(clock, other);
+    const { Contents = [] } = await clients.s3.send(
+      new ListObjectsV2Command({ Bucket: place.bucket, Prefix: "uploads/" }),
+    );
+    expect(Contents).toEqual([]);
+  });
+
+  async function segmentsWith({ clients }: Handler, { bucket, table }: AwsPlace, group: string): Promise<string[]> {
+    const { segments } = portsAt({ s3: servers.s3, dynamo: servers.dynamo, clients }, { bucket, table });
+    const found: string[] = [];
+    for (const { segment } of await segments.segments()) {
+      const { frames } = await segments.scan(tenant, segment);
+      if (frames.some((frame) => frame.group === group && frame.kind === "payloads")) found.push(segment);
+    }
+    return found;
+  }
 });
