@@ -98,6 +98,7 @@ export interface StoreInside {
   readonly lanes: CommitLanes;
   readonly lookup: Lookup;
   readonly frames: FrameReader;
+  readonly retention: RetentionRules;
   readonly eraser?: Eraser | undefined;
 }
 
@@ -155,7 +156,7 @@ export class PayloadStore {
     this.#lanes = new CommitLanes(ports, (tenant) => retention.defaultMs(tenant));
     this.#readOnly = options.readOnly ?? false;
     this.#eraser = ports.erasures && this.#eraserOf(ports.erasures);
-    this.inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, eraser: this.#eraser };
+    this.inside = { lanes: this.#lanes, lookup: this.#lookup, frames: this.#frames, retention, eraser: this.#eraser };
     this.#compaction = ports.compaction?.(this.inside);
     this.payloadBytesMax = options.payloadBytesMax ?? limits.payloadBytesMax;
     if (!(this.payloadBytesMax > 0 && this.payloadBytesMax <= limits.payloadBytesMax)) {

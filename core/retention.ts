@@ -45,7 +45,18 @@ export class RetentionRules {
       details: { field: "retention", known: known.join(", ") },
     });
   }
+
+  /** What keeps payloads for so long: the first class that does, `_default`, or `_own` where nothing does. */
+  nameOf(tenant: string, keptMs: number): string {
+    const { defaultMs, classesMs } = this.#of(tenant);
+    const found = Object.keys(classesMs).find((name) => classesMs[name] === keptMs);
+    return found ?? (defaultMs === keptMs ? defaultName : ownName);
+  }
 }
+
+/** Not names of classes: what says nothing, and what came with an expiry of its own. */
+const defaultName = "_default";
+const ownName = "_own";
 
 /** What names a class: it stands in headers and on command lines. */
 const namePattern = /^[a-z0-9][a-z0-9_.-]{0,62}$/i;

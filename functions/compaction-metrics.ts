@@ -16,6 +16,8 @@ export function compactionLine(functionName: string, timestampMs: number, metric
     CompactionBytesOut: bytesOut,
     FreedSegments: freed.length,
     FreedBytes: freedBytes,
+    ExpiredPayloads: report.expired.payloads,
+    ExpiredBytes: report.expired.bytes,
     DeadShare: Math.round((rows?.deadShare ?? 0) * 10_000) / 100,
     // Bytes that were written for each that was freed or joined; 0 where nothing was.
     Amplification: bytesIn === 0 ? 0 : Math.round((100 * bytesOut) / bytesIn) / 100,
@@ -33,6 +35,7 @@ export function compactionLine(functionName: string, timestampMs: number, metric
     FunctionName: functionName,
     ...values,
     complete,
+    expiredByRetention: report.expired.byRetention,
     requests: asked.requests,
     requestId,
   };
@@ -48,6 +51,8 @@ const units = {
   CompactionBytesOut: "Bytes",
   FreedSegments: undefined,
   FreedBytes: "Bytes",
+  ExpiredPayloads: undefined,
+  ExpiredBytes: "Bytes",
   DeadShare: "Percent",
   Amplification: undefined,
   CompactionLag: "Seconds",

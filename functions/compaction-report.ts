@@ -9,6 +9,8 @@ const segmentSchema = v.object({
   into: v.optional(v.pipe(v.array(v.string()), v.description("segments that hold now what is alive of it"))),
 });
 
+const sumSchema = v.object({ payloads: naturalSchema, bytes: naturalSchema });
+
 const plannedSchema = v.object({
   usage: v.object({
     tenant: v.string(),
@@ -44,7 +46,12 @@ export const compactionReportSchema = v.pipe(
     pages: naturalSchema,
     payloads: naturalSchema,
     bytesOut: v.pipe(naturalSchema, v.description("bytes of payloads that were written again")),
-    expired: v.object({ payloads: naturalSchema, bytes: naturalSchema }),
+    expired: v.pipe(
+      v.object({ ...sumSchema.entries, byRetention: v.record(v.string(), sumSchema) }),
+      v.description(
+        "what was kept long enough; by retention class, `_default` for none and `_own` for an expiry of its own",
+      ),
+    ),
     freed: v.pipe(v.array(segmentSchema), v.description("that are gone")),
     freedBytes: naturalSchema,
     waiting: v.pipe(naturalSchema, v.description("segments that go once the grace is over")),

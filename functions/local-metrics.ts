@@ -29,6 +29,8 @@ export class HttpMetrics implements MetricsText {
   readonly #responseBytes: Counter<"method" | "route">;
   readonly #compactedSegments: Counter;
   readonly #compactionBytes: Counter<"kind">;
+  readonly #expiredPayloads: Counter<"retention">;
+  readonly #expiredBytes: Counter<"retention">;
 
   constructor(store: Pick<PayloadStore, "health" | "storageOfAll">) {
     const registers = [this.#registry];
@@ -69,8 +71,21 @@ export class HttpMetrics implements MetricsText {
       labelNames: ["kind"],
       registers,
     });
+    this.#expiredPayloads = new Counter({
+      name: "paylode_expired_payloads_total",
+      help: "Payloads that had expired when compaction took them away, by retention class; _default: of none, _own: with an expiry of its own.",
+      labelNames: ["retention"],
+      registers,
+    });
+    this.#expiredBytes = new Counter({
+      name: "paylode_expired_bytes_total",
+      help: "Lengths of payloads that had expired when compaction took them away, by retention class.",
+      labelNames: ["retention"],
+      registers,
+    });
     // They are there before the first run.
     for (const kind of ["read", "written", "freed"]) this.#compactionBytes.inc({ kind }, 0);
+    for (const expired of [this.#expiredPayloads, this.#expiredBytes]) expired.inc({ retention: "_default" }, 0);
     // The registry keeps the gauge, which asks the store each time it is asked itself.
     void new Gauge({
       name: "paylode_store_writable",
@@ -125,11 +140,15 @@ export class HttpMetrics implements MetricsText {
   }
 
   /** What a run of compaction did. */
-  compacted({ segments, freedBytes, bytesIn, bytesOut }: CompactionReport): void {
+  compacted({ segments, freedBytes, bytesIn, bytesOut, expired }: CompactionReport): void {
     this.#compactedSegments.inc(segments.length);
     this.#compactionBytes.inc({ kind: "read" }, bytesIn);
     this.#compactionBytes.inc({ kind: "written" }, bytesOut);
     this.#compactionBytes.inc({ kind: "freed" }, freedBytes);
+    for (const [retention, { payloads, bytes }] of Object.entries(expired.byRetention)) {
+      this.#expiredPayloads.inc({ retention }, payloads);
+      this.#expiredBytes.inc({ retention }, bytes);
+    }
   }
 
   get contentType(): string {

@@ -1,5 +1,6 @@
 import { functionBundle } from "./api-bundle.ts";
 import { bucket } from "./bucket.ts";
+import { settings } from "./stage.ts";
 import { table, tableOperations } from "./table.ts";
 
 /** The longest life of an invocation. A run stops a minute before, and the next one goes on where it stopped. */
@@ -31,7 +32,13 @@ export const compact = new sst.aws.Function("Compact", {
   memory: "1792 MB",
   timeout: `${compactTimeoutSeconds} seconds`,
   // Two at once would waste work and lose nothing; the lease in the table keeps even that from happening.
-  environment: { PAYLODE_BUCKET: bucket.name, PAYLODE_TABLE: table.name },
+  environment: {
+    PAYLODE_BUCKET: bucket.name,
+    PAYLODE_TABLE: table.name,
+    // It expires nothing by them: reports tell classes.
+    ...(settings.retention !== undefined && { PAYLODE_RETENTION: settings.retention }),
+    ...(settings.retentionClasses !== undefined && { PAYLODE_RETENTION_CLASSES: settings.retentionClasses }),
+  },
   logging: { format: "json", logGroup: logs.name },
   permissions: [
     {

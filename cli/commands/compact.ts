@@ -125,7 +125,25 @@ function waitingLine(waiting: number): string {
   return waiting === 0 ? "" : `${count(waiting, "segment")} compacted before will go once the grace is over\n`;
 }
 
-function describe({ segments, bytesOut, freed, freedBytes, waiting, skipped, complete }: CompactionReport): string {
+/** What had expired, by what it was kept by. */
+function expiredLines({ byRetention }: CompactionReport["expired"]): string {
+  const by = Object.entries(byRetention).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const named = (name: string) =>
+    name === "_default"
+      ? "of no class"
+      : name === "_own"
+        ? "with an expiry of their own, or of a class that is not known here"
+        : `of class ${name}`;
+  return by
+    .map(
+      ([name, { payloads, bytes }]) =>
+        `expired: ${count(payloads, "payload")} ${named(name)}, ${count(bytes, "byte")}\n`,
+    )
+    .join("");
+}
+
+function describe(report: CompactionReport): string {
+  const { segments, bytesOut, freed, freedBytes, waiting, skipped, complete } = report;
   const left = skipped.map(({ tenant, segment, group, reason }) => {
     const place = group === undefined ? "" : `, group ${JSON.stringify(group)}`;
     return `left as it is: segment ${tenant}/${segment}${place}: ${reason}\n`;
@@ -133,5 +151,5 @@ function describe({ segments, bytesOut, freed, freedBytes, waiting, skipped, com
   const done = `compacted ${count(segments.length, "segment")}, wrote ${count(bytesOut, "byte")}`;
   const gone = `freed ${count(freed.length, "segment")}, ${count(freedBytes, "byte")}`;
   const later = waiting > 0 ? `; ${count(waiting, "segment")} will go once the grace is over` : "";
-  return `${left.join("")}${done}; ${gone}${later}${complete ? "" : "; there is more to do"}\n`;
+  return `${left.join("")}${expiredLines(report.expired)}${done}; ${gone}${later}${complete ? "" : "; there is more to do"}\n`;
 }

@@ -1,4 +1,5 @@
 import type { CallOptions } from "../payload.ts";
+import type { Expired } from "./expired-count.ts";
 import type { BaseRules } from "./growing-bases.ts";
 import type { CompactionPlan, PlanRules, SegmentUsage } from "./plan.ts";
 
@@ -61,8 +62,7 @@ export interface CompactionReport {
   readonly pages: number;
   readonly payloads: number;
   readonly bytesOut: number;
-  /** Payloads that had expired and were not written again, with the sum of their lengths. */
-  readonly expired: { readonly payloads: number; readonly bytes: number };
+  readonly expired: Readonly<Expired>;
   /** Segments that are gone now, and what they took. */
   readonly freed: readonly RewrittenSegment[];
   readonly freedBytes: number;

@@ -1,7 +1,10 @@
 import type { CompactionReport } from "./compaction.ts";
+import { addExpired, noneExpired } from "./expired-count.ts";
 
 /** What two runs did, one after the other: what is left is what the second left. The plan is the first one's. */
 export function joinedReport(first: CompactionReport, second: CompactionReport): CompactionReport {
+  const expired = noneExpired();
+  for (const report of [first, second]) addExpired(expired, report.expired);
   return {
     plan: first.plan,
     segments: [...first.segments, ...second.segments],
@@ -9,10 +12,7 @@ export function joinedReport(first: CompactionReport, second: CompactionReport):
     pages: first.pages + second.pages,
     payloads: first.payloads + second.payloads,
     bytesOut: first.bytesOut + second.bytesOut,
-    expired: {
-      payloads: first.expired.payloads + second.expired.payloads,
-      bytes: first.expired.bytes + second.expired.bytes,
-    },
+    expired,
     freed: [...first.freed, ...second.freed],
     freedBytes: first.freedBytes + second.freedBytes,
     waiting: second.waiting,

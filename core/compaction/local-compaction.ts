@@ -17,7 +17,8 @@ import type {
 import { type BaseRules, GrowingBases } from "./growing-bases.ts";
 import { joinedReport } from "./joined-report.ts";
 import { inParallel } from "./in-parallel.ts";
-import { type Expired, mergeGroup, type MergeTools } from "./merge-group.ts";
+import { addExpired, type Expired, noneExpired } from "./expired-count.ts";
+import { mergeGroup, type MergeTools } from "./merge-group.ts";
 import {
   deadShare,
   planCompaction,
@@ -119,7 +120,7 @@ export class LocalCompaction implements Compaction {
     const rules = { ...this.#tools.rules, ...options.rules };
     this.#bases.follow(rules);
     const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
-    const expired = { payloads: 0, bytes: 0 };
+    const expired = noneExpired();
     const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0, expired };
     const skipped: SkippedCompaction[] = [];
     let complete = true;
@@ -222,8 +223,7 @@ export class LocalCompaction implements Compaction {
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
         for (const name of merged.into) into.add(name);
-        done.expired.payloads += merged.expired.payloads;
-        done.expired.bytes += merged.expired.bytes;
+        addExpired(done.expired, merged.expired);
       } catch (error) {
         if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
         skipped.push({ tenant, segment, group, reason: error.message });

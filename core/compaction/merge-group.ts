@@ -13,6 +13,8 @@ import {
 } from "../page/page.ts";
 import type { Basis, OffsetIndex, PageRecord } from "../ports/offset-index.ts";
 import { isStrayFrame } from "../segment/stray.ts";
+import type { RetentionRules } from "../retention.ts";
+import { countExpired, type Expired, noneExpired } from "./expired-count.ts";
 import type { GrowingBases } from "./growing-bases.ts";
 import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
 
@@ -21,6 +23,7 @@ export interface MergeTools extends BlockTools {
   readonly index: OffsetIndex;
   readonly lanes: CommitLanes;
   readonly lookup: Lookup;
+  readonly retention: RetentionRules;
   readonly nowMs: () => number;
 }
 
@@ -46,12 +49,6 @@ export interface Merged {
   readonly into: ReadonlySet<string>;
 }
 
-/** Payloads that had expired, and the sum of their lengths. */
-export interface Expired {
-  payloads: number;
-  bytes: number;
-}
-
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
 export const mergedBytesMax = 8_388_608;
 
@@ -74,7 +71,7 @@ export async function mergeGroup(
   { tenant, group }: { readonly tenant: string; readonly group: string },
   wish: MergeWish,
 ): Promise<Merged> {
-  const merged = { pages: 0, payloads: 0, bytes: 0, expired: { payloads: 0, bytes: 0 }, into: new Set<string>() };
+  const merged = { pages: 0, payloads: 0, bytes: 0, expired: noneExpired(), into: new Set<string>() };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     wish.goOn();
@@ -103,8 +100,7 @@ export async function mergeGroup(
     for (const { body } of draft.blocks) merged.bytes += body.length;
     for (const { page, found } of over) {
       if (page.sequence > chunk.through) continue;
-      merged.expired.payloads += 1;
-      merged.expired.bytes += found.entry.bytes;
+      countExpired(merged.expired, tools.retention, tenant, found.entry, found.entry.origin?.timeMs ?? page.timeMs);
     }
     requests = [];
     if (chunk.through >= wish.through) return merged;

@@ -6,17 +6,20 @@ import { decodePlacedPage, type FirstPlace, type MergedRequest, type Page, type 
 import { locationOf } from "../payload-head.ts";
 import type { Random } from "../ports/random.ts";
 import type { EncodedBlock } from "../segment/block.ts";
+import type { RetentionRules } from "../retention.ts";
 import type { CountingRow, GroupRows, Mentions } from "../rows/group-rows.ts";
 import { endOf } from "../rows/group-pages.ts";
 import type { IdHasher } from "../rows/id-hasher.ts";
 import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
-import { type Expired, mergedBytesMax } from "./merge-group.ts";
+import { countExpired, type Expired, noneExpired } from "./expired-count.ts";
+import { mergedBytesMax } from "./merge-group.ts";
 import type { RowRun } from "./row-plan.ts";
 import { tierOf } from "./plan.ts";
 
 export interface RowMergeTools extends BlockTools {
   readonly hasher: IdHasher;
   readonly random: Random;
+  readonly retention: RetentionRules;
 }
 
 /** What is written in the place of the rows of a run, or of its first ones. */
@@ -67,7 +70,7 @@ export async function draftRun(
   const requests: MergedRequest[] = [];
   const taken = new Map<string, number>();
   const sums = { payloads: 0, rawBytes: 0, bytesIn: 0, madeMs: 0, clears: false };
-  const expired: Expired = { payloads: 0, bytes: 0 };
+  const expired = noneExpired();
   let last = from - 1;
   let uploaded = false;
   for await (const { index, row, timeMs, bytes } of pagesOf(tools, tenant, group, counting, from, to)) {
@@ -102,8 +105,7 @@ export async function draftRun(
       if (!isExpired(entry, nowMs)) continue;
       deleted.add(entry.id);
       if (!mentions.isAlive(hashOf(entry.id), index)) continue;
-      expired.payloads += 1;
-      expired.bytes += entry.bytes;
+      countExpired(expired, tools.retention, tenant, entry, entry.origin?.timeMs ?? timeMs);
     }
     if (page.request && timeMs > nowMs - requestsKeptMs) {
       const answer = places.map((found) => locationOf(placed, found));

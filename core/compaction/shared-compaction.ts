@@ -20,6 +20,7 @@ import type {
   RowReport,
   SkippedCompaction,
 } from "./compaction.ts";
+import { addExpired, noneExpired } from "./expired-count.ts";
 import { inParallel } from "./in-parallel.ts";
 import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlanRules, type SegmentUsage } from "./plan.ts";
@@ -149,7 +150,7 @@ class Run {
   readonly #skipped: SkippedCompaction[] = [];
   /** Segments that took the place of the one that is being emptied. */
   readonly #into = new Set<string>();
-  readonly #done = { pages: 0, payloads: 0, bytesIn: 0, bytesOut: 0, expired: { payloads: 0, bytes: 0 } };
+  readonly #done = { pages: 0, payloads: 0, bytesIn: 0, bytesOut: 0, expired: noneExpired() };
   readonly #count = {
     groups: 0,
     groupsChanged: 0,
@@ -518,8 +519,7 @@ class Run {
     this.#done.payloads += page.entries.length;
     this.#done.bytesIn += bytesIn;
     this.#done.bytesOut += bodyBytes;
-    this.#done.expired.payloads += draft.expired.payloads;
-    this.#done.expired.bytes += draft.expired.bytes;
+    addExpired(this.#done.expired, draft.expired);
   }
 
   /** Notes what the rows of a group refer to, and how much of it is alive. */

@@ -25,11 +25,12 @@ export function awsCompaction(
   tools: Pick<SharedCompactionTools, Made>,
   changes: CompactionChanges = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
-  return ({ frames, eraser }) =>
+  return ({ frames, retention, eraser }) =>
     new SharedCompaction({
       ...tools,
       ...changes,
       frames,
+      retention,
       eraser,
       encoderOf: (tier) =>
         new BlockEncoder({ ...nodeCodecs, 2: compactionCodec(levels[tier]) }, autoPolicy(), limits.mergedBlockBytes),

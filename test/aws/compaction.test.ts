@@ -311,11 +311,16 @@ describe("what has expired", () => {
     const { handler, put } = await aged();
     const { store } = handler;
     await put("g", 1, "debug");
-    await store.append({ tenant, group: "g", id: "stays" }, noise(9000, 9));
+    await store.append({ tenant, group: "g", id: "stays" }, noise(6000, 9));
+    await store.append({ tenant, group: "g", id: "own" }, noise(700, 9), { expiresAt: Date.now() + 2 * day });
+    // What it was kept by is told also of what was merged before it expires.
+    pass(hour);
+    expect(await store.compact()).toMatchObject({ pages: 1, expired: { payloads: 0, byRetention: {} } });
     pass(8 * day);
     const { expired } = await store.compact();
 
-    expect(expired).toEqual({ payloads: 20, bytes: 40_000 });
+    const byRetention = { debug: { payloads: 20, bytes: 40_000 }, _own: { payloads: 1, bytes: 700 } };
+    expect(expired).toEqual({ payloads: 21, bytes: 40_700, byRetention });
     pass(3 * hour);
     await store.compact();
     expect((await collect(store.list({ tenant, group: "g" }))).map(({ id }) => id)).toEqual(["stays"]);

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDisk } from "../../core/entries/disk.ts";
 import { openDiskAccess } from "../../core/entries/disk-access.ts";
@@ -172,6 +173,31 @@ describe("paylode compact beside a server", () => {
       stderr: "paylode: no erasure 000000000000\n",
     });
     expect(readdirSync(path.join(folder, "segments", tenant))).toHaveLength(1);
+  });
+
+  test("tells what had expired by its class, as the metrics do", async () => {
+    const retentionMs = { defaultMs: 2, classesMs: { debug: 1, audit: 0 } };
+    server = await serveLocal({ directory: folder, port: 0, retentionMs });
+    const { store } = server;
+    const put = (id: string, more: object) => store.append({ tenant, group: "g", id }, noise(2000, 1), more);
+    await Promise.all([put("a", { retention: "debug" }), put("b", { retention: "debug" }), put("c", {})]);
+    await put("d", { expiresAt: 1_700_000_000_000 });
+    await put("stays", { retention: "audit" });
+    // So much that the segment is compacted.
+    await store.append({ tenant, group: "other", id: "a" }, noise(20_000, 2), { retention: "audit" });
+    await store.delete({ tenant, group: "other", id: "a" });
+    await setTimeout(5);
+
+    const compacted = await paylode("compact");
+
+    expect(shown(compacted)).toContain(
+      "expired: 1 payload of no class, 2,000 bytes\n" +
+        "expired: 1 payload with an expiry of their own, or of a class that is not known here, 2,000 bytes\n" +
+        "expired: 2 payloads of class debug, 4,000 bytes\ncompacted ",
+    );
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toMatch(/^paylode_expired_payloads_total\{retention="debug"\} 2$/m);
+    expect(metrics).toMatch(/^paylode_expired_bytes_total\{retention="_default"\} 2000$/m);
   });
 
   test("pauses what it does by itself, and resumes it", async () => {

@@ -85,7 +85,8 @@ describe("expiry by the store's clock", () => {
       clock.ms += 1;
       await store.compact({ graceMs: 0 });
 
-      expect(report.expired).toEqual({ payloads: expiredPayloads, bytes: expiredBytes });
+      const sum = { payloads: expiredPayloads, bytes: expiredBytes };
+      expect(report.expired).toEqual({ ...sum, byRetention: { _own: sum } });
       expect(await store.size({ tenant })).toBe(kept.size);
       const rebuilt = await reopen(await reopen(store), { rebuild: true });
       const found = new Map<string, Uint8Array>();
@@ -116,7 +117,8 @@ describe("expiry by the store's clock", () => {
       clock.ms += 1;
       await reopened.compact({ graceMs: 0 });
 
-      expect(report.expired).toEqual({ payloads: 400, bytes: 360_000 });
+      const sum = { payloads: 400, bytes: 360_000 };
+      expect(report.expired).toEqual({ ...sum, byRetention: { _own: sum } });
       expect(report.bytesOut).toBe(0);
       expect(report.plan.rewrittenBytes).toBe(0);
       expect(report.segments.length).toBeGreaterThan(1);

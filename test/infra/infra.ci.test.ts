@@ -21,6 +21,8 @@ const settings = {
   PAYLODE_ALARM_EMAIL: "on-call@example.org",
   PAYLODE_RESERVED_CONCURRENCY: "40",
   PAYLODE_CORS_ORIGINS: "https://app.example,http://localhost:5173",
+  PAYLODE_RETENTION: "30d",
+  PAYLODE_RETENTION_CLASSES: "debug=7d",
 };
 
 beforeAll(async () => {
@@ -268,6 +270,13 @@ describe("the handler", () => {
       allowOrigins: ["https://app.example", "http://localhost:5173"],
       allowHeaders: expect.arrayContaining(["authorization", "content-type", "idempotency-key"]),
     });
+  });
+
+  test("knows the retention that is configured, as the one that compacts does, whose reports tell classes", () => {
+    for (const inputs of [handlerOf(configured), compactOf(configured).inputs]) {
+      const variables = { PAYLODE_RETENTION: "30d", PAYLODE_RETENTION_CLASSES: "debug=7d" };
+      expect(inputs["environment"]).toMatchObject({ variables });
+    }
   });
 
   test("is told bucket and table, and no secret of ours", () => {

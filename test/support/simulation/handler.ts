@@ -1,3 +1,4 @@
+import { RetentionRules } from "../../../core/retention.ts";
 import type { MemoryErasureLedger } from "../../../core/adapters/memory/memory-erasure-ledger.ts";
 import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
@@ -65,6 +66,7 @@ export function openHandler(servers: Servers, name: string, weather: Weather, bu
   };
   const compaction = (inside: StoreInside) =>
     new SharedCompaction({
+      retention: new RetentionRules(),
       ...shared,
       random,
       segments,
