@@ -67,7 +67,8 @@ export class Eraser {
       version: 0,
       pending: [],
     };
-    return this.#hide(await this.save(record), options);
+    // Compaction may see the record before this hears that it is kept.
+    return this.#alone(record, async () => this.#hide(await this.save(record), options));
   }
 
   /** Goes on with an erasure that was interrupted. @returns it as it is then, `undefined` while somebody is at it */
@@ -75,7 +76,18 @@ export class Eraser {
     const { index, clock } = this.#tools;
     if (this.#underWay.has(nameOf(record))) return undefined;
     if (index.shared && record.requestedMs + abandonedMs > clock.nowMs()) return undefined;
-    return this.#hide(record, {});
+    return this.#alone(record, () => this.#hide(record, {}));
+  }
+
+  /** Nobody else in this process takes it up meanwhile. */
+  async #alone(record: ErasureRecord, work: () => Promise<ErasureRecord>): Promise<ErasureRecord> {
+    const name = nameOf(record);
+    this.#underWay.add(name);
+    try {
+      return await work();
+    } finally {
+      this.#underWay.delete(name);
+    }
   }
 
   /** Keeps a record as its next version. @throws {PayloadStoreError} `CONFLICT` when another process changed it */
@@ -88,43 +100,37 @@ export class Eraser {
   }
 
   async #hide(begun: ErasureRecord, { signal }: CallOptions): Promise<ErasureRecord> {
-    const name = nameOf(begun);
-    this.#underWay.add(name);
-    try {
-      let record = begun;
-      let failure: PayloadStoreError | undefined;
-      for await (const groups of this.#batches(begun)) {
-        throwIfAborted(signal);
-        const held = await this.#segmentsOf(record.tenant, groups);
-        const unknown = await this.#unknownTo(record, groups);
-        record = await this.save({ ...withSegments(record, held), pending: groups, unknown });
-        for (const group of groups) {
-          try {
-            record = await this.#hideIn(record, group);
-          } catch (error) {
-            if (!isPayloadStoreError(error, "CORRUPT")) throw error;
-            failure ??= error;
-          }
+    let record = begun;
+    let failure: PayloadStoreError | undefined;
+    for await (const groups of this.#batches(begun)) {
+      throwIfAborted(signal);
+      const held = await this.#segmentsOf(record.tenant, groups);
+      const unknown = await this.#unknownTo(record, groups);
+      record = await this.save({ ...withSegments(record, held), pending: groups, unknown });
+      for (const group of groups) {
+        try {
+          record = await this.#hideIn(record, group);
+        } catch (error) {
+          if (!isPayloadStoreError(error, "CORRUPT")) throw error;
+          failure ??= error;
         }
-        // What was merged meanwhile lies elsewhere too.
-        record = withSegments(record, await this.#segmentsOf(record.tenant, groups));
       }
-      if (failure) {
-        await this.save(record);
-        throw failure;
-      }
-      if (record.selector.everything && !this.#tools.index.shared)
-        record = withSegments(record, await this.#allOf(record.tenant));
-      else record = withSegments(record, this.#torn(record.tenant));
-      return await this.save({
-        ...record,
-        state: "hidden",
-        hiddenMs: Math.floor(this.#tools.clock.nowMs()),
-        pending: [],
-      });
-    } finally {
-      this.#underWay.delete(name);
+      // What was merged meanwhile lies elsewhere too.
+      record = withSegments(record, await this.#segmentsOf(record.tenant, groups));
     }
+    if (failure) {
+      await this.save(record);
+      throw failure;
+    }
+    if (record.selector.everything && !this.#tools.index.shared)
+      record = withSegments(record, await this.#allOf(record.tenant));
+    else record = withSegments(record, this.#torn(record.tenant));
+    return await this.save({
+      ...record,
+      state: "hidden",
+      hiddenMs: Math.floor(this.#tools.clock.nowMs()),
+      pending: [],
+    });
   }
 
   async #hideIn(record: ErasureRecord, group: string): Promise<ErasureRecord> {

@@ -1,4 +1,15 @@
 import { describe, expect, test } from "vitest";
+import { MemoryErasureLedger } from "../../core/adapters/memory/memory-erasure-ledger.ts";
+import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
+import { nodeDigest } from "../../core/adapters/node/digest.ts";
+import { SystemRandom } from "../../core/adapters/node/random.ts";
+import { localCompaction } from "../../core/entries/local-compaction.ts";
+import { nodeCodecs } from "../../core/entries/node-codecs.ts";
+import type { ErasureRecord } from "../../core/erasure/erasure.ts";
+import { ArrayOffsetIndex } from "../../core/index/array-offset-index.ts";
+import { KeyHasher } from "../../core/index/key-hasher.ts";
+import { PayloadStore } from "../../core/payload-store.ts";
+import { FrameReader } from "../../core/segment/read-frame.ts";
 import { openDisk, type DiskOptions, type DiskStore } from "../../core/entries/disk.ts";
 import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { collect } from "../conformance/expectations.ts";
@@ -299,5 +310,39 @@ describe("an erasure", () => {
       await store.close();
       if (fs.failed === undefined) break;
     }
+  });
+});
+
+describe("an erasure that compaction meets while it begins", () => {
+  test("hides all the same, and is ended by the next run", async () => {
+    let meanwhile = async () => {};
+    class SlowLedger extends MemoryErasureLedger {
+      override async put(record: ErasureRecord): Promise<boolean> {
+        const isKept = await super.put(record);
+        // It is there, and whoever put it does not know yet.
+        if (record.version === 1) await meanwhile();
+        return isKept;
+      }
+    }
+    const [clock, random] = [new ManualClock(), new SystemRandom()];
+    const shared = { clock, random, digest: nodeDigest };
+    const segments = new MemorySegmentStore(shared);
+    const frames = new FrameReader(segments, nodeDigest);
+    const index = new ArrayOffsetIndex(frames, new KeyHasher(random.bytes(16)), (bytes) => nodeDigest.crc32(bytes));
+    const ports = { ...shared, segments, index, codecs: nodeCodecs };
+    const store = new PayloadStore({ ...ports, erasures: new SlowLedger(), compaction: localCompaction(ports) });
+    await store.append({ tenant, group: "g", id: "a" }, withSecret(1));
+    let met: readonly { readonly state: string }[] = [];
+    meanwhile = async () => {
+      met = await store.erasures({ tenant });
+      await store.compact({ graceMs: 0 });
+    };
+
+    const asked = await store.erase({ tenant, group: "g" });
+
+    expect(met).toMatchObject([{ state: "hiding" }]);
+    expect(asked).toMatchObject({ state: "hidden", payloads: 1 });
+    await store.compact({ graceMs: 0 });
+    expect(await store.erasure({ tenant, erasure: asked.id })).toMatchObject({ state: "gone" });
   });
 });
