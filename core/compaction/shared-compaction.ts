@@ -23,7 +23,7 @@ import type {
 import { addExpired, noneExpired } from "./expired-count.ts";
 import { inParallel } from "./in-parallel.ts";
 import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
-import { liveBytes, planCompaction, type PlanRules, type SegmentUsage } from "./plan.ts";
+import { liveBytes, planCompaction, type PlannedSegment, type PlanRules, type SegmentUsage } from "./plan.ts";
 import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, isDone, RowLease } from "./row-lease.ts";
 import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
@@ -55,6 +55,9 @@ const preparedAtOnce = 3;
 
 /** Rows that are written or removed at the same time. */
 const writesAtOnce = 16;
+
+/** A pass is gone on with for so long, in milliseconds: what was stored since it began waits for the next one. */
+const passMsMax = 6 * 3_600_000;
 
 /** Names in one row that an unfinished pass leaves. */
 const marksPerRow = 3_500;
@@ -238,9 +241,7 @@ class Run {
           nowMs: sinceMs,
           rules: this.#planRules(),
         });
-        const emptied = dryRun === true ? [] : await this.#emptySegments(plan.segments.map(({ usage }) => usage));
-        segments.push(...emptied);
-        complete = dryRun === true || emptied.length === plan.segments.length;
+        if (dryRun !== true) complete = await this.#emptySegments(plan.segments, segments);
         for (const { tenant, group, reason } of this.#untold.all()) {
           this.#skipped.push({ tenant, group, segment: "", reason });
         }
@@ -256,7 +257,11 @@ class Run {
           const seen = { sinceMs, objects, freed: new Set(freed), kept, isNamed, isInUse, isHeld };
           await erasures?.end({ ...seen, untold: this.#untold, skipped: this.#skipped });
         }
-        after = undefined;
+        // The next run need not look at the groups again to go on with the segments: unless it would get no further, or new
+        // groups have waited for long.
+        const isLeft = !complete || plan.postponed > 0;
+        const goesOn = isLeft && segments.length > 0 && this.#lease.nowMs() - sinceMs < passMsMax;
+        if (!goesOn) after = undefined;
       }
     } finally {
       await this.#leave(after, sinceMs, marks);
@@ -376,7 +381,8 @@ class Run {
     this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(rows) / 4096));
     const { sweep, remove } = this.#plan(rows, mustMove);
     if (sweep.length > 0) rows = await this.#sweep(rows, sweep);
-    await this.#mark(rows);
+    // What is alive in the segments that are emptied was counted when the pass came to the group.
+    await this.#mark(rows, mustMove === undefined);
     this.#count.groupsChanged += 1;
     if (remove) {
       this.#spend(this.#prices.writeUnit * writeUnits(remove.record.length));
@@ -522,8 +528,11 @@ class Run {
     addExpired(this.#done.expired, draft.expired);
   }
 
-  /** Notes what the rows of a group refer to, and how much of it is alive. */
-  async #mark(found: GroupRows): Promise<void> {
+  /**
+   * Notes what the rows of a group refer to, and how much of it is alive.
+   * @param counts  false where that was counted before
+   */
+  async #mark(found: GroupRows, counts = true): Promise<void> {
     const { times, graceMs } = this.#options;
     const { tenant, group, counting, covered } = found;
     const settledMs = this.#lease.nowMs() - times.arrivalMs - graceMs;
@@ -542,7 +551,7 @@ class Run {
       for (const upload of uploads ?? []) this.#use(markOf("uploads", tenant, upload));
     }
     const mentions = new Mentions(counting);
-    for (const [index, { row, says }] of counting.entries()) {
+    for (const [index, { row, says }] of counts ? counting.entries() : []) {
       if (!row.ok || typeof says === "string" || row.value.place.inline) continue;
       const isOver = hasExpired(says, this.#lease.nowMs());
       const alive = isOver ? 0 : says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
@@ -586,11 +595,15 @@ class Run {
     });
   }
 
-  /** Writes again what is alive in segments that are mostly dead. */
-  async #emptySegments(usages: readonly SegmentUsage[]): Promise<RewrittenSegment[]> {
-    const emptied: RewrittenSegment[] = [];
-    for (const { tenant, segment, bytes } of usages) {
-      if (!(await this.#mayGoOn())) break;
+  /**
+   * Writes again what is alive in segments that are mostly dead.
+   * @param emptied  gets those that were
+   * @returns whether it has been through all of them
+   */
+  async #emptySegments(planned: readonly PlannedSegment[], emptied: RewrittenSegment[]): Promise<boolean> {
+    for (const { usage } of planned) {
+      const { tenant, segment, bytes } = usage;
+      if (!(await this.#mayGoOn())) return false;
       const scan = await this.#tools.segments.scan(tenant, segment).catch(whenGone);
       // Another pass has freed it while this one stood still.
       if (!scan) continue;
@@ -599,10 +612,12 @@ class Run {
       this.#into.clear();
       await this.#work([...groups].map((group) => ({ tenant, group, mustMove })));
       emptied.push({ tenant, segment, bytes, into: [...this.#into] });
-      const progress = { segments: emptied.length, ofSegments: usages.length, bytes: this.#done.bytesOut };
+      // A run that goes on with this pass has nothing more to do about it.
+      this.#live.delete(markOf("segments", tenant, segment));
+      const progress = { segments: emptied.length, ofSegments: planned.length, bytes: this.#done.bytesOut };
       this.#options.onProgress?.(progress);
     }
-    return emptied;
+    return true;
   }
 
   /** Lets go of the lease; of a pass that did not end, leaves what it found. */

@@ -436,6 +436,73 @@ describe("a pass whose budget ends", () => {
   });
 });
 
+describe("a pass whose budget ends while segments are emptied", () => {
+  /** Four segments, each with a group that stays and one that is deleted. */
+  async function halfDead() {
+    const handler = await opened();
+    const bodyOf = (i: number) => noise(9000, i);
+    for (const i of [0, 1, 2, 3]) {
+      const put = (name: string) => handler.store.append({ tenant, group: `${name}-${i}`, id: "a" }, bodyOf(i));
+      await Promise.all([put("stays"), put("goes")]);
+    }
+    expect(await segmentsOf(handler)).toHaveLength(4);
+    for (const i of [0, 1, 2, 3]) await handler.store.deleteGroup({ tenant, group: `goes-${i}` });
+    pass(26 * hour);
+    const expectWhole = async () => {
+      const { store } = await handler.another();
+      for (const i of [0, 1, 2, 3]) sameBytes(await store.get({ tenant, group: `stays-${i}`, id: "a" }), bodyOf(i));
+      expect((await store.verify()).faults.filter(({ kind }) => kind !== "orphan")).toEqual([]);
+    };
+    return { ...handler, expectWhole };
+  }
+
+  let late = 0;
+  /** Time flies while a segment is emptied. */
+  const machine = { clock: { nowMs: () => Date.now() + late } };
+  const onProgress: CompactOptions["onProgress"] = ({ segments }) => {
+    if (segments > 0) late += 10_000;
+  };
+
+  test.each<[string, CompactOptions]>([
+    ["bytesMax", { bytesMax: 1 }],
+    ["timeMsMax", { timeMsMax: 5000, onProgress }],
+  ])("by %s goes on with the segments in the next run, and looks at no group again", async (_what, budget) => {
+    const handler = await halfDead();
+    const reports: CompactionReport[] = [];
+    for (let run = 0; run < 5; run++) {
+      const { store } = await openHandler(servers, handler.place, { machine });
+      reports.push(await store.compact(budget));
+      await handler.expectWhole();
+      pass(minute);
+    }
+
+    // The fifth is another pass.
+    expect(reports.map(({ rows }) => rows!.groups)).toEqual([8, 0, 0, 0, 8]);
+    expect(reports.map(({ segments }) => segments.length)).toEqual([1, 1, 1, 1, 0]);
+    expect(new Set(reports.flatMap(({ segments }) => segments.map(({ segment }) => segment))).size).toBe(4);
+    for (let day = 0; day < 2; day++) {
+      pass(26 * hour);
+      await handler.store.compact();
+      await handler.expectWhole();
+    }
+    expect(await segmentsOf(handler)).toHaveLength(4);
+    expect(await keysOf(handler)).toEqual([0, 1, 2, 3].map((i) => `acme/stays-${i}#1`));
+  });
+
+  test("is begun anew once it went on for hours, and where it gets no further", async () => {
+    const handler = await halfDead();
+    const groups = async (options: CompactOptions) => (await handler.store.compact(options)).rows!.groups;
+    expect(await groups({ bytesMax: 1 })).toBe(8);
+    expect(await groups({ timeMsMax: 0 })).toBe(0);
+    expect(await groups({ bytesMax: 1 })).toBe(8);
+    pass(7 * hour);
+    // It goes on once more, and is not gone on with after that.
+    expect(await groups({ bytesMax: 1 })).toBe(0);
+    expect(await groups({ bytesMax: 1 })).toBeGreaterThan(3);
+    await handler.expectWhole();
+  });
+});
+
 test("a pass that finds the place of its notes taken is begun anew, and removes nothing that it did not see named", async () => {
   const handler = await opened();
   const { store, clients, place } = handler;
