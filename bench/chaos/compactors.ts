@@ -13,6 +13,7 @@ interface RunMetrics {
   readonly CompactedRows: number;
   readonly SweptRows: number;
   readonly CompactionBytesOut: number;
+  readonly EmptiedSegments: number;
   readonly FreedSegments: number;
   readonly FreedBytes: number;
   readonly CompactionSkipped: number;
@@ -33,6 +34,7 @@ export class Compactors {
     rowsWritten: 0,
     rowsSwept: 0,
     bytesWritten: 0,
+    segmentsRewritten: 0,
     segmentsFreed: 0,
     bytesFreed: 0,
     skipped: 0,
@@ -82,6 +84,7 @@ export class Compactors {
     sums.rowsWritten += metrics.CompactedRows;
     sums.rowsSwept += metrics.SweptRows;
     sums.bytesWritten += metrics.CompactionBytesOut;
+    sums.segmentsRewritten += metrics.EmptiedSegments;
     sums.segmentsFreed += metrics.FreedSegments;
     sums.bytesFreed += metrics.FreedBytes;
     sums.skipped += metrics.CompactionSkipped;
