@@ -512,6 +512,7 @@ export class PayloadStore {
       const tenant = resolveTenant(key);
       for await (const { group, payloads: written, expiresMs } of this.#ports.index.groups(tenant)) {
         throwIfAborted(options.signal);
+        if (written === 0) continue;
         const payloads = await this.#unexpired(tenant, group, { payloads: written, expiresMs });
         if (payloads > 0) yield { group, payloads };
       }

@@ -49,7 +49,8 @@ const meanings: Readonly<Record<Erasure["state"], string>> = {
   gone: "no file has any of it",
 };
 
-function describe({ id, state, selector, requestedMs, hiddenMs, goneMs, groups, payloads, unknown }: Erasure): string {
+function describe(erasure: Erasure): string {
+  const { id, state, selector, requestedMs, hiddenMs, goneMs, groups, payloads, unknown, reason } = erasure;
   const lines = [
     `erasure ${id}: ${state}: ${meanings[state]}`,
     `  of         ${namedBy(selector)}`,
@@ -57,6 +58,7 @@ function describe({ id, state, selector, requestedMs, hiddenMs, goneMs, groups, 
     `  hidden     ${time(hiddenMs)}: ${count(payloads, "payload")} in ${count(groups, "group")}`,
     `  gone       ${time(goneMs)}`,
   ];
+  if (reason !== undefined) lines.push(`  held up    ${printable(reason)}`);
   if (unknown.length > 0) lines.push(`  unknown    ${someOf(unknown)}`);
   return `${lines.join("\n")}\n`;
 }

@@ -1,5 +1,5 @@
 import { hex } from "../bytes.ts";
-import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { errorCodes, isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
 import type { CallOptions } from "../payload.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ErasureLedger } from "../ports/erasure-ledger.ts";
@@ -119,7 +119,7 @@ export class Eraser {
       record = withSegments(record, await this.#segmentsOf(record.tenant, groups));
     }
     if (failure) {
-      await this.save(record);
+      await this.save({ ...record, reason: `${failure.message}: ${errorCodes.CORRUPT.action}, then compact again` });
       throw failure;
     }
     if (record.selector.everything && !this.#tools.index.shared)
@@ -128,6 +128,7 @@ export class Eraser {
     return await this.save({
       ...record,
       state: "hidden",
+      reason: undefined,
       hiddenMs: Math.floor(this.#tools.clock.nowMs()),
       pending: [],
     });

@@ -159,7 +159,8 @@ export interface OffsetIndex {
   torn?(tenant: string): readonly string[];
 
   /**
-   * Groups that have payloads, expired ones too. An index with one writer answers them in the order of the oldest commit that is kept of
+   * Groups that have payloads, expired ones too; where several processes write also those of which damage hides whether they have
+   * any, with 0 (others are `CORRUPT`). An index with one writer answers them in the order of the oldest commit that is kept of
    * them: of their first, until compaction or a deletion of the whole group took its place; another one in
    * an order of its own. Not for request paths where groups are many.
    */

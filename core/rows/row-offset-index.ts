@@ -150,8 +150,9 @@ export class RowOffsetIndex implements OffsetIndex {
 
   async *groups(tenant: string): AsyncGenerator<GroupSummary & ExpiringCount> {
     for await (const { group, pages } of this.#scan(tenant)) {
-      const { payloads, expiresMs } = pages.count();
-      if (payloads > 0) yield { group, payloads, expiresMs };
+      const { payloads, expiresMs, incomplete } = pages.count();
+      // Who has to look into every group has to know of one that cannot be.
+      if (payloads > 0 || incomplete) yield { group, payloads, expiresMs };
     }
   }
 

@@ -215,6 +215,24 @@ describe("an erasure on S3 and DynamoDB", () => {
     await untilGone(clock, store);
   });
 
+  test("of all groups hides what it can where one cannot be read, says so in its receipt, and is gone on with", async () => {
+    const of = await filled(clock);
+    const { store } = of.handler;
+    await store.append({ tenant, group: "damaged", id: "a" }, text("nobody's"));
+    await damageRow(of.handler, of.place, "damaged");
+
+    await expect(store.erase({ tenant, where: { subject: "u-1" } })).rejects.toMatchObject({ code: "CORRUPT" });
+
+    const [asked] = await store.erasures({ tenant });
+    expect(asked).toMatchObject({ state: "hiding", payloads: 3, reason: expect.stringContaining("damaged") });
+    expect(asked!.reason).toContain("run `paylode verify`");
+    for (const { id } of victims) expect(await store.has({ tenant, group: "victim", id })).toBe(false);
+    await removeRow(of.handler, of.place, "damaged");
+    await untilGone(clock, store);
+    expect((await store.erasure({ tenant, erasure: asked!.id }))!.reason).toBeUndefined();
+    expect(await traces(of.handler, of.place)).toEqual([]);
+  });
+
   test("waits for segments that a row which cannot be read may name, for these alone, and says why", async () => {
     const place = await freshPlaceOf(servers);
     const handler = await openHandler(servers, place);
