@@ -32,7 +32,8 @@ import { thisMachine, thisVersion } from "./machine.ts";
  * Handler processes write, erase and read a few groups on S3 and DynamoDB at once, and others run the scheduled compaction again
  * and again, while requests fail, are lost and arrive late, and while processes are killed and frozen. After each round it is looked
  * whether what was answered can be put in an order: what was acknowledged is readable, what was deleted stays deleted, what has one
- * creator has one. What earlier rounds left is read again, byte for byte, while it is compacted. At the end compaction goes on until
+ * creator has one. A group is written for some rounds, so that rows are joined and removed while others are put. What is not written any
+ * more is read again, byte for byte, while it is compacted. At the end compaction goes on until
  * the erasures are gone, and of what they took a byte is looked for in all objects and rows.
  *
  * No process lives longer than some seconds, so what compaction waits for is seconds too: bench/chaos/times.ts.
@@ -50,6 +51,8 @@ const { values: options } = parseArgs({
 });
 
 const roundMs = 10_000;
+/** A group is written for so many rounds: longer than rows rest, and what was joined is kept. */
+const groupRounds = 6;
 const ids = 8;
 /** Compaction goes on for so long at the end, until all erasures are gone: some times what one takes. */
 const goneMsMax = 300_000;
@@ -67,6 +70,10 @@ const broken: string[] = [];
 const settled = new SettledReads();
 const erased = new ErasedValues();
 let histories = new Histories();
+/** What ids were found to have at the end of a round, by `<group>/<id>`, of groups that are written. */
+const found = new Map<string, string>();
+let written: readonly string[] = Array.from({ length: 6 }, (_, i) => `round-0-${i}`);
+/** Those of them that may be written now. */
 let groups: readonly string[] = [];
 let sent: Operation[] = [];
 
@@ -99,9 +106,15 @@ const compactors = new Compactors(Number(options.compactors), (n) => ({
 
 while (performance.now() < endMs && broken.length === 0) {
   figures.rounds += 1;
-  histories = new Histories();
+  histories = new Histories(new Map(found));
   sent = [];
-  groups = Array.from({ length: 6 }, (_, i) => `round-${figures.rounds}-${i}`);
+  written = written.map((group, i) => {
+    const isOver = (figures.rounds + i) % groupRounds === 0 || erased.unanswered.has(group);
+    if (!isOver) return group;
+    settle(group);
+    return `round-${figures.rounds}-${i}`;
+  });
+  groups = written;
   crew.assign();
   await mischief(performance.now() + Math.min(roundMs, endMs - performance.now()));
 
@@ -114,16 +127,17 @@ while (performance.now() < endMs && broken.length === 0) {
   await sleep(500);
   await settled.verify(read, () => random.chance(0.1));
   for (const name of histories.names()) {
-    const operation: Operation = { ...reading(name) };
+    const operation = reading(name);
     const startedMs = performance.now();
     const answer = await runOperation(store, operation);
     histories.ended(operation, startedMs, performance.now(), answer);
-    settled.add(name, String(answer), erased.unanswered.has(name.group));
+    found.set(`${name.group}/${name.id}`, String(answer));
   }
   broken.push(...histories.broken(), ...crew.broken, ...compactors.broken, ...settled.broken);
   tell();
 }
 await crew.dismiss();
+for (const group of written) settle(group);
 await untilGone();
 await compactors.dismiss();
 await settled.verify(read);
@@ -187,6 +201,15 @@ async function mischief(untilMs: number): Promise<void> {
   for (const fault of planned) {
     fault.remove();
     fault.release();
+  }
+}
+
+/** From now on nobody writes a group. */
+function settle(group: string): void {
+  for (const [name, value] of found) {
+    if (!name.startsWith(`${group}/`)) continue;
+    settled.add({ group, id: name.slice(group.length + 1) }, value, erased.unanswered.has(group));
+    found.delete(name);
   }
 }
 

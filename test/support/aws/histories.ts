@@ -10,8 +10,14 @@ import {
 
 /** What was done to each id, and when: to be put in order at the end. */
 export class Histories {
+  /** What ids have to begin with, by `<group>/<id>`; nothing by default. */
+  readonly #before: ReadonlyMap<string, Register>;
   readonly #calls = new Map<string, RegisterCall<Register>[]>();
   readonly #keyed = new Map<string, { readonly operation: Operation; readonly startedMs: number; endedMs: number }>();
+
+  constructor(before: ReadonlyMap<string, Register> = new Map()) {
+    this.#before = before;
+  }
 
   /** To be called before an operation begins. A second one with the same key is the first one, tried again. */
   began(operation: Operation, startedMs: number): void {
@@ -48,7 +54,7 @@ export class Histories {
     }
     this.#keyed.clear();
     return [...this.#calls].flatMap(([name, calls]) => {
-      const explained = explainNonlinear("", calls);
+      const explained = explainNonlinear(this.#before.get(name) ?? "", calls);
       return explained === undefined ? [] : [`${name}:\n${explained}`];
     });
   }
