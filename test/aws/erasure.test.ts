@@ -175,6 +175,36 @@ describe("an erasure on S3 and DynamoDB", () => {
     );
   });
 
+  test("is gone without a trace also where each run has room for one segment, and goes on with the pass before", async () => {
+    const of = await filled(clock);
+    const { store } = of.handler;
+    // Segments that are mostly alive, so that nothing but the erasure empties them.
+    const attributes = { subject: "u-1" };
+    for (let i = 0; i < 4; i++) {
+      const payload = Buffer.concat([withSecret(50 + i), noise(4000, i)]);
+      await Promise.all([
+        store.append({ tenant, group: `small-${i}`, id: "a" }, payload, { attributes }),
+        store.append({ tenant, group: `large-${i}`, id: "a" }, noise(40_000, 50 + i)),
+      ]);
+    }
+    const kept = new Map(of.kept);
+    for (let i = 0; i < 4; i++) kept.set(`large-${i} a`, noise(40_000, 50 + i));
+    const asked = await store.erase({ tenant, where: { subject: "u-1" } });
+    let wentOn = 0;
+    let state: string | undefined;
+    for (let hours = 0; state !== "gone"; hours++) {
+      expect(hours).toBeLessThan(80);
+      pass(hour);
+      const { rows, segments } = await store.compact({ bytesMax: 50_000 });
+      if (rows!.groups === 0 && segments.length > 0) wentOn += 1;
+      ({ state } = (await store.erasure({ tenant, erasure: asked.id }))!);
+    }
+
+    expect(wentOn).toBeGreaterThan(0);
+    expect(await traces(of.handler, of.place)).toEqual([]);
+    await expectKept((await openHandler(servers, of.place)).store, kept);
+  });
+
   /** Changes a row in the table, as damage does. */
   async function damageRow({ clients: { dynamo } }: Handler, { table }: AwsPlace, group: string): Promise<void> {
     const Item = { pk: { S: `${tenant}/${group}` }, sk: { N: "1" }, r: { B: text("not what was stored") } };
