@@ -255,6 +255,8 @@ export class CommitLanes {
       inSegment: page.upload === undefined ? undefined : true,
       restsIn: drafts[0]?.restsIn,
       restsOnMs,
+      // What it takes the place of is there until compaction has made it durable. docs/decisions/0035.
+      mayWait: page.merged === undefined ? undefined : true,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.
