@@ -10,7 +10,11 @@ const tenant = "acme";
 const groups = 200;
 
 /** A store of groups with two payloads, the older one dead, in a segment that has its footer. */
-async function filled(): Promise<{ readonly fs: CountingFileSystem; readonly store: DiskStore; synced(): number }> {
+async function filled(): Promise<{
+  readonly fs: CountingFileSystem;
+  readonly store: DiskStore;
+  readonly synced: () => number;
+}> {
   const fs = new CountingFileSystem(new PowerLossFileSystem({ random: seededRandom(1), syncTakes: "immediate" }));
   const store = await openDisk({ directory: "/store" }, simulatedMachine(fs, 1));
   const append = (id: string) =>

@@ -45,7 +45,7 @@ export interface WriterContext {
 }
 
 /** Frames that are put into a footer before others run: some half a millisecond. */
-const entriesBetweenPauses = 1024;
+const entriesBetweenPauses = 256;
 
 /** A segment that grows, up to its last mark. */
 export interface GrowingSegment {
