@@ -21,97 +21,157 @@ import { limits } from "../core/limits.ts";
 import { agentTraces, type TraceLine } from "./agent-traces.ts";
 import { SeededRandom } from "./agent-trace-random.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
-import { latency, type Latency } from "./spread.ts";
+import { latency, median, type Latency } from "./spread.ts";
 
 /**
- * npm run bench:compaction -- --payloads N --no-record
+ * npm run bench:compaction -- --payloads N --rounds N --only-callers --no-record
  *
  * What compaction does to callers, and to bytes. A folder is filled and half of it deleted; then appends and reads are timed
- * while nothing else goes on, while it is compacted, and so once more. A process of its own tells how much memory it takes. Then
+ * while nothing else goes on, while it is compacted, and while nothing else goes on once more; so in each round, with a folder of its
+ * own. The answer is the median of the rounds. A process of its own tells how much memory it takes. Then
  * the recorded messages and calls of agents, or made-up ones where there are none, and short spans, are stored one by one and
  * compacted, beside gzip and zstd of each payload alone.
  */
 const { values: options } = parseArgs({
   allowNegative: true,
-  options: { payloads: { type: "string", default: "40000" }, record: { type: "boolean", default: true } },
+  options: {
+    payloads: { type: "string", default: "40000" },
+    rounds: { type: "string", default: "3" },
+    "only-callers": { type: "boolean", default: false },
+    record: { type: "boolean", default: true },
+  },
 });
 const payloads = Number(options.payloads);
+const rounds = Number(options.rounds);
 const root = path.resolve(import.meta.dirname, "..");
 const tenant = "bench";
 const encoder = new TextEncoder();
+/** Some thousands of calls: their 99th percentile is that of dozens. */
+const idleMs = 5_000;
 
 interface Calls {
-  readonly append: Latency;
-  readonly read: Latency;
+  readonly append: Timed;
+  readonly read: Timed;
   /** The longest the event loop was held up, and 99 % of its turns, in milliseconds. */
   readonly stallMaxMs: number;
   readonly stallP99Ms: number;
 }
 
-const foreground = await measureForeground();
-const memory = await measureMemory();
-const sizes = [
-  measureSize("messages", recorded("airline-messages")),
-  measureSize("calls with their history", recorded("airline-llm-calls")),
-  measureSize("spans of 300 bytes, each alone", { source: "made up", items: [...spans(6_000)] }),
-];
-const compression = await Promise.all(sizes);
-console.log(JSON.stringify({ foreground, memory, compression }, null, 2));
-if (options.record) {
-  const machine = thisMachine();
-  const folder = path.join(import.meta.dirname, "records", machine.name);
-  mkdirSync(folder, { recursive: true });
-  const record = {
-    date: new Date().toISOString(),
-    version: thisVersion(root),
-    machine,
-    foreground,
-    memory,
-    compression,
-  };
-  writeFileSync(path.join(folder, "compaction.json"), `${JSON.stringify(record, null, 2)}\n`);
-}
+/** Times of single calls, in µs, and how many there were. */
+type Timed = Latency & { readonly calls: number };
 
-async function measureForeground(): Promise<{
-  readonly payloads: number;
-  readonly idle: Calls[];
-  readonly compacting: Calls[];
+interface Round {
+  readonly idle: readonly [Calls, Calls];
+  readonly compacting: Calls;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly amplification: number;
-}> {
+}
+
+interface Foreground {
+  readonly payloads: number;
+  readonly rounds: readonly Round[];
+  /** Medians of the rounds. */
+  readonly idle: readonly [Calls, Calls];
+  readonly compacting: Calls;
+  /** Medians of what a round's p99 while it compacts is of the mean of its two idle ones. */
+  readonly appendP99OfIdle: number;
+  readonly readP99OfIdle: number;
+}
+
+const foreground = await measureForeground();
+if (options["only-callers"]) {
+  for (const round of foreground.rounds) console.log(`round: ${told(round)}`);
+  console.log(`median: ${told(foreground)}`);
+  const { appendP99OfIdle, readP99OfIdle } = foreground;
+  console.log(`p99 of idle: append ${appendP99OfIdle.toFixed(2)}, read ${readP99OfIdle.toFixed(2)}`);
+} else await measureTheRest();
+
+async function measureTheRest(): Promise<void> {
+  const memory = await measureMemory();
+  const sizes = [
+    measureSize("messages", recorded("airline-messages")),
+    measureSize("calls with their history", recorded("airline-llm-calls")),
+    measureSize("spans of 300 bytes, each alone", { source: "made up", items: [...spans(6_000)] }),
+  ];
+  const compression = await Promise.all(sizes);
+  console.log(JSON.stringify({ foreground, memory, compression }, null, 2));
+  if (!options.record) return;
+  const machine = thisMachine();
+  const folder = path.join(import.meta.dirname, "records", machine.name);
+  mkdirSync(folder, { recursive: true });
+  const version = thisVersion(root);
+  const record = { date: new Date().toISOString(), version, machine, foreground, memory, compression };
+  writeFileSync(path.join(folder, "compaction.json"), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+async function measureForeground(): Promise<Foreground> {
+  const measured: Round[] = [];
+  for (let round = 0; round < rounds; round++) measured.push(await measureRound(round));
+  const medianOf = (of: (round: Round) => Calls): Calls => {
+    const all = measured.map(of);
+    const each = (value: (calls: Calls) => number) => median(all.map(value));
+    const timed = (what: "append" | "read"): Timed => ({
+      p50: each((calls) => calls[what].p50),
+      p99: each((calls) => calls[what].p99),
+      p999: each((calls) => calls[what].p999),
+      calls: each((calls) => calls[what].calls),
+    });
+    const stallMaxMs = each((calls) => calls.stallMaxMs);
+    return { append: timed("append"), read: timed("read"), stallMaxMs, stallP99Ms: each((calls) => calls.stallP99Ms) };
+  };
+  const ofIdle = (what: "append" | "read") =>
+    median(measured.map(({ idle: [a, b], compacting }) => (2 * compacting[what].p99) / (a[what].p99 + b[what].p99)));
+  return {
+    payloads,
+    rounds: measured,
+    idle: [medianOf(({ idle }) => idle[0]), medianOf(({ idle }) => idle[1])],
+    compacting: medianOf(({ compacting }) => compacting),
+    appendP99OfIdle: ofIdle("append"),
+    readP99OfIdle: ofIdle("read"),
+  };
+}
+
+async function measureRound(round: number): Promise<Round> {
   const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
+  const segmentBytesMax = 8_388_608;
   try {
-    const store = await openDisk({ directory, segmentBytesMax: 8_388_608 });
+    // No more than the filling: nobody waits for its syncs.
+    const filling = await openDisk({ directory, segmentBytesMax, durability: "fast" });
     const keys: { readonly group: string; readonly id: string }[] = [];
-    const lines = bytesOf(agentTraces({ seed: 1, traces: payloads / 20 }));
+    const lines = bytesOf(agentTraces({ seed: 1 + round, traces: payloads / 20 }));
     for (const { group, id, bytes } of lines.slice(0, payloads)) {
       keys.push({ group, id });
-      await store.append({ tenant, group, id }, bytes);
+      await filling.append({ tenant, group, id }, bytes);
     }
     const alive = keys.filter((_, i) => i % 2 === 0);
-    for (const [i, key] of keys.entries()) if (i % 2 === 1) await store.delete({ tenant, ...key });
+    for (const [i, key] of keys.entries()) if (i % 2 === 1) await filling.delete({ tenant, ...key });
+    await filling.close();
+    const store = await openDisk({ directory, segmentBytesMax });
     const bytesBefore = bytesIn(directory);
-    const idle: Calls[] = [];
-    const compacting: Calls[] = [];
-    let bytesIn_ = 0;
-    let bytesOut = 0;
-    idle.push(await calls(store, alive, async () => sleep(3_000)));
-    compacting.push(
-      await calls(store, alive, async () => {
-        const report = await store.compact({ graceMs: 0 });
-        bytesIn_ += report.freedBytes;
-        bytesOut += report.bytesOut;
-      }),
-    );
-    idle.push(await calls(store, alive, async () => sleep(3_000)));
+    let freed = 0;
+    let written = 0;
+    const before = await calls(store, alive, async () => sleep(idleMs));
+    const compacting = await calls(store, alive, async () => {
+      const report = await store.compact({ graceMs: 0 });
+      freed += report.freedBytes;
+      written += report.bytesOut;
+    });
+    const after = await calls(store, alive, async () => sleep(idleMs));
     const bytesAfter = bytesIn(directory);
     await store.close();
-    const amplification = bytesOut / Math.max(1, bytesIn_ - bytesOut);
-    return { payloads: keys.length, idle, compacting, bytesBefore, bytesAfter, amplification };
+    const amplification = written / Math.max(1, freed - written);
+    return { idle: [before, after], compacting, bytesBefore, bytesAfter, amplification };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+function told({ idle: [before, after], compacting }: Pick<Round, "idle" | "compacting">): string {
+  const line = ({ append, read, stallMaxMs, stallP99Ms }: Calls) =>
+    `append ${append.p50.toFixed(0)}/${append.p99.toFixed(0)} µs of ${append.calls}, ` +
+    `read ${read.p50.toFixed(0)}/${read.p99.toFixed(0)} µs, stall ${stallMaxMs.toFixed(1)}, p99 ${stallP99Ms.toFixed(1)} ms`;
+  return [`idle ${line(before)}`, `compacting ${line(compacting)}`, `idle ${line(after)}`].join("\n  ");
 }
 
 /** One caller that appends and one that reads, each waiting for its answer, while `work` goes on. */
@@ -142,8 +202,8 @@ async function calls(
   await Promise.all(both);
   delay.disable();
   return {
-    append: latency(Float64Array.from(appends)),
-    read: latency(Float64Array.from(reads)),
+    append: { ...latency(Float64Array.from(appends)), calls: appends.length },
+    read: { ...latency(Float64Array.from(reads)), calls: reads.length },
     stallMaxMs: delay.max / 1e6,
     stallP99Ms: delay.percentile(99) / 1e6,
   };

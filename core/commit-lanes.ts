@@ -85,6 +85,9 @@ export class CommitLanes {
   readonly #retention: TenantRetention;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #idle: (() => void)[] = [];
+  /** Commits that a caller waits for. */
+  #calls = 0;
+  #callsEnded: PromiseWithResolvers<void> | undefined;
   /** Commits under way; they never reject. */
   readonly #committing = new Set<Promise<void>>();
   #paused: Promise<void> | undefined;
@@ -109,13 +112,24 @@ export class CommitLanes {
     return committed;
   }
 
-  /** Commits what `prepare` makes of the group's state, or nothing when it makes nothing. */
+  /**
+   * Commits what `prepare` makes of the group's state, or nothing when it makes nothing.
+   * @param by  who waits for it: see {@link callsEnded}
+   */
   decide(
     tenant: string,
     group: string,
     prepare: () => Promise<DecidedDraft | undefined>,
+    by: "a caller" | "compaction" = "a caller",
   ): Promise<Committed | undefined> {
-    return this.#enter(tenant, group, undefined, prepare);
+    return this.#enter(tenant, group, undefined, prepare, by);
+  }
+
+  /** Resolves once no caller waits for a commit; `undefined` if none does now. */
+  callsEnded(): Promise<void> | undefined {
+    if (this.#calls === 0) return undefined;
+    this.#callsEnded ??= Promise.withResolvers<void>();
+    return this.#callsEnded.promise;
   }
 
   /** Runs `work` while nothing is being committed; what waits in the lanes is committed afterwards. */
@@ -145,8 +159,9 @@ export class CommitLanes {
     group: string,
     ready: Promise<PageDraft> | undefined,
     prepare: Waiting["prepare"],
+    by: "a caller" | "compaction" = "a caller",
   ): Promise<Committed | undefined> {
-    return new Promise((resolve, reject) => {
+    const committed = new Promise<Committed | undefined>((resolve, reject) => {
       const lane = `${tenant}\0${group}`;
       const waiting = this.#lanes.get(lane);
       const enteredMs = this.#clock.nowMs();
@@ -163,6 +178,19 @@ export class CommitLanes {
       this.#lanes.set(lane, [entry]);
       void this.#drain(lane, tenant, group);
     });
+    if (by === "a caller") {
+      this.#calls += 1;
+      const ended = () => this.#callEnded();
+      committed.then(ended, ended);
+    }
+    return committed;
+  }
+
+  #callEnded(): void {
+    this.#calls -= 1;
+    if (this.#calls > 0) return;
+    this.#callsEnded?.resolve();
+    this.#callsEnded = undefined;
   }
 
   async #drain(lane: string, tenant: string, group: string): Promise<void> {
@@ -255,6 +283,8 @@ export class CommitLanes {
       inSegment: page.upload === undefined ? undefined : true,
       restsIn: drafts[0]?.restsIn,
       restsOnMs,
+      // What it takes the place of is there until compaction has made it durable. docs/decisions/0035.
+      mayWait: page.merged === undefined ? undefined : true,
       blocks: drafts.flatMap((draft) => draft.blocks),
     });
     // A turn later a segment store on disk waits for its sync, which leaves this thread time for what comes after it.

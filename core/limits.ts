@@ -65,6 +65,14 @@ export const limits = {
   /** Frames and bytes written by one group commit. */
   groupCommitFramesMax: 4096,
   groupCommitBytesMax: 67_108_864,
+  /**
+   * What compaction has written may wait for a sync of others so long, in milliseconds, and so much of it, in bytes: whoever
+   * appends next waits until all of it is on the disk.
+   */
+  mergedSyncWithinMs: 100,
+  mergedUnsyncedBytesMax: 1_048_576,
+  /** Footers of all growing segments of one folder, kept in memory until they are written, in bytes: some 150,000 lone payloads. */
+  growingFootersBytesMax: 16_777_216,
   /** Tries of one commit whose sequence was taken by another writer, and of counting the use of a key beside others. */
   commitAttemptsMax: 16,
   /** Payloads of one answer of a list. */

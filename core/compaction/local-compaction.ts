@@ -44,17 +44,17 @@ const graceMsDefault = 300_000;
 /** Errors that are not of one group alone. */
 const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
 
-/** Groups that are merged at the same time share their syncs … */
+/** Groups that are merged at the same time: while one is compressed in the thread pool, others are read. */
 const groupsAtOnce = 8;
+
+/**
+ * The same of large ones. They take memory at the same time: each may have 8 MiB of payloads in it, twice while they are laid into
+ * blocks. Eight such groups took 131 MiB.
+ */
+const largeGroupsAtOnce = 4;
 
 /** So many at most are merged one after the other until there is a base: what is merged at the same time could not rest on it. */
 const groupsAloneMax = 128;
-
-/**
- * … and take memory at the same time: each may have 8 MiB of payloads in it, twice while they are laid into blocks. Eight such
- * groups took 131 MiB. They wait for their payloads rather than for syncs.
- */
-const largeGroupsAtOnce = 4;
 
 /** Payloads of a group that a segment holds, from which on it is a large one, in bytes. */
 const largeGroupBytes = 1_048_576;

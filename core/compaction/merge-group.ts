@@ -86,7 +86,7 @@ export async function mergeGroup(
     const chunk = nextChunk(live, upTo);
     const draft = await draftOf(tools, tenant, { ...chunk, requests, tier: wish.tier }, wish.bases);
     const committed = await tools.lanes
-      .decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis))
+      .decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis), "compaction")
       .catch((error: unknown) => {
         // The segment that it rests in was sealed meanwhile: it is made anew for the next one.
         if (isStrayFrame(error)) return undefined;

@@ -1,7 +1,8 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as wait } from "node:timers/promises";
 import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
 import { autoPolicy } from "../codec-policy.ts";
+import type { CommitLanes } from "../commit-lanes.ts";
 import type { BaseRules } from "../compaction/growing-bases.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
 import type { PlanRules } from "../compaction/plan.ts";
@@ -21,10 +22,24 @@ const levels: readonly [number, number, number] = [3, 3, 19];
 /** Blocks that are to become a base, in bytes: half of what a base may be, so that the one that makes it whole fits too. */
 const baseBlockBytes = limits.baseRawBytesMax / 2;
 
-/** Whoever waits goes on alone in a turn of the event loop, so that many together hold it up no longer than one. */
-function turns(): () => Promise<void> {
+/**
+ * How long a step lets callers' commits go first, in milliseconds. Those that the disk acknowledges at once are done by then; where it
+ * does not, or there is always one, steps are some half a millisecond of each one and a half.
+ */
+const callersFirstMs = 1;
+
+/**
+ * Whoever waits goes on alone in a turn of the event loop, so that many together hold it up no longer than one; and not while a
+ * caller waits for a commit, which takes turns of its own.
+ */
+function turns({ callsEnded }: Pick<CommitLanes, "callsEnded">): () => Promise<void> {
   const inTurn = queue();
-  return () => inTurn(() => setImmediate());
+  return () =>
+    inTurn(async () => {
+      const ended = callsEnded();
+      if (ended) await Promise.race([ended, wait(callersFirstMs)]);
+      await setImmediate();
+    });
 }
 
 /** Runs one after the other. The thread pool has room for the syncs of others then, and a core for their work. */
@@ -46,7 +61,6 @@ export function localCompaction(
   { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
   const { clock, heads, blocks } = ports;
-  const inTurn = turns();
   const oneAtATime = queue();
   const codecs = (tier: Tier): Codecs => {
     const codec = compactionCodec(levels[tier]);
@@ -62,6 +76,7 @@ export function localCompaction(
     return { ...nodeCodecs, 2: inQueue };
   };
   return ({ eraser, ...inside }) => {
+    const inTurn = turns({ callsEnded: () => inside.lanes.callsEnded() });
     const compaction = new LocalCompaction({
       ...ports,
       ...inside,

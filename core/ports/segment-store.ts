@@ -35,7 +35,8 @@ export interface SegmentStore {
   readonly failure: PayloadStoreError | undefined;
 
   /**
-   * Stores a frame durably. Calls made while another is under way share its successor's write and sync (group commit).
+   * Stores a frame durably; one that may wait (`FrameDraft.mayWait`) so that the next {@link flush} makes it durable. Calls made
+   * while another is under way share its successor's write and sync (group commit).
    * Frames of one tenant keep the order of the calls.
    *
    * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown; the frame may or may not be found later. `CONFLICT`

@@ -1,4 +1,4 @@
-import { getUint64, setUint64, utf8, bytesEqual, view } from "../bytes.ts";
+import { getUint64, setUint64, utf8, utf8Text, bytesEqual, view } from "../bytes.ts";
 import { ByteReader, ByteWriter } from "../byte-stream.ts";
 import { limits } from "../limits.ts";
 import type { FrameKind } from "./frame.ts";
@@ -54,43 +54,80 @@ export interface Footer {
 
 /** @returns footer and trailer, to be written at `offset`, the end of the segment so far. */
 export function encodeFooter(footer: Footer, marker: Uint8Array, offset: number, binding: SegmentBinding): Uint8Array {
-  const groups = new Map<string, number>();
-  for (const frame of footer.frames) if (!groups.has(frame.group)) groups.set(frame.group, groups.size);
+  const draft = new FooterDraft();
+  for (const frame of footer.frames) draft.add(frame);
+  return draft.encode(footer.voids, marker, offset, binding);
+}
 
-  const writer = new ByteWriter(4096);
-  writer.bytes(marker);
-  writer.uint8(footerKind);
-  writer.varint(groups.size);
-  for (const group of groups.keys()) writer.text(group);
-  writer.varint(footer.frames.length);
-  let end = 0;
-  for (const frame of footer.frames) {
-    writer.varint(frame.offset - end);
-    writer.varint(groups.get(frame.group) ?? 0);
-    writer.uint8(frame.kind === "payloads" ? 1 : 2);
-    writer.varint(frame.sequence);
-    writer.varint(frame.headBytes);
-    writer.varint(frame.bodyBytes);
-    end = frame.offset + frame.headBytes + frame.bodyBytes;
-  }
-  writer.varint(footer.voids.length);
-  end = 0;
-  for (const range of footer.voids) {
-    writer.varint(range.start - end);
-    writer.varint(range.end - range.start);
-    end = range.end;
+/** What a group takes of memory beside its name twice, in bytes: its entry in a map and a string's head. An estimate. */
+const groupOverheadBytes = 96;
+
+/** A footer that is made while its segment grows: encoded as far as it goes, so that ending it is a copy and a checksum. */
+export class FooterDraft {
+  readonly #groups = new Map<string, number>();
+  readonly #names = new ByteWriter(64);
+  readonly #frames = new ByteWriter(64);
+  #count = 0;
+  #end = 0;
+
+  /** Frames so far. */
+  get count(): number {
+    return this.#count;
   }
 
-  const footerBytes = writer.length;
-  const trailer = new Uint8Array(trailerBytes);
-  const data = view(trailer);
-  setUint64(data, 0, offset);
-  data.setUint32(8, footerBytes, true);
-  data.setUint32(12, binding.crc(offset, writer.finish()), true);
-  data.setUint32(20, binding.crc(offset + footerBytes, trailer.subarray(0, 20)), true);
-  trailer.set(trailerMagic, 24);
-  writer.bytes(trailer);
-  return writer.finish();
+  /** What it takes of memory, in bytes: some 12 for a frame, and for a group its name twice and 100. An estimate. */
+  get memoryBytes(): number {
+    return this.#frames.length + 2 * this.#names.length + this.#groups.size * groupOverheadBytes;
+  }
+
+  /** Adds the next frame; it lies behind the others. */
+  add({ group, kind, sequence, offset, headBytes, bodyBytes }: FrameEntry): void {
+    this.#frames.varint(offset - this.#end);
+    this.#frames.varint(this.#groups.get(group) ?? this.#name(group));
+    this.#frames.uint8(kind === "payloads" ? 1 : 2);
+    this.#frames.varint(sequence);
+    this.#frames.varint(headBytes);
+    this.#frames.varint(bodyBytes);
+    this.#count += 1;
+    this.#end = offset + headBytes + bodyBytes;
+  }
+
+  /** @returns footer and trailer, to be written at `offset`, the end of the segment so far */
+  encode(voids: readonly ByteRange[], marker: Uint8Array, offset: number, binding: SegmentBinding): Uint8Array {
+    const writer = new ByteWriter(marker.length + this.#names.length + this.#frames.length + 256);
+    writer.bytes(marker);
+    writer.uint8(footerKind);
+    writer.varint(this.#groups.size);
+    writer.bytes(this.#names.finish());
+    writer.varint(this.#count);
+    writer.bytes(this.#frames.finish());
+    writer.varint(voids.length);
+    let end = 0;
+    for (const range of voids) {
+      writer.varint(range.start - end);
+      writer.varint(range.end - range.start);
+      end = range.end;
+    }
+
+    const footerBytes = writer.length;
+    const trailer = new Uint8Array(trailerBytes);
+    const data = view(trailer);
+    setUint64(data, 0, offset);
+    data.setUint32(8, footerBytes, true);
+    data.setUint32(12, binding.crc(offset, writer.finish()), true);
+    data.setUint32(20, binding.crc(offset + footerBytes, trailer.subarray(0, 20)), true);
+    trailer.set(trailerMagic, 24);
+    writer.bytes(trailer);
+    return writer.finish();
+  }
+
+  #name(group: string): number {
+    const number = this.#groups.size;
+    this.#names.text(group);
+    // A copy: a caller's string may be a part of a longer one, which it would keep in memory.
+    this.#groups.set(utf8Text(utf8(group)) ?? group, number);
+    return number;
+  }
 }
 
 /** @param bytes  the last {@link trailerBytes} of the segment, which is `size` bytes long */

@@ -59,6 +59,11 @@ export interface FrameDraft {
   readonly restsIn?: string | undefined;
   /** When what it was made of was known, where that may not be acted on much later: see `core/rows/knowledge.ts`. */
   readonly restsOnMs?: number | undefined;
+  /**
+   * A power cut that takes the frame takes nothing with it: what it says lies elsewhere too, until after the next
+   * `SegmentStore.flush`. So it need not be durable before it is acknowledged.
+   */
+  readonly mayWait?: true | undefined;
   readonly blocks: readonly EncodedBlock[];
 }
 

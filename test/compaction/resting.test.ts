@@ -4,7 +4,7 @@ import type { FileSystem } from "../../core/adapters/disk/file-system.ts";
 import { type DiskOptions, type DiskStore, openDisk } from "../../core/entries/disk.ts";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import { SegmentBinding } from "../../core/segment/binding.ts";
-import { decodeMark, markBytes } from "../../core/segment/frame.ts";
+import { decodeMark, encodeMark, markBytes } from "../../core/segment/frame.ts";
 import { collect } from "../conformance/expectations.ts";
 import { noise } from "../conformance/sample-bytes.ts";
 import { CountingFileSystem } from "../support/counting-file-system.ts";
@@ -258,8 +258,13 @@ describe("damage of a base", () => {
 });
 
 describe("a tail whose frames rest on a base", () => {
-  /** The growing segment cut in front of each mark that follows a frame which rests on a base, with no index. */
-  async function* tails(): AsyncGenerator<{ fs: PowerLossFileSystem; segment: string; cut: number; base: number }> {
+  /**
+   * The growing segment cut in front of each mark that follows a frame which rests on a base, with no index.
+   * @param upTo  what is durable of it: as compaction left it, or what lies before that commit, as if another's append had been synced there
+   */
+  async function* tails(
+    upTo: "a sync of compaction" | "the commit before",
+  ): AsyncGenerator<{ fs: PowerLossFileSystem; segment: string; cut: number; base: number }> {
     const { fs, store } = await filled();
     await store.flush();
     const killed = fs.kill();
@@ -272,45 +277,55 @@ describe("a tail whose frames rest on a base", () => {
     for (let at = 128; at + markBytes <= whole.length; at++) {
       if (!decodeMark(whole.subarray(at, at + markBytes), at, binding)) continue;
       const ofTail = resting.filter(({ offset }) => offset > before && offset < at);
+      const bytes = whole.slice(0, at);
+      const mark = decodeMark(whole.subarray(before, before + markBytes), before, binding);
+      if (mark && upTo === "the commit before")
+        bytes.set(
+          encodeMark({ ...mark, durableBytes: before }, whole.subarray(before, before + 8), before, binding),
+          before,
+        );
       before = at;
       if (ofTail.length === 0) continue;
       const machine = killed.clone();
-      machine.writeFile(segmentFile(segment), whole.subarray(0, at));
+      machine.writeFile(segmentFile(segment), bytes);
       yield { fs: machine, segment, cut: at, base: ofTail[0]!.block.resting!.base.end - 1 };
     }
   }
 
-  test("is appended again without it, and the segment sealed over it", async () => {
-    const kept = new Map((await filled()).kept);
-    let tried = 0;
-    for await (const { fs, segment, cut } of tails()) {
-      tried += 1;
-      const store = await open(fs);
-      expect(store.recovery.damage).toEqual([]);
-      expect(store.recovery.tailFramesKept).toBeGreaterThan(0);
-      for await (const { group } of store.groups({ tenant })) {
-        for (const { id, body } of await collect(store.contents({ tenant, group })))
-          expect(body).toEqual(kept.get(`${group} ${id}`));
+  test.each(["a sync of compaction", "the commit before"] as const)(
+    "is appended again without it, and the segment sealed over it, from %s on",
+    async (upTo) => {
+      const kept = new Map((await filled()).kept);
+      let tried = 0;
+      for await (const { fs, segment, cut } of tails(upTo)) {
+        tried += 1;
+        const store = await open(fs);
+        expect(store.recovery.damage).toEqual([]);
+        expect(store.recovery.tailFramesKept).toBeGreaterThan(0);
+        for await (const { group } of store.groups({ tenant })) {
+          for (const { id, body } of await collect(store.contents({ tenant, group })))
+            expect(body).toEqual(kept.get(`${group} ${id}`));
+        }
+        expect((await store.verify()).faults).toEqual([]);
+        const again = (await blocksOf(fs, directory)).filter((found) => found.segment !== segment);
+        expect(again.length).toBeGreaterThan(0);
+        expect(again.every(({ block }) => !block.resting)).toBe(true);
+        expect((await restingBlocksOf(fs, directory)).every(({ offset }) => offset < cut)).toBe(true);
+        const groups = (await collect(store.groups({ tenant }))).length;
+        await store.close();
+        for (const index of ["memory", "disk-hash"] as const) {
+          const rebuilt = await open(fs, { rebuild: true, index });
+          expect(rebuilt.recovery.damage).toEqual([]);
+          expect((await collect(rebuilt.groups({ tenant }))).length).toBe(groups);
+          await rebuilt.close();
+        }
       }
-      expect((await store.verify()).faults).toEqual([]);
-      const again = (await blocksOf(fs, directory)).filter((found) => found.segment !== segment);
-      expect(again.length).toBeGreaterThan(0);
-      expect(again.every(({ block }) => !block.resting)).toBe(true);
-      expect((await restingBlocksOf(fs, directory)).every(({ offset }) => offset < cut)).toBe(true);
-      const groups = (await collect(store.groups({ tenant }))).length;
-      await store.close();
-      for (const index of ["memory", "disk-hash"] as const) {
-        const rebuilt = await open(fs, { rebuild: true, index });
-        expect(rebuilt.recovery.damage).toEqual([]);
-        expect((await collect(rebuilt.groups({ tenant }))).length).toBe(groups);
-        await rebuilt.close();
-      }
-    }
-    expect(tried).toBeGreaterThan(2);
-  });
+      expect(tried).toBeGreaterThan(2);
+    },
+  );
 
   test("is called damaged where the base is, at each opening, and the rest is served", async () => {
-    for await (const { fs, segment, base } of tails()) {
+    for await (const { fs, segment, base } of tails("the commit before")) {
       const bytes = fs.readFile(segmentFile(segment));
       bytes[base]! ^= 1;
       fs.writeFile(segmentFile(segment), bytes);

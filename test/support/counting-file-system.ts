@@ -1,10 +1,12 @@
-import type { FileSystem, OpenFile } from "../../core/adapters/disk/file-system.ts";
+import type { FileSync, FileSystem, OpenFile } from "../../core/adapters/disk/file-system.ts";
 
 /** The same file system, which counts how often its user waits for the disk, and reads segments. */
 export class CountingFileSystem implements FileSystem {
   readonly #inner: FileSystem;
   /** Syncs of files and folders so far. */
   syncs = 0;
+  /** Those of files, by what they were for. */
+  readonly syncsFor: Map<FileSync, number> = new Map();
   /** Reads of segments so far. */
   segmentReads = 0;
 
@@ -23,6 +25,7 @@ export class CountingFileSystem implements FileSystem {
       write: (parts, offset) => file.write(parts, offset),
       sync: (reason) => {
         this.syncs += 1;
+        this.syncsFor.set(reason, (this.syncsFor.get(reason) ?? 0) + 1);
         return file.sync(reason);
       },
       close: () => file.close(),

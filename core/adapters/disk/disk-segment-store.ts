@@ -10,10 +10,14 @@ import { scanSegment, type ScanStart, type SegmentScan } from "../../segment/sca
 import { diskError, errorCode } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
 import { readUpTo, removeFile } from "./files.ts";
+import { FooterMemory } from "./footer-memory.ts";
 import { segmentOfFile, type Layout } from "./layout.ts";
 import { SegmentWriter, type GrowingSegment, type WriterContext } from "./segment-writer.ts";
 
-export type DiskSegmentStoreOptions = Omit<WriterContext, "fail" | "failure" | "sealed">;
+export type DiskSegmentStoreOptions = Omit<WriterContext, "fail" | "failure" | "footers" | "sealed"> & {
+  /** `limits.growingFootersBytesMax` unless given. */
+  readonly footers?: FooterMemory;
+};
 
 /** Reads this long are checked against the file's length before memory is taken for them. */
 const trustedReadBytes = 1_048_576;
@@ -41,6 +45,7 @@ export class DiskSegmentStore implements ReclaimingSegments {
     this.#digest = options.digest;
     this.#context = {
       ...options,
+      footers: options.footers ?? new FooterMemory(limits.growingFootersBytesMax),
       fail: (error) => void (this.#failure ??= error),
       failure: () => this.#failure,
       sealed: (tenant, segment, durable) => void this.#sealed.set(`${tenant}/${segment}`, { ...durable, sealed: true }),

@@ -8,14 +8,15 @@ import type { Random } from "../../ports/random.ts";
 import type { FramePlace } from "../../ports/segment-store.ts";
 import type { FrameDraft } from "../../segment/frame.ts";
 import { SegmentBinding } from "../../segment/binding.ts";
-import { encodeFooter, type ByteRange } from "../../segment/footer.ts";
-import { encodeFrame, encodeMark, groupCrc } from "../../segment/frame.ts";
+import { type ByteRange, encodeFooter, FooterDraft, type FrameEntry } from "../../segment/footer.ts";
+import { encodeFrame, encodeMark, groupCrc, markBytes } from "../../segment/frame.ts";
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
 import type { SegmentNames } from "../../segment/name.ts";
 import { scanSegment, type SegmentScan } from "../../segment/scan.ts";
 import { strayFrame } from "../../segment/stray.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
+import type { FooterMemory } from "./footer-memory.ts";
 import { ensureDirectory, readUpTo, writeAll } from "./files.ts";
 import type { Layout } from "./layout.ts";
 
@@ -34,6 +35,7 @@ export interface WriterContext {
   /** Called once, when a write or a sync fails: from then on nothing is acknowledged. */
   readonly fail: (error: PayloadStoreError) => void;
   readonly failure: () => PayloadStoreError | undefined;
+  readonly footers: FooterMemory;
   /** Called when a segment has its footer: how long it is, and how many frames it has had. */
   readonly sealed: (
     tenant: string,
@@ -41,6 +43,9 @@ export interface WriterContext {
     durable: { readonly bytes: number; readonly frames: number },
   ) => void;
 }
+
+/** Frames that are put into a footer before others run: some half a millisecond. */
+const entriesBetweenPauses = 256;
 
 /** A segment that grows, up to its last mark. */
 export interface GrowingSegment {
@@ -67,7 +72,11 @@ interface Queued {
  * it is durable; only then is anything acknowledged. When any step fails the file is given up for good.
  *
  * With `syncWithinMs` the sync comes later, for all that was written meanwhile; the mark says how far it got. A segment's
- * first commit is always synced, so its name and header are.
+ * first commit is always synced, so its name and header are. Frames that may wait are written so in every durability: the next sync
+ * of one that may not is theirs too, so that who appends beside compaction waits for no sync that only compaction needs.
+ *
+ * The footer is made while the segment grows. Where that would take too much memory, or an earlier process began the segment, it is
+ * made by reading the segment once it is full, while it still grows.
  */
 export class SegmentWriter {
   readonly #context: WriterContext;
@@ -79,6 +88,16 @@ export class SegmentWriter {
   #syncDue = false;
   #sealDue = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Of all frames of the growing segment; `undefined` where it has to be read. */
+  #footer: FooterDraft | undefined;
+  /** What the footer takes of the memory that they share, in bytes. */
+  #footerBytes = 0;
+  /** The segment is read for its footer, while it grows. */
+  #reading: Promise<void> | undefined;
+  /** Frames that came since that began. */
+  #since: FrameEntry[] | undefined;
+  /** A segment whose footer could not be made so. */
+  #unread: string | undefined;
 
   constructor(context: WriterContext, tenant: string, resume?: GrowingSegment) {
     this.#context = context;
@@ -108,6 +127,7 @@ export class SegmentWriter {
 
   /** Ends the growing segment, behind what is queued. */
   async seal(): Promise<void> {
+    if (this.#lacksFooter()) await this.#readAhead();
     this.#sealDue = true;
     this.#running ??= this.#drain();
     await this.#running;
@@ -130,6 +150,7 @@ export class SegmentWriter {
 
   /** Ends what is queued and lets go of the file. What was acknowledged needs no more. */
   async close(): Promise<void> {
+    await this.#reading;
     await this.settled();
     this.park();
   }
@@ -155,7 +176,8 @@ export class SegmentWriter {
           const places = await this.#commit(batch.map(({ frame }) => frame));
           for (const [i, { resolve }] of batch.entries()) resolve(places[i]!);
         }
-        if (this.#isFull() || (this.#sealDue && this.#queue.length === 0)) await this.#seal();
+        if (this.#isFull() && !this.#sealDue && this.#lacksFooter() && this.#mayGrowOn()) void this.#readAhead();
+        else if (this.#isFull() || (this.#sealDue && this.#queue.length === 0)) await this.#seal();
       } catch (error) {
         const failure = diskError(
           error,
@@ -171,8 +193,24 @@ export class SegmentWriter {
   }
 
   #isFull(): boolean {
-    const { bytes = 0, frames = 0 } = this.#growing ?? {};
-    return bytes >= this.#context.segmentBytesMax || frames + limits.groupCommitFramesMax > limits.segmentFramesMax;
+    const { bytes = 0 } = this.#growing ?? {};
+    return bytes >= this.#context.segmentBytesMax || !this.#hasRoom();
+  }
+
+  #hasRoom(): boolean {
+    const { frames = 0 } = this.#growing ?? {};
+    return frames + limits.groupCommitFramesMax <= limits.segmentFramesMax;
+  }
+
+  /** Whether a full segment may take what comes while it is read. */
+  #mayGrowOn(): boolean {
+    const { bytes = 0 } = this.#growing ?? {};
+    return bytes < 2 * this.#context.segmentBytesMax && this.#hasRoom();
+  }
+
+  /** Whether reading the segment beside what is appended would give a footer. */
+  #lacksFooter(): boolean {
+    return this.#growing !== undefined && !this.#footer && this.#unread !== this.#growing.segment;
   }
 
   #takeBatch(): Queued[] {
@@ -208,21 +246,27 @@ export class SegmentWriter {
 
     const binding = new SegmentBinding(this.#context.digest, segment);
     const places: FramePlace[] = [];
+    const entries: FrameEntry[] = [];
     let offset = growing.bytes;
     let number = growing.frames;
     let groupCrcBefore = growing.groupCrcBefore;
     for (const frame of frames) {
       const encoded = encodeFrame(frame, offset, { binding, marker, number, groupCrcBefore });
       parts.push(...encoded.parts);
-      places.push({ segment, offset, headBytes: encoded.headBytes });
+      const { group, kind, sequence } = frame;
+      const { headBytes } = encoded;
+      places.push({ segment, offset, headBytes });
+      entries.push({ group, kind, sequence, offset, headBytes, bodyBytes: encoded.bytes - headBytes });
       offset += encoded.bytes;
       number += 1;
       groupCrcBefore = groupCrc(frame.group, (bytes) => this.#context.digest.crc32(bytes));
     }
     writeAll(file, parts, isNew ? 0 : growing.bytes);
-    const synced = isNew || syncWithinMs === 0;
-    if (synced) await file.sync("frames");
-    else this.#timer ??= setTimeout(() => this.#sync(), syncWithinMs / 2);
+    const mayWait = syncWithinMs > 0 || frames.every((frame) => frame.mayWait);
+    const isMuch = syncWithinMs === 0 && offset - growing.durableBytes > limits.mergedUnsyncedBytesMax;
+    const synced = isNew || !mayWait || isMuch;
+    if (synced) await this.#synced(file);
+    else this.#timer ??= setTimeout(() => this.#sync(), (syncWithinMs || limits.mergedSyncWithinMs) / 2);
     if (isNew) await fs.syncDirectory(layout.tenant(this.#tenant), "new segment");
     const durableBytes = synced ? offset : growing.durableBytes;
     const bytes = writeAll(
@@ -231,7 +275,36 @@ export class SegmentWriter {
       offset,
     );
     this.#growing = { segment, marker, bytes, frames: number, groupCrcBefore, durableBytes };
+    this.#list(entries);
     return places;
+  }
+
+  /** Syncs all that was written: what waited for that waits no more. */
+  async #synced(file: OpenFile): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await file.sync("frames");
+  }
+
+  /** Puts frames into the footer, as long as there is memory for it. */
+  #list(entries: readonly FrameEntry[]): void {
+    this.#since?.push(...entries);
+    const footer = this.#footer;
+    if (!footer) return;
+    for (const entry of entries) footer.add(entry);
+    this.#countFooter(footer.memoryBytes);
+    // One that is full is about to be written.
+    if (this.#context.footers.exhausted && !this.#isFull()) this.#dropFooter();
+  }
+
+  #countFooter(bytes: number): void {
+    this.#context.footers.count(bytes - this.#footerBytes);
+    this.#footerBytes = bytes;
+  }
+
+  #dropFooter(): void {
+    this.#countFooter(0);
+    this.#footer = undefined;
   }
 
   /** Syncs what was acknowledged before, and says so in a mark. */
@@ -239,8 +312,8 @@ export class SegmentWriter {
     this.#syncDue = false;
     const growing = this.#growing;
     const file = this.#file;
-    if (!growing || !file) return;
-    await file.sync("frames");
+    if (!growing || !file || !hasUnsynced(growing)) return;
+    await this.#synced(file);
     const mark = { ...growing, durableBytes: growing.bytes };
     const binding = new SegmentBinding(this.#context.digest, growing.segment);
     const bytes = writeAll(file, [encodeMark(mark, growing.marker, growing.bytes, binding)], growing.bytes);
@@ -253,6 +326,7 @@ export class SegmentWriter {
     await ensureDirectory(fs, layout.tenant(this.#tenant), "new tenant");
     const segment = names.next();
     const marker = random.bytes(syncMarkerBytes);
+    this.#footer = this.#context.footers.exhausted ? undefined : new FooterDraft();
     const header = { tenant: this.#tenant, segment, marker, createdMs: Math.floor(clock.nowMs()) };
     parts.push(encodeSegmentHeader(header, new SegmentBinding(digest, segment)));
     return { segment, marker, bytes: segmentHeaderBytes, frames: 0, groupCrcBefore: 0, durableBytes: 0 };
@@ -265,33 +339,90 @@ export class SegmentWriter {
   async #seal(): Promise<void> {
     this.#sealDue = false;
     if (this.#growing) this.#file ??= this.#context.fs.open(this.#path(this.#growing.segment), "update");
-    if (this.#context.syncWithinMs > 0) await this.#catchUp();
+    await this.#catchUp();
     const growing = this.#growing;
     const file = this.#file;
     if (!growing || !file) return;
     const { digest } = this.#context;
-    const source = {
-      tenant: this.#tenant,
-      segment: growing.segment,
-      size: growing.bytes,
-      read: (at: number, bytes: number) => readUpTo(file, at, bytes),
-      pause: () => setImmediate(),
-    };
-    const scan = await scanSegment(source, digest);
-    if (hidesDamage(scan)) await file.sync("seal");
+    const footer = this.#footer ?? (await footerOf(await this.#scan(growing, file)));
+    if (!footer) await file.sync("seal");
     else {
-      const bytes = await writeFooter(file, scan, [], digest);
-      this.#context.sealed(this.#tenant, growing.segment, { bytes, frames: growing.frames });
+      const binding = new SegmentBinding(digest, growing.segment);
+      const end = writeAll(file, [footer.encode([], growing.marker, growing.bytes, binding)], growing.bytes);
+      await file.sync("seal");
+      this.#context.sealed(this.#tenant, growing.segment, { bytes: end, frames: growing.frames });
     }
     this.park();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#dropFooter();
+    this.#since = undefined;
     this.#growing = undefined;
+  }
+
+  /** Makes the footer by reading the segment, and ends the segment then if it is full. Frames may be appended meanwhile. */
+  #readAhead(): Promise<void> {
+    this.#reading ??= this.#readForFooter().finally(() => {
+      this.#reading = undefined;
+      if (!this.#isFull()) return;
+      this.#sealDue = true;
+      this.#running ??= this.#drain();
+    });
+    return this.#reading;
+  }
+
+  async #readForFooter(): Promise<void> {
+    const growing = this.#growing;
+    if (!growing) return;
+    const since: FrameEntry[] = [];
+    this.#since = since;
+    let footer: FooterDraft | undefined;
+    try {
+      // Its own: the writer's is closed when the segment ends.
+      const file = this.#context.fs.open(this.#path(growing.segment), "read");
+      try {
+        const scan = await this.#scan(growing, file);
+        // What is not durable yet may not have been taken for whole.
+        if (scan.frames.length === growing.frames) footer = await footerOf(scan);
+      } finally {
+        file.close();
+      }
+    } catch {
+      // It is met again when the segment is sealed.
+    }
+    if (this.#since === since) this.#since = undefined;
+    if (this.#growing?.segment !== growing.segment) return;
+    this.#unread = footer ? undefined : growing.segment;
+    if (!footer) return;
+    for (const entry of since) footer.add(entry);
+    this.#footer = footer;
+    this.#countFooter(footer.memoryBytes);
+  }
+
+  /** Up to the last mark. */
+  #scan({ segment, bytes }: GrowingSegment, file: OpenFile): Promise<SegmentScan> {
+    const read = (at: number, length: number) => readUpTo(file, at, length);
+    const source = { tenant: this.#tenant, segment, size: bytes, read, pause: () => setImmediate() };
+    return scanSegment(source, this.#context.digest);
   }
 
   #path(segment: string): string {
     return this.#context.layout.segment(this.#tenant, segment);
   }
+}
+
+/** Whether frames lie behind what is durable. A mark is no more than its checksum. */
+function hasUnsynced({ bytes, durableBytes }: GrowingSegment): boolean {
+  return bytes - durableBytes > markBytes;
+}
+
+/** @returns `undefined` where a footer would hide that a frame was lost */
+async function footerOf(scan: SegmentScan): Promise<FooterDraft | undefined> {
+  if (hidesDamage(scan)) return undefined;
+  const footer = new FooterDraft();
+  for (const [i, frame] of scan.frames.entries()) {
+    if (i % entriesBetweenPauses === entriesBetweenPauses - 1) await setImmediate();
+    footer.add(frame);
+  }
+  return footer;
 }
 
 /** Whether a footer would hide that a frame was lost. */
