@@ -37,7 +37,7 @@ type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
 /**
  * Every committed page, in the order of its commit: a file that only grows, and its end, which is in memory until it is
- * written. Cost: one read of 36 bytes a page; no memory for what is written.
+ * written. Cost: one read of 36 bytes a page, none for some that were read last; no memory that grows for what is written.
  */
 export class PageLog {
   readonly #crc32: Crc32;
@@ -45,6 +45,7 @@ export class PageLog {
   readonly #scratch = new Uint8Array(pageRecordBytes);
   readonly #scratchView = view(this.#scratch);
   #file: ReadableFile | undefined;
+  #recent: RecentRecords | undefined;
   #written = 0;
   /** What is not written, and what was written last, in chunks; the first begins with page {@link #chunksFrom}. */
   readonly #chunks: Uint8Array[] = [];
@@ -71,6 +72,7 @@ export class PageLog {
   /** Goes on behind the first `written` pages of a file. */
   open(file: ReadableFile, written: number, moved: readonly MovedPage[]): void {
     this.#file = file;
+    this.#recent = undefined;
     this.#written = written;
     this.#count = written;
     this.#chunksFrom = written;
@@ -90,14 +92,17 @@ export class PageLog {
   /** @throws {PayloadStoreError} `CORRUPT` when there is no such page, or its record is not what was written */
   page(number: number): LoggedPage {
     if (number >= this.#count) throw indexDamage("pages", `there is no page ${number}, of ${this.#count}`);
-    let bytes = this.#scratch;
-    if (number >= this.#chunksFrom) bytes = this.#inChunks(number);
-    else {
-      this.reads += 1;
-      if ((this.#file?.read(bytes, number * pageRecordBytes) ?? 0) < pageRecordBytes)
-        throw indexDamage("pages", `cut short before page ${number}`);
-    }
-    return this.#decode(bytes, number);
+    if (number >= this.#chunksFrom) return this.#decode(this.#inChunks(number), number);
+    this.#recent ??= new RecentRecords();
+    const at = this.#recent.at(number);
+    if (at >= 0) return this.#fields(this.#recent.data, at, number);
+    const bytes = this.#scratch;
+    this.reads += 1;
+    if ((this.#file?.read(bytes, number * pageRecordBytes) ?? 0) < pageRecordBytes)
+      throw indexDamage("pages", `cut short before page ${number}`);
+    const page = this.#decode(bytes, number);
+    this.#recent.keep(number, bytes);
+    return page;
   }
 
   /** The pages from a number on, up to those there are when they are reached. Cost: a read for 1,820 pages. */
@@ -181,17 +186,45 @@ export class PageLog {
     const data = bytes === this.#scratch ? this.#scratchView : view(bytes);
     if (data.getUint32(32, true) !== this.#crc(bytes, number))
       throw indexDamage("pages", `crc of page ${number} differs`);
+    return this.#fields(data, 0, number);
+  }
+
+  /** What a record says that was checked. */
+  #fields(data: DataView, at: number, number: number): LoggedPage {
     const page = {
-      segment: data.getUint32(0, true),
-      offset: data.getUint32(4, true),
-      headBytes: data.getUint32(8, true),
-      sequence: data.getUint32(12, true),
-      previous: data.getUint32(16, true),
-      live: data.getUint32(20, true),
-      cleared: data.getUint32(24, true),
-      groupCheck: data.getInt32(28, true),
+      segment: data.getUint32(at, true),
+      offset: data.getUint32(at + 4, true),
+      headBytes: data.getUint32(at + 8, true),
+      sequence: data.getUint32(at + 12, true),
+      previous: data.getUint32(at + 16, true),
+      live: data.getUint32(at + 20, true),
+      cleared: data.getUint32(at + 24, true),
+      groupCheck: data.getInt32(at + 28, true),
     };
     const moved = this.#moved.size === 0 ? undefined : this.#moved.get(number);
     return moved ? { ...page, segment: moved[1], offset: moved[2], headBytes: moved[3] } : page;
+  }
+}
+
+/** Records that are kept: of so many pages in a row each has a place of its own. They take 180 KB. */
+const recentRecords = 4096;
+
+/** Records that were read and checked last. A record never changes: where its page was moved to is said elsewhere. */
+class RecentRecords {
+  readonly #bytes = new Uint8Array(recentRecords * pageRecordBytes);
+  /** The page whose record is at a place, from 1 on. */
+  readonly #pages = new Float64Array(recentRecords);
+  readonly data: DataView = view(this.#bytes);
+
+  /** Where a page's record begins; −1 where it is not kept. */
+  at(page: number): number {
+    const place = page % recentRecords;
+    return this.#pages[place] === page + 1 ? place * pageRecordBytes : -1;
+  }
+
+  keep(page: number, record: Uint8Array): void {
+    const place = page % recentRecords;
+    this.#bytes.set(record, place * pageRecordBytes);
+    this.#pages[place] = page + 1;
   }
 }
