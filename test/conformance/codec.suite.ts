@@ -56,6 +56,22 @@ export async function codecSuite({ name, codec, test: given }: CodecSuite): Prom
       }
     });
 
+    test("gives back what went in also in memory that it is given, whatever lies there", async () => {
+      const draws = new Draws(18);
+      const memory = noise(300_000, 5);
+      for (let i = 0; i < 100; i++) {
+        const raw = mixture(draws).subarray(0, memory.length - 1);
+        const stored = (await codec.encode(raw)).slice();
+
+        sameBytes(await codec.decode(stored, raw.length, memory), raw, `mixture ${i}`);
+        // One that is cut or longer is no less damaged for the memory.
+        if (codec.code > 0) {
+          await rejectsWith("CORRUPT", async () => codec.decode(stored.subarray(0, -1), raw.length, memory));
+          await rejectsWith("CORRUPT", async () => codec.decode(stored, raw.length + 1, memory));
+        }
+      }
+    });
+
     test("gives back bytes that begin with any byte, at every length up to 128", async () => {
       for (let first = 0; first < 256; first++) {
         for (const length of first % 16 === 0 ? Array.from({ length: 128 }, (_, i) => i + 1) : [1, 5, 20, 64, 128]) {

@@ -24,8 +24,8 @@ export const lz4Codec: Codec = {
     const bytes = compressBlock(raw, scratch, 0, raw.length, hashTable);
     return encodeLz4Frame(raw, bytes > 0 && bytes < raw.length ? scratch.subarray(0, bytes) : undefined);
   },
-  decode(stored, rawBytes) {
-    const raw = decodeLz4Frame(stored, rawBytes);
+  decode(stored, rawBytes, into) {
+    const raw = decodeLz4Frame(stored, rawBytes, into);
     if (raw) return raw;
     throw new PayloadStoreError("CORRUPT", `LZ4 frame of ${stored.length} bytes does not decode to ${rawBytes} bytes`);
   },

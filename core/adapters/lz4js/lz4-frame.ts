@@ -27,15 +27,16 @@ export function encodeLz4Frame(raw: Uint8Array, block: Uint8Array | undefined): 
  * Decodes one LZ4 frame to exactly `rawBytes` bytes, allocating no more than that and looking at every byte once.
  *
  * Checksums inside the frame are passed over: the segment's block carries one over the whole frame.
+ * @param into  memory of at least so many bytes whose beginning the answer lies in; what is there before is not read
  * @returns `undefined` when the bytes are no such frame
  */
-export function decodeLz4Frame(frame: Uint8Array, rawBytes: number): Uint8Array | undefined {
+export function decodeLz4Frame(frame: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array | undefined {
   const data = view(frame);
   if (frame.length < 11 || data.getUint32(0, true) !== magic) return undefined;
   const flags = data.getUint8(4);
   if ((flags & versionMask) !== version || flags & dictionaryFlag) return undefined;
   let at = 7 + (flags & contentSizeFlag ? 8 : 0);
-  const raw = new Uint8Array(rawBytes);
+  const raw = into?.subarray(0, rawBytes) ?? new Uint8Array(rawBytes);
   let written = 0;
   while (at + 4 <= frame.length) {
     const size = data.getUint32(at, true);
