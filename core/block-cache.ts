@@ -19,14 +19,23 @@ export class BlockCache {
   readonly #blocks: ByteCache<number>;
   #stored: Uint8Array = emptyBytes;
 
-  constructor(codecs: Codecs, bytesMax: number) {
+  /**
+   * @param bytesMin  memory that it may take whatever others take, in bytes
+   * @param bytesMax  bound of its memory as it is now, in bytes
+   */
+  constructor(codecs: Codecs, bytesMin: number, bytesMax?: () => number) {
     this.#codecs = codecs;
-    this.#blocks = new ByteCache(bytesMax);
+    this.#blocks = new ByteCache(bytesMin, bytesMax);
   }
 
   clear(): void {
     this.#blocks.clear();
     this.#stored = emptyBytes;
+  }
+
+  /** Keeps within its bound when that has become less. */
+  giveWay(): void {
+    this.#blocks.giveWay();
   }
 
   /** A block's raw bytes, to be used before anything else runs. */

@@ -19,20 +19,26 @@ export interface CachedBytes<Note> {
  * before anything else runs.
  */
 export class ByteCache<Note> {
+  readonly #bytesMax: () => number;
   readonly #pieceBytes: number;
+  readonly #piecesMin: number;
   /** Longer entries would push out too much that is read more often; in bytes. */
   readonly #entryBytesMax: number;
+  /** In a ring: behind the one that is being filled, the one that was filled longest ago. */
   readonly #pieces: { readonly memory: Uint8Array; readonly names: string[] }[] = [];
-  readonly #piecesMax: number;
-  readonly #entries = new Map<string, CachedBytes<Note> & { readonly piece: number }>();
+  readonly #entries = new Map<string, CachedBytes<Note>>();
   #piece = -1;
   #used: number;
 
-  /** @param bytesMax  bound of its memory in bytes */
-  constructor(bytesMax: number) {
-    this.#pieceBytes = Math.min(pieceBytesMax, Math.floor(bytesMax / 2));
+  /**
+   * @param bytesMin  memory that it may take in any case, in bytes
+   * @param bytesMax  bound of its memory as it is now, in bytes; {@link giveWay} is to be called when it has become less
+   */
+  constructor(bytesMin: number, bytesMax: () => number = () => bytesMin) {
+    this.#bytesMax = bytesMax;
+    this.#pieceBytes = Math.min(pieceBytesMax, Math.floor(bytesMin / 2));
+    this.#piecesMin = Math.max(2, Math.floor(bytesMin / pieceBytesMax));
     this.#entryBytesMax = Math.floor(this.#pieceBytes / 4);
-    this.#piecesMax = Math.max(2, Math.floor(bytesMax / pieceBytesMax));
     this.#used = this.#pieceBytes;
   }
 
@@ -57,7 +63,7 @@ export class ByteCache<Note> {
       room.set(bytes);
       kept = room;
     }
-    this.#entries.set(name, { bytes: kept, note, piece: this.#piece });
+    this.#entries.set(name, { bytes: kept, note });
     this.#pieces[this.#piece]?.names.push(name);
     this.#used += bytes.length + entryOverheadBytes;
   }
@@ -77,12 +83,34 @@ export class ByteCache<Note> {
     return this.#pieces[this.#piece]?.memory ?? emptyBytes;
   }
 
-  /** Goes on in the next piece, which holds what was put in longest ago. */
+  /** Lets go of what its bound has no room for any more, from the oldest on, and overwrites it. */
+  giveWay(): void {
+    for (const piecesMax = this.#piecesMax; this.#pieces.length > piecesMax;) {
+      const at = (this.#piece + 1) % this.#pieces.length;
+      const [oldest] = this.#pieces.splice(at, 1);
+      this.#forget(oldest!.names);
+      oldest!.memory.fill(0);
+      if (at < this.#piece) this.#piece -= 1;
+    }
+  }
+
+  get #piecesMax(): number {
+    return Math.max(this.#piecesMin, Math.floor(this.#bytesMax() / this.#pieceBytes));
+  }
+
+  /** Goes on in a new piece while there is room for one, else in that which holds what was put in longest ago. */
   #turn(): void {
-    this.#piece = (this.#piece + 1) % this.#piecesMax;
     this.#used = 0;
-    const piece = this.#pieces[this.#piece];
-    for (const name of piece?.names.splice(0) ?? []) this.#entries.delete(name);
-    if (!piece) this.#pieces.push({ memory: new Uint8Array(this.#pieceBytes), names: [] });
+    this.#piece += 1;
+    if (this.#pieces.length < this.#piecesMax) {
+      this.#pieces.splice(this.#piece, 0, { memory: new Uint8Array(this.#pieceBytes), names: [] });
+      return;
+    }
+    this.#piece %= this.#pieces.length;
+    this.#forget(this.#pieces[this.#piece]!.names);
+  }
+
+  #forget(names: string[]): void {
+    for (const name of names.splice(0)) this.#entries.delete(name);
   }
 }

@@ -1,4 +1,4 @@
-import { bytesOfHexInto, emptyBytes, utf8Length, utf8Into, utf8Text } from "./bytes.ts";
+import { bytesOfHexInto, emptyBytes, hex, utf8Length, utf8Into, utf8Text } from "./bytes.ts";
 import { invariant } from "./invariant.ts";
 
 /** UTF-16 units whose UTF-8, at most three times as long, has a length of one byte. */
@@ -99,6 +99,11 @@ export class ByteReader {
     return this.#offset;
   }
 
+  /** Goes back to where it stood. */
+  seek(offset: number): void {
+    this.#offset = offset;
+  }
+
   get failed(): boolean {
     return this.#failed;
   }
@@ -170,6 +175,12 @@ export class ByteReader {
     }
     this.#offset += length;
     return this.#bytes.subarray(this.#offset - length, this.#offset);
+  }
+
+  /** Bytes as lower-case hex digits. */
+  hex(length: number): string {
+    this.skip(length);
+    return this.#failed ? "" : hex(this.#bytes, this.#offset - length, this.#offset);
   }
 
   skip(length: number): void {

@@ -56,9 +56,9 @@ export function utf8Length(text: string): number {
 
 const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-export function hex(bytes: Uint8Array): string {
+export function hex(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
   let text = "";
-  for (let i = 0; i < bytes.length; i++) text += hexOfByte[bytes[i]!];
+  for (let i = start; i < end; i++) text += hexOfByte[bytes[i]!];
   return text;
 }
 

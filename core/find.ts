@@ -123,8 +123,7 @@ async function look(
   return view
     .payloads(after)
     .filter(({ listed }) => hasTerms(listed.attributes, terms))
-    .map(({ listed: { cursor, ...head } }) => ({ position: cursor, head }))
-    .toArray();
+    .map(({ listed: { cursor, ...head } }) => ({ position: cursor, head }));
 }
 
 /** One candidate, then two, four … at a time. Those that came before a failure are answered before it. */

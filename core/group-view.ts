@@ -1,6 +1,6 @@
 import { PayloadStoreError } from "./errors.ts";
 import { isExpired } from "./expiry.ts";
-import { decodePlacedPage, type EntryPlace } from "./page/page.ts";
+import type { EntryPlace, PlacedEntries } from "./page/page.ts";
 import { headOf, type PlacedPage } from "./payload-head.ts";
 import type { ListedPayload } from "./payload.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
@@ -43,14 +43,8 @@ export class GroupView {
     this.#nowMs = nowMs;
   }
 
-  /** @throws {PayloadStoreError} `CORRUPT` when the page is malformed */
-  add(placed: PlacedPage, bytes: Uint8Array): void {
-    const decoded = decodePlacedPage(bytes);
-    if (!decoded.ok) {
-      const { segment, offset } = placed.place;
-      throw new PayloadStoreError("CORRUPT", `segment ${segment}, frame at byte ${offset}: ${decoded.damage}`);
-    }
-    const { page, places } = decoded.value;
+  /** @param decoded  what the page there decodes to */
+  add(placed: PlacedPage, { page, places }: PlacedEntries): void {
     const { sequence } = placed;
     if (page.clearsGroup) {
       this.#live.clear();
@@ -100,16 +94,20 @@ export class GroupView {
   /**
    * The payloads that have not expired, in order.
    * @param after  a cursor of an earlier answer, also when its payload is gone meanwhile
+   * @param limit  at most so many
    */
-  *payloads(after?: string): Generator<ViewedPayload> {
+  payloads(after?: string, limit: number = Infinity): readonly ViewedPayload[] {
+    const payloads: ViewedPayload[] = [];
     const behind = after === undefined ? undefined : parseCursor(after);
     for (const { sequence, position, page, found } of this.places()) {
+      if (payloads.length >= limit) break;
       if (isExpired(found.entry, this.#nowMs)) continue;
       if (behind && (sequence < behind.sequence || (sequence === behind.sequence && position <= behind.position)))
         continue;
       const cursor = `${sequence.toString(36)}-${position.toString(36)}`;
-      yield { listed: { ...headOf(page, found), cursor }, place: page.place, found };
+      payloads.push({ listed: { ...headOf(page, found), cursor }, place: page.place, found });
     }
+    return payloads;
   }
 }
 

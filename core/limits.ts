@@ -60,7 +60,7 @@ export const limits = {
   rebuildPageBytesMax: 134_217_728,
   /** Open segment files for reading, per store. The common default for open files is 1,024. */
   openFilesMax: 256,
-  /** Memory for heads and blocks that were read last, in bytes, half for each; the default, a store may choose. */
+  /** Memory for heads and blocks that were read last, in bytes, up to three quarters for heads; the default, a store may choose. */
   cacheBytes: 33_554_432,
   /** Frames and bytes written by one group commit. */
   groupCommitFramesMax: 4096,

@@ -1,9 +1,11 @@
+import { whenThere } from "./at-once.ts";
 import { bytesEqual } from "./bytes.ts";
 import { isPayloadStoreError, PayloadStoreError } from "./errors.ts";
 import { isExpired } from "./expiry.ts";
 import { GroupView } from "./group-view.ts";
 import type { ResolvedKey } from "./key.ts";
-import { decodePlacedPage, findInPage, type EntryPlace, type PageRequest } from "./page/page.ts";
+import { findInPage } from "./page/find-in-page.ts";
+import { decodePlacedPage, type EntryPlace, type PageRequest, type PlacedEntries } from "./page/page.ts";
 import { hasTerms, type Term } from "./page/terms.ts";
 import { headOf } from "./payload-head.ts";
 import type { Location, PayloadHead } from "./payload.ts";
@@ -11,7 +13,8 @@ import type { Clock } from "./ports/clock.ts";
 import type { Basis, OffsetIndex, PageRecord, Records } from "./ports/offset-index.ts";
 import type { FramePlace } from "./ports/segment-store.ts";
 import { incompleteError } from "./segment/incomplete.ts";
-import type { FrameReader } from "./segment/read-frame.ts";
+import type { FrameHeader } from "./segment/frame.ts";
+import type { FrameHead, FrameReader } from "./segment/read-frame.ts";
 import type { SegmentDamage } from "./segment/scan.ts";
 
 /** An answer about a group, and the state of the group that it describes. */
@@ -26,6 +29,17 @@ export interface FoundPayload {
   readonly place: FramePlace;
   readonly found: EntryPlace;
 }
+
+type Looking<T> = Decided<T> | Promise<Decided<T>>;
+
+/** What pages say of a payload: nothing that decides, that it is absent, or where it is. */
+interface Found {
+  readonly decided: boolean;
+  readonly payload?: FoundPayload | undefined;
+}
+
+const silent: Found = { decided: false };
+const absent: Found = { decided: true };
 
 /** Heads of frames that are read at once: where each is a request, they need not wait for one another. */
 const headsAtOnce = 16;
@@ -48,16 +62,14 @@ export class Lookup {
   /** @returns the answer that the request had, if it was committed before. */
   async answered(tenant: string, group: string, request: PageRequest): Promise<Decided<Location[] | undefined>> {
     const { records, basis, incomplete } = await this.#index.requests(tenant, group, request.key);
-    for (const { sequence, place } of records) {
-      const reading = this.#frames.head(tenant, place);
-      const { header, page: bytes } =
-        reading instanceof Promise ? await reading.catch(ofPage(group, sequence)) : reading;
-      const read = decodePlacedPage(bytes);
-      if (!read.ok) throw damagedPage(tenant, place, read.damage);
-      const { page, places } = read.value;
+    for (const record of records) {
+      const found = await this.#pageOf(record, group);
+      if (!found) continue;
+      const { sequence, place } = record;
+      const { header, page, places } = found;
       const merged = page.merged?.requests.find(({ key }) => key === request.key);
       const answered = page.request?.key === request.key ? page.request : merged;
-      if (header.group !== group || !answered) continue;
+      if (!answered) continue;
       if (bytesEqual(answered.bodyHash, request.bodyHash)) {
         if (merged) return { value: merged.answer.map((location) => ofGroup(location, group)), basis };
         const placed = { group, sequence, timeMs: header.timeMs, place };
@@ -70,10 +82,10 @@ export class Lookup {
     return { value: undefined, basis };
   }
 
-  /** What is known of a payload, `undefined` if there is none. */
-  async find(key: ResolvedKey): Promise<Decided<FoundPayload | undefined>> {
+  /** What is known of a payload, `undefined` if there is none: at once, where index and segments answer at once. */
+  find(key: ResolvedKey): Looking<FoundPayload | undefined> {
     const records = this.#index.records(key.tenant, key.group, key.id);
-    return this.#decide(key, records instanceof Promise ? await records : records);
+    return records instanceof Promise ? records.then((found) => this.#decide(key, found)) : this.#decide(key, records);
   }
 
   /** As {@link find} for several ids of one group, in their order. */
@@ -82,7 +94,8 @@ export class Lookup {
     const found: (FoundPayload | undefined)[] = [];
     for (const [i, id] of ids.entries()) {
       const key = { tenant, group, id };
-      found.push((narrowed ? await this.#decide(key, narrowed[i]!) : await this.find(key)).value);
+      const looking = narrowed ? this.#decide(key, narrowed[i]!) : this.find(key);
+      found.push((looking instanceof Promise ? await looking : looking).value);
     }
     return found;
   }
@@ -95,12 +108,10 @@ export class Lookup {
     { tenant, sequence, place }: PageRecord,
     terms: readonly Term[],
   ): Promise<{ readonly position: number; readonly head: PayloadHead }[]> {
-    const { header, page } = await this.#frames.head(tenant, place);
-    const read = decodePlacedPage(page);
-    if (!read.ok) throw damagedPage(tenant, place, read.damage);
+    const { header, places } = await this.#page({ tenant, place });
     const { group, timeMs } = header;
     const living: { readonly position: number; readonly head: PayloadHead }[] = [];
-    for (const [position, found] of read.value.places.entries()) {
+    for (const [position, found] of places.entries()) {
       if (!hasTerms(found.entry.attributes, terms) || isExpired(found.entry, this.#clock.nowMs())) continue;
       if (!(await this.#isDecidedBy({ tenant, group, id: found.entry.id }, place))) continue;
       living.push({ position, head: headOf({ group, sequence, timeMs, place }, found) });
@@ -118,49 +129,70 @@ export class Lookup {
   }
 
   /** Whether there is a payload. Cost: as {@link find}, but no read of a page that is a request away. */
-  async has(key: ResolvedKey): Promise<Decided<boolean>> {
-    const asked = this.#index.records(key.tenant, key.group, key.id);
-    const records = asked instanceof Promise ? await asked : asked;
-    const { byHash, basis, incomplete } = records;
-    if (byHash && records.records.length > 0 && !incomplete) return { value: true, basis };
-    const decided = await this.#decide(key, records);
-    return { value: decided.value !== undefined, basis: decided.basis };
+  has(key: ResolvedKey): Looking<boolean> {
+    const records = this.#index.records(key.tenant, key.group, key.id);
+    return records instanceof Promise
+      ? records.then((found) => this.#isThere(key, found))
+      : this.#isThere(key, records);
   }
 
-  async #decide(key: ResolvedKey, narrowed: Records): Promise<Decided<FoundPayload | undefined>> {
-    const found = await this.#findIn(key, narrowed.records);
-    if (found.decided || narrowed.records.length === 0) {
-      refuseIncomplete(key, narrowed.incomplete);
-      return { value: found.payload, basis: narrowed.basis };
+  #isThere(key: ResolvedKey, narrowed: Records): Looking<boolean> {
+    const { records, byHash, basis, incomplete } = narrowed;
+    if (byHash && records.length > 0 && !incomplete) return { value: true, basis };
+    return whenThere(this.#decide(key, narrowed), (decided) => ({
+      value: decided.value !== undefined,
+      basis: decided.basis,
+    }));
+  }
+
+  #decide(key: ResolvedKey, narrowed: Records): Looking<FoundPayload | undefined> {
+    const found = this.#findIn(key, narrowed.records);
+    return found instanceof Promise
+      ? found.then((answer) => this.#decided(key, narrowed, answer))
+      : this.#decided(key, narrowed, found);
+  }
+
+  #decided(key: ResolvedKey, { records, basis, incomplete }: Records, found: Found): Looking<FoundPayload | undefined> {
+    if (found.decided || records.length === 0) {
+      refuseIncomplete(key, incomplete);
+      return { value: found.payload, basis };
     }
     // The page that was to decide names another id: two ids share their hash. The whole group tells.
+    return this.#decideByAll(key);
+  }
+
+  async #decideByAll(key: ResolvedKey): Promise<Decided<FoundPayload | undefined>> {
     const all = await this.#index.records(key.tenant, key.group);
     const walked = await this.#findIn(key, all.records);
     refuseIncomplete(key, all.incomplete);
     return { value: walked.payload, basis: all.basis };
   }
 
-  async #findIn(
-    key: ResolvedKey,
-    records: readonly PageRecord[],
-  ): Promise<{ decided: boolean; payload?: FoundPayload }> {
-    for (const { sequence, place } of records) {
-      const reading = this.#frames.head(key.tenant, place);
-      const { header, page } = reading instanceof Promise ? await reading.catch(ofPage(key.group, sequence)) : reading;
-      if (header.group !== key.group) continue;
-      const answer = findInPage(page, key.id);
-      if (!answer.ok) throw damagedPage(key.tenant, place, answer.damage);
-      if (answer.value.kind === "hidden") return { decided: true };
-      if (answer.value.kind === "payload") {
-        if (isExpired(answer.value.place.entry, this.#clock.nowMs())) return { decided: true };
-        const placed = { group: key.group, sequence, timeMs: header.timeMs, place };
-        return {
-          decided: true,
-          payload: { head: headOf(placed, answer.value.place), place, found: answer.value.place },
-        };
+  /** @param from  the first of the records to look at */
+  #findIn(key: ResolvedKey, records: readonly PageRecord[], from = 0): Found | Promise<Found> {
+    for (let i = from; i < records.length; i++) {
+      const record = records[i]!;
+      const found = this.#frames.look(key.tenant, record.place, (head) => this.#foundIn(head, key, record));
+      if (found instanceof Promise) {
+        return found
+          .catch(ofPage(key.group, record.sequence))
+          .then((answer) => (answer.decided ? answer : this.#findIn(key, records, i + 1)));
       }
+      if (found.decided) return found;
     }
-    return { decided: false };
+    return silent;
+  }
+
+  /** What one page says of a payload. */
+  #foundIn({ header, page, directory }: FrameHead, key: ResolvedKey, { sequence, place }: PageRecord): Found {
+    if (header.group !== key.group) return silent;
+    const answer = directory ? directory.find(page, key.id) : findInPage(page, key.id);
+    if (!answer.ok) throw damagedPage(key.tenant, place, answer.damage);
+    if (answer.value.kind === "silent") return silent;
+    if (answer.value.kind === "hidden" || isExpired(answer.value.place.entry, this.#clock.nowMs())) return absent;
+    const { place: found } = answer.value;
+    const placed = { group: key.group, sequence, timeMs: header.timeMs, place };
+    return { decided: true, payload: { head: headOf(placed, found), place, found } };
   }
 
   /**
@@ -168,11 +200,9 @@ export class Lookup {
    * @throws {PayloadStoreError} `INVALID` when it is, and has no such payload
    */
   async at({ tenant, group, sequence, place }: PageRecord, location: Location): Promise<FoundPayload | undefined> {
-    const { header, page } = await this.#frames.head(tenant, place);
-    const read = decodePlacedPage(page);
-    if (!read.ok) throw damagedPage(tenant, place, read.damage);
+    const { header, places } = await this.#page({ tenant, place });
     let isMeant = false;
-    for (const found of read.value.places) {
+    for (const found of places) {
       const head = headOf({ group, sequence, timeMs: header.timeMs, place }, found);
       if (sameLocation(head.location, location)) return { head, place, found };
       isMeant ||= head.location.segment === location.segment;
@@ -181,6 +211,22 @@ export class Lookup {
     throw new PayloadStoreError("INVALID", "the location is not one that `append` returned", {
       details: { field: "location" },
     });
+  }
+
+  /** A page with its head. */
+  #page({ tenant, place }: Pick<PageRecord, "tenant" | "place">): HeadedPage | Promise<HeadedPage> {
+    return this.#frames.look(tenant, place, (head) => headedPage(head, tenant, place));
+  }
+
+  /** A page of a group, `undefined` if it is another's; where its segment is gone, the error names it. */
+  #pageOf(
+    { tenant, sequence, place }: PageRecord,
+    group: string,
+  ): HeadedPage | undefined | Promise<HeadedPage | undefined> {
+    const page = this.#frames.look(tenant, place, (head) =>
+      head.header.group === group ? headedPage(head, tenant, place) : undefined,
+    );
+    return page instanceof Promise ? page.catch(ofPage(group, sequence)) : page;
   }
 
   /** The group as all its pages make it, and these, newest first. */
@@ -193,20 +239,29 @@ export class Lookup {
     const oldestFirst = records.toReversed();
     for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
       const some = oldestFirst.slice(at, at + headsAtOnce);
-      const heads = await Promise.all(
-        some.map(async ({ place, sequence }) => {
-          const reading = this.#frames.head(tenant, place);
-          return reading instanceof Promise ? reading.catch(ofPage(group, sequence)) : reading;
-        }),
-      );
+      const pages = await Promise.all(some.map(async (record) => this.#pageOf(record, group)));
       for (const [i, { sequence, place }] of some.entries()) {
-        const { header, page } = heads[i]!;
-        if (header.group === group) view.add({ group, sequence, timeMs: header.timeMs, place }, page);
+        const found = pages[i];
+        if (found) view.add({ group, sequence, timeMs: found.header.timeMs, place }, found);
       }
     }
     refuseIncomplete({ tenant, group }, incomplete);
     return { view, records, basis };
   }
+}
+
+export interface HeadedPage extends PlacedEntries {
+  readonly header: FrameHeader;
+}
+
+/**
+ * Decodes the page of a head; nothing of it lies in the head's memory.
+ * @throws {PayloadStoreError} `CORRUPT` when the page is malformed
+ */
+export function headedPage({ header, page }: FrameHead, tenant: string, place: FramePlace): HeadedPage {
+  const read = decodePlacedPage(page);
+  if (!read.ok) throw damagedPage(tenant, place, read.damage);
+  return { header, page: read.value.page, places: read.value.places };
 }
 
 function isSamePlace(a: FramePlace, b: FramePlace): boolean {

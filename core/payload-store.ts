@@ -1,3 +1,4 @@
+import { whenThere } from "./at-once.ts";
 import type { BlockCache } from "./block-cache.ts";
 import { BlockEncoder } from "./blocks.ts";
 import { codecPolicy, type CodecPolicy, type CodecPolicyName } from "./codec-policy.ts";
@@ -32,8 +33,8 @@ import {
 } from "./key.ts";
 import { limits } from "./limits.ts";
 import type { Compaction, CompactionReport, CompactOptions } from "./compaction/compaction.ts";
-import { describeKey, Lookup } from "./lookup.ts";
-import { lookedUp, type Named, segmentIsGone } from "./looked-up.ts";
+import { type Decided, describeKey, type FoundPayload, Lookup } from "./lookup.ts";
+import { lookedUp, lookUp, type Named, segmentIsGone } from "./looked-up.ts";
 import { termsOfQuestion } from "./page/terms.ts";
 import { locationOf } from "./payload-head.ts";
 import { checkLocation, type KnownPayload, PayloadReader } from "./payload-reader.ts";
@@ -321,7 +322,7 @@ export class PayloadStore {
 
   /** @returns the payload's bytes, `undefined` if it was never stored or is deleted. Cost: two reads. */
   async get(key: PayloadKey, options: CallOptions = {}): Promise<Uint8Array | undefined> {
-    return (await this.read(key, options))?.body;
+    return this.#read(resolveKey(key), options, bodyAlone);
   }
 
   /**
@@ -331,16 +332,24 @@ export class PayloadStore {
    *   its part is longer, 512 MiB by default
    */
   async read(key: PayloadKey, options: ReadOptions = {}): Promise<Payload | undefined> {
-    const resolved = resolveKey(key);
-    return this.#lookedUp(resolved, options, async () => {
-      const { value: found } = await this.#lookup.find(resolved);
+    return this.#read(resolveKey(key), options, withBody);
+  }
+
+  /** @param answer  what of a payload is asked for */
+  #read<T>(
+    key: ResolvedKey,
+    options: ReadOptions,
+    answer: (head: PayloadHead, body: Uint8Array) => T,
+  ): T | undefined | Promise<T | undefined> {
+    const readFound = ({ value: found }: Decided<FoundPayload | undefined>): T | undefined | Promise<T> => {
       if (!found) return undefined;
       throwIfAborted(options.signal);
       const { head } = found;
       refuseLonger(head, options);
-      const body = this.#reader(resolved.tenant).read(head.location, options.range, found);
-      return { ...head, body: body instanceof Promise ? await body : body };
-    });
+      const body = this.#reader(key.tenant).read(head.location, options.range, found);
+      return body instanceof Promise ? body.then((bytes) => answer(head, bytes)) : answer(head, body);
+    };
+    return this.#lookUp(key, options, () => whenThere(this.#lookup.find(key), readFound));
   }
 
   /**
@@ -353,7 +362,7 @@ export class PayloadStore {
     options: Pick<ReadOptions, "signal" | "bytesMax"> = {},
   ): Promise<StoredPayload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUp(resolved, options, async () => {
+    return this.#lookUp(resolved, options, async () => {
       const { value: found } = await this.#lookup.find(resolved);
       if (!found) return undefined;
       throwIfAborted(options.signal);
@@ -375,7 +384,7 @@ export class PayloadStore {
     options: CallOptions & { readonly range?: ReadRange | undefined } = {},
   ): Promise<StreamedPayload | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUp(resolved, options, async () => {
+    return this.#lookUp(resolved, options, async () => {
       const { value: known } = await this.#lookup.find(resolved);
       if (!known) return undefined;
       throwIfAborted(options.signal);
@@ -389,13 +398,13 @@ export class PayloadStore {
   /** What is known of a payload, without reading a byte of it. Cost: one read. */
   async head(key: PayloadKey, options: CallOptions = {}): Promise<PayloadHead | undefined> {
     const resolved = resolveKey(key);
-    return this.#lookedUp(resolved, options, async () => (await this.#lookup.find(resolved)).value?.head);
+    return this.#lookUp(resolved, options, () => whenThere(this.#lookup.find(resolved), ({ value }) => value?.head));
   }
 
   /** Whether there is a payload. Cost: at most that of {@link head}. */
   async has(key: PayloadKey, options: CallOptions = {}): Promise<boolean> {
     const resolved = resolveKey(key);
-    return this.#lookedUp(resolved, options, async () => (await this.#lookup.has(resolved)).value);
+    return this.#lookUp(resolved, options, () => whenThere(this.#lookup.has(resolved), ({ value }) => value));
   }
 
   /**
@@ -423,7 +432,7 @@ export class PayloadStore {
   ): Promise<(Uint8Array | undefined)[]> {
     const { tenant, group } = resolveGroup(key);
     const names = ids.map((id) => resolveName("id", id));
-    return this.#lookedUp({ group }, options, async () => {
+    return this.#lookUp({ group }, options, async () => {
       const found = await this.#lookup.findMany(tenant, group, names);
       const wanted = found.flatMap((one) => (one ? { ...one, location: one.head.location } : []));
       const bodyOf = this.#bodies(tenant, wanted, options);
@@ -528,7 +537,7 @@ export class PayloadStore {
     const { tenant, group, id } = resolved;
     const outcome = await this.#hide(tenant, group, { deleted: [id] }, options, async () => {
       // What is damaged cannot be told from what is there; it is hidden all the same.
-      const there = await this.#lookup.has(resolved).catch(whenCorrupt(undefined));
+      const there = await this.#hasIfWhole(resolved);
       if (there && !there.value) return undefined;
       const basis = there?.basis ?? (await this.#ports.index.count(tenant, group)).basis;
       // The last one takes with it what the group had before.
@@ -782,16 +791,25 @@ export class PayloadStore {
     return isRepeated ? "hidden before" : "nothing";
   }
 
+  /** Whether there is a payload, and the state of its group; `undefined` where damage may have taken the answer. */
+  async #hasIfWhole(key: ResolvedKey): Promise<Decided<boolean> | undefined> {
+    try {
+      return await this.#lookup.has(key);
+    } catch (error) {
+      return whenCorrupt(undefined)(error);
+    }
+  }
+
   /** How many payloads a group has that have not expired. */
   async #unexpired(tenant: string, group: string, counted: ExpiringCount): Promise<number> {
     if (!isExpired(counted, this.#ports.clock.nowMs())) return counted.payloads;
     const { view } = await lookedUp({ group }, () => this.#lookup.view(tenant, group));
-    return view.payloads().toArray().length;
+    return view.payloads().length;
   }
 
-  async #lookedUp<T>(key: Named, options: CallOptions, look: () => Promise<T>): Promise<T> {
+  #lookUp<T>(key: Named, options: CallOptions, look: () => T | Promise<T>): T | Promise<T> {
     this.#enter(options);
-    return lookedUp(key, look, options.signal);
+    return lookUp(key, look, options.signal);
   }
 
   /** What of a group is asked for, in order. */
@@ -801,8 +819,8 @@ export class PayloadStore {
     options: CallOptions & { readonly after?: string | undefined; readonly limit?: number | undefined },
   ): Promise<readonly ViewedPayload[]> {
     const limit = checkedLimit(options.limit);
-    const { view } = await this.#lookedUp({ group }, options, () => this.#lookup.view(tenant, group));
-    return view.payloads(options.after).take(limit).toArray();
+    const { view } = await this.#lookUp({ group }, options, () => this.#lookup.view(tenant, group));
+    return view.payloads(options.after, Math.floor(limit));
   }
 
   /** Reads payloads by their number, best one after the other: neighbours are read together. */
@@ -874,6 +892,14 @@ function writtenBytes({ written }: CommitLanes, only?: string): WrittenBytes {
     total.compactedBytes += compactedBytes;
   }
   return total;
+}
+
+function bodyAlone(_head: PayloadHead, body: Uint8Array): Uint8Array {
+  return body;
+}
+
+function withBody(head: PayloadHead, body: Uint8Array): Payload {
+  return { ...head, body };
 }
 
 function locationsOf(committed: Committed): Location[] {

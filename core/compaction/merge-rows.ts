@@ -98,7 +98,7 @@ export async function draftRun(
     sums.clears ||= page.clearsGroup;
     last = index;
     const placed = { group, sequence: row.sequence, timeMs, place };
-    view.add(placed, bytes);
+    view.add(placed, read.value);
     for (const { id } of alive) taken.set(id, index);
     for (const id of page.deleted) deleted.add(id);
     for (const entry of page.entries) {

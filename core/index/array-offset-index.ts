@@ -1,7 +1,8 @@
 import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
-import { decodePlacedPage, findInPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
+import { findInPage } from "../page/find-in-page.ts";
+import { decodePlacedPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
 import { termsOf, type Term } from "../page/terms.ts";
 import type {
   Basis,

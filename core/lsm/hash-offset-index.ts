@@ -9,7 +9,8 @@ import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { SegmentTable } from "../index/segment-table.ts";
 import { TenantTotals, totalsOf } from "../index/tenant-totals.ts";
 import { invariant } from "../invariant.ts";
-import { decodePlacedPage, findInPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
+import { findInPage } from "../page/find-in-page.ts";
+import { decodePlacedPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
 import { termsOf, type Term } from "../page/terms.ts";
 import type {
   Basis,

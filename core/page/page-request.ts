@@ -20,5 +20,5 @@ export function writeRequest(writer: ByteWriter, { key, bodyHash }: PageRequest)
 
 export function readRequest(reader: ByteReader): PageRequest {
   const key = reader.text(limits.idempotencyKeyBytesMax);
-  return { key, bodyHash: reader.bytes(bodyHashBytes) };
+  return { key, bodyHash: new Uint8Array(reader.bytes(bodyHashBytes)) };
 }

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from "../byte-stream.ts";
-import { hex, utf8, view } from "../bytes.ts";
+import { view } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { invariant } from "../invariant.ts";
 import { limits } from "../limits.ts";
@@ -92,15 +92,16 @@ export interface EntryPlace {
 }
 
 export const etagBytes = 12;
+const commitIdAt = 2;
 const commitIdBytes = 16;
 const pageVersion = 0;
 const clearsGroupFlag = 1;
 const requestFlag = 2;
 const uploadFlag = 4;
 const mergedFlag = 8;
-const attributesFlag = 1;
-const expiresFlag = 2;
-const originFlag = 4;
+export const attributesFlag = 1;
+export const expiresFlag = 2;
+export const originFlag = 4;
 
 /**
  * @throws {PayloadStoreError} `TOO_LARGE` when the page exceeds `limits.pageBytesMax`
@@ -159,55 +160,29 @@ export function encodePage(page: Page): Uint8Array {
   return writer.finish();
 }
 
-/** Decodes a whole page. Every length is bounded by the bytes there are before anything is allocated for it. */
+/**
+ * Decodes a whole page; nothing of it lies in `bytes`. Every length is bounded by the bytes there are before anything is
+ * allocated for it.
+ */
 export function decodePage(bytes: Uint8Array): Decoded<Page> {
   const reader = new ByteReader(bytes);
-  const prefix = readPrefix(reader);
+  const opening = readOpening(reader);
+  const blocks: PageBlock[] = [];
+  for (let left = reader.count(blocksMax, minBlockBytes); left > 0 && !reader.failed; left--)
+    blocks.push(readBlock(reader, opening));
+  const names = readNames(reader);
   const entries: PageEntry[] = [];
   let streamBytes = 0;
   for (let left = reader.count(limits.commitPayloadsMax, minEntryBytes); left > 0 && !reader.failed; left--) {
-    const entry = readEntry(reader, reader.text(limits.nameBytesMax), prefix.types);
+    const entry = readEntry(reader, reader.text(limits.nameBytesMax), names.types);
     streamBytes += entry.bytes;
     entries.push(entry);
   }
   if (reader.failed || reader.remaining !== 0) return damaged("page is malformed");
-  if (streamBytes !== sum(prefix.blocks, (block) => block.rawBytes))
+  if (streamBytes !== sum(blocks, (block) => block.rawBytes))
     return damaged("page: payloads and blocks differ in length");
-  return decoded({ ...prefix, entries });
-}
-
-/** What a page says of one id: where its payload lies, that it is hidden, or nothing. */
-export type PageAnswer =
-  | { readonly kind: "payload"; readonly place: EntryPlace }
-  | { readonly kind: "hidden" }
-  | { readonly kind: "silent" };
-
-/**
- * Finds one id in an encoded page, without decoding the other entries.
- * Cost: about 15 ns an entry before it.
- */
-export function findInPage(bytes: Uint8Array, id: string): Decoded<PageAnswer> {
-  const wanted = utf8(id);
-  const reader = new ByteReader(bytes);
-  const prefix = readPrefix(reader);
-  let streamStart = 0;
-  for (let left = reader.count(limits.commitPayloadsMax, minEntryBytes); left > 0 && !reader.failed; left--) {
-    if (reader.skipIfEqual(reader.varint(), wanted)) {
-      const entry = readEntry(reader, id, prefix.types);
-      if (reader.failed) break;
-      const place = placeEntry(prefix, entry, streamStart);
-      return place ? decoded({ kind: "payload", place }) : damaged(`page: ${JSON.stringify(id)} lies in no block`);
-    }
-    streamStart += reader.varint();
-    reader.skip(etagBytes);
-    reader.varint();
-    const flags = reader.uint8();
-    if (flags & attributesFlag) reader.skip(reader.varint());
-    if (flags & expiresFlag) reader.varint();
-    if (flags & originFlag) for (let values = 3; values > 0; values--) reader.varint();
-  }
-  if (reader.failed) return damaged("page is malformed");
-  return decoded(prefix.clearsGroup || prefix.deleted.includes(id) ? { kind: "hidden" } : { kind: "silent" });
+  const commitId = new Uint8Array(bytes.subarray(commitIdAt, commitIdAt + commitIdBytes));
+  return decoded({ commitId, ...opening, deleted: names.deleted, blocks, entries });
 }
 
 /** @returns where every entry of a page lies, in the order of the entries. Cost: one pass over entries and blocks. */
@@ -216,7 +191,7 @@ export function placeEntries(page: Page): Decoded<EntryPlace[]> {
   const cursor = firstBlock();
   let streamStart = 0;
   for (const entry of page.entries) {
-    const place = placeEntry(page, entry, streamStart, cursor);
+    const place = placeEntry(page, page.blocks, entry, streamStart, cursor);
     if (!place) return damaged(`page: ${JSON.stringify(entry.id)} lies in no block`);
     places.push(place);
     streamStart += entry.bytes;
@@ -231,10 +206,14 @@ export function placesOf(page: Page): EntryPlace[] {
   return places.value;
 }
 
+/** A page, and where each of its entries lies, in their order. */
+export interface PlacedEntries {
+  readonly page: Page;
+  readonly places: readonly EntryPlace[];
+}
+
 /** Decodes a page and places its entries. */
-export function decodePlacedPage(
-  bytes: Uint8Array,
-): Decoded<{ readonly page: Page; readonly places: readonly EntryPlace[] }> {
+export function decodePlacedPage(bytes: Uint8Array): Decoded<PlacedEntries> {
   const page = decodePage(bytes);
   if (!page.ok) return page;
   const places = placeEntries(page.value);
@@ -242,7 +221,7 @@ export function decodePlacedPage(
 }
 
 /** The block that was looked at last, and where it begins: entries are placed in the order of the stream. */
-interface BlockCursor {
+export interface BlockCursor {
   block: number;
   offset: number;
   rawStart: number;
@@ -250,26 +229,27 @@ interface BlockCursor {
   alone: readonly PageBlock[] | undefined;
 }
 
-function firstBlock(): BlockCursor {
+export function firstBlock(): BlockCursor {
   return { block: 0, offset: 0, rawStart: 0, alone: undefined };
 }
 
 /** An entry lies inside one block, or consists of whole blocks. */
-function placeEntry(
-  { blocks, upload, merged }: Pick<Page, "blocks" | "upload" | "merged">,
+export function placeEntry(
+  { upload, merged }: Pick<Page, "upload" | "merged">,
+  blocks: readonly PageBlock[],
   entry: PageEntry,
   streamStart: number,
-  cursor: BlockCursor = firstBlock(),
+  cursor: BlockCursor,
 ): EntryPlace | undefined {
   const tier = merged?.tier ?? 0;
   if (entry.bytes === 0) {
     return { entry, offset: 0, storedBytes: 0, codec: 0, start: 0, blocks: [], tier, storedShare: 0 };
   }
-  const headerBytes = upload === undefined ? blockHeaderBytes : 0;
+  const isUpload = upload !== undefined;
   let block = blocks[cursor.block];
   while (block && streamStart >= cursor.rawStart + block.rawBytes) {
     cursor.rawStart += block.rawBytes;
-    cursor.offset += headerBytes + block.bodyBytes;
+    cursor.offset += storedBytes(block.bodyBytes, isUpload);
     cursor.block += 1;
     cursor.alone = undefined;
     block = blocks[cursor.block];
@@ -278,7 +258,7 @@ function placeEntry(
   const start = streamStart - cursor.rawStart;
   const { codec } = block;
   let { rawBytes } = block;
-  let storedBytes = headerBytes + block.bodyBytes;
+  let stored = storedBytes(block.bodyBytes, isUpload);
   let holding: readonly PageBlock[];
   if (start + entry.bytes <= rawBytes) {
     cursor.alone ??= [block];
@@ -289,42 +269,76 @@ function placeEntry(
       const next = blocks[cursor.block + several.length];
       if (!next) return undefined;
       rawBytes += next.rawBytes;
-      storedBytes += headerBytes + next.bodyBytes;
+      stored += storedBytes(next.bodyBytes, isUpload);
       several.push(next);
     }
     if (start !== 0 || rawBytes !== entry.bytes) return undefined;
     holding = several;
   }
-  const storedShare = Math.ceil((storedBytes * entry.bytes) / rawBytes);
-  return { entry, offset: cursor.offset, storedBytes, codec, start, blocks: holding, upload, tier, storedShare };
+  const storedShare = Math.ceil((stored * entry.bytes) / rawBytes);
+  return {
+    entry,
+    offset: cursor.offset,
+    storedBytes: stored,
+    codec,
+    start,
+    blocks: holding,
+    upload,
+    tier,
+    storedShare,
+  };
 }
 
 /** A block holds a payload or more, or is a slice of one; the slices of all fit in what a commit or an upload may hold. */
-const blocksMax = limits.commitPayloadsMax + Math.ceil(limits.uploadBytesMax / limits.blockRawBytesMax);
+export const blocksMax: number = limits.commitPayloadsMax + Math.ceil(limits.uploadBytesMax / limits.blockRawBytesMax);
 
-const minEntryBytes = 1 + 1 + 1 + etagBytes + 1 + 1;
+export const minBlockBytes: number = 3;
+/** Of a block's CRC-32 in a page, which it has in an upload alone. */
+export const crcBytes: number = 4;
+export const minEntryBytes: number = 1 + 1 + 1 + etagBytes + 1 + 1;
 
-function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly types: readonly string[] } {
+/** What a page begins with, but for its commit id. */
+export type PageOpening = Pick<Page, "request" | "clearsGroup" | "merged" | "upload">;
+
+export function readOpening(reader: ByteReader): PageOpening {
   if (reader.uint8() !== pageVersion) reader.fail();
   const flags = reader.uint8();
   if (flags & ~(clearsGroupFlag | requestFlag | uploadFlag | mergedFlag)) reader.fail();
-  const commitId = reader.bytes(commitIdBytes);
+  reader.skip(commitIdBytes);
   const request = flags & requestFlag ? readRequest(reader) : undefined;
   const upload = flags & uploadFlag ? reader.text(segmentNameBytes) : undefined;
   if (upload !== undefined && !isSegmentName(upload)) reader.fail();
   const merged = flags & mergedFlag ? readMerged(reader) : undefined;
-  const blocks: PageBlock[] = [];
-  for (let left = reader.count(blocksMax, 3); left > 0 && !reader.failed; left--) {
-    const codec = reader.uint8();
-    const rawBytes = reader.varint();
-    const bodyBytes = reader.varint();
-    if (rawBytes < 1 || rawBytes > limits.blockRawBytesMax || bodyBytes > 2 * limits.blockRawBytesMax) reader.fail();
-    const crc = upload === undefined ? undefined : readUint32(reader);
-    if (upload !== undefined && (codec !== 0 || rawBytes !== bodyBytes)) reader.fail();
-    if (codec === 0 || codec === 1 || codec === 2) {
-      blocks.push(crc === undefined ? { codec, rawBytes, bodyBytes } : { codec, rawBytes, bodyBytes, crc });
-    } else reader.fail();
-  }
+  return { request, clearsGroup: (flags & clearsGroupFlag) !== 0, merged, upload };
+}
+
+export function readBlock(reader: ByteReader, { upload }: PageOpening): PageBlock {
+  const codec = reader.uint8();
+  const rawBytes = reader.varint();
+  const bodyBytes = reader.varint();
+  const crc = upload === undefined ? undefined : readUint32(reader);
+  if (!isBlock(codec, rawBytes, bodyBytes, upload !== undefined)) reader.fail();
+  const code = codec === 1 || codec === 2 ? codec : 0;
+  return crc === undefined ? { codec: code, rawBytes, bodyBytes } : { codec: code, rawBytes, bodyBytes, crc };
+}
+
+/** Whether a block can be what its page says. */
+export function isBlock(codec: number, rawBytes: number, bodyBytes: number, isUpload: boolean): boolean {
+  if (rawBytes < 1 || rawBytes > limits.blockRawBytesMax || bodyBytes < 0 || bodyBytes > 2 * limits.blockRawBytesMax)
+    return false;
+  return isUpload ? codec === 0 && rawBytes === bodyBytes : codec === 0 || codec === 1 || codec === 2;
+}
+
+/** Bytes of a block where it lies, with its header where it has one. */
+export function storedBytes(bodyBytes: number, isUpload: boolean): number {
+  return isUpload ? bodyBytes : blockHeaderBytes + bodyBytes;
+}
+
+/** The names between blocks and entries: content types, and ids that the page hides. */
+export function readNames(reader: ByteReader): {
+  readonly types: readonly string[];
+  readonly deleted: readonly string[];
+} {
   const types: string[] = [];
   for (let left = reader.count(limits.commitPayloadsMax); left > 0 && !reader.failed; left--) {
     types.push(reader.text(limits.contentTypeBytesMax));
@@ -333,23 +347,23 @@ function readPrefix(reader: ByteReader): Omit<Page, "entries"> & { readonly type
   for (let left = reader.count(limits.commitPayloadsMax); left > 0 && !reader.failed; left--) {
     deleted.push(reader.text(limits.nameBytesMax));
   }
-  return { commitId, request, clearsGroup: (flags & clearsGroupFlag) !== 0, merged, deleted, upload, blocks, types };
+  return { types, deleted };
 }
 
 function uint32Bytes(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
+  const bytes = new Uint8Array(crcBytes);
   view(bytes).setUint32(0, value, true);
   return bytes;
 }
 
 function readUint32(reader: ByteReader): number {
-  const bytes = reader.bytes(4);
-  return bytes.length === 4 ? view(bytes).getUint32(0, true) : 0;
+  const bytes = reader.bytes(crcBytes);
+  return bytes.length === crcBytes ? view(bytes).getUint32(0, true) : 0;
 }
 
-function readEntry(reader: ByteReader, id: string, types: readonly string[]): PageEntry {
+export function readEntry(reader: ByteReader, id: string, types: readonly string[]): PageEntry {
   const bytes = reader.varint();
-  const etag = hex(reader.bytes(etagBytes));
+  const etag = reader.hex(etagBytes);
   const type = reader.varint();
   const flags = reader.uint8();
   if (type > types.length || flags & ~(attributesFlag | expiresFlag | originFlag)) reader.fail();

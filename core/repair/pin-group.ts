@@ -2,7 +2,8 @@ import type { CommitLanes, DecidedDraft } from "../commit-lanes.ts";
 import { isPayloadStoreError } from "../errors.ts";
 import { GroupView, type PlacedPayload } from "../group-view.ts";
 import { limits } from "../limits.ts";
-import { decodePage, findInPage } from "../page/page.ts";
+import { findInPage } from "../page/find-in-page.ts";
+import { decodePlacedPage } from "../page/page.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import type { FramePlace } from "../ports/segment-store.ts";
 import type { FrameHead, FrameReader } from "../segment/read-frame.ts";
@@ -48,8 +49,9 @@ async function stale({ index, frames }: PinTools, tenant: string, group: string,
   // Also what is hidden: the page that hides it may be lost.
   for (const { sequence, place } of [...index.history(tenant, group)].toReversed()) {
     const head = lost.isPageLost(place) ? undefined : await readableHead(frames, tenant, place);
-    if (head?.header.group === group && decodePage(head.page).ok)
-      view.add({ group, sequence, timeMs: head.header.timeMs, place }, head.page);
+    if (head?.header.group !== group) continue;
+    const read = decodePlacedPage(head.page);
+    if (read.ok) view.add({ group, sequence, timeMs: head.header.timeMs, place }, read.value);
   }
   const found: string[] = [];
   for (const payload of view.places()) {

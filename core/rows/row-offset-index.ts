@@ -1,6 +1,7 @@
 import { bytesEqual } from "../bytes.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { GroupView } from "../group-view.ts";
+import { headedPage } from "../lookup.ts";
 import type { Page } from "../page/page.ts";
 import type { Clock, Sleep } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
@@ -173,8 +174,8 @@ export class RowOffsetIndex implements OffsetIndex {
       if (incomplete) totals.exact = false;
       const view = new GroupView();
       for (const { sequence, place } of records.toReversed()) {
-        const { header, page } = await this.#options.frames.head(tenant, place);
-        view.add({ group, sequence, timeMs: header.timeMs, place }, page);
+        const found = await this.#options.frames.look(tenant, place, (head) => headedPage(head, tenant, place));
+        view.add({ group, sequence, timeMs: found.header.timeMs, place }, found);
       }
       for (const { found } of view.places()) {
         totals.payloads += 1;

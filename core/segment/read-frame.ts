@@ -1,4 +1,5 @@
 import { PayloadStoreError } from "../errors.ts";
+import type { PageDirectory } from "../page/page-directory.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { FramePlace, SegmentStore } from "../ports/segment-store.ts";
 import { decodeBase } from "./base.ts";
@@ -12,21 +13,32 @@ export interface FrameHead {
   readonly header: FrameHeader;
   /** The encoded page, its checksum verified. */
   readonly page: Uint8Array;
+  /** Of a page that is asked for again and again: where its entries lie. */
+  readonly directory?: PageDirectory | undefined;
 }
 
-/** Keeps heads by where they lie, which never change, as many as its maker gives it memory for. */
+/**
+ * Keeps heads by where they lie, which never change, as many as its maker gives it memory for. A page of it may lie in memory
+ * that is used again: what is got is valid until the next {@link room} or {@link set}.
+ */
 export interface HeadCache {
   get(name: string): FrameHead | undefined;
+  /** @param head  its page may lie in what {@link room} answered last */
   set(name: string, head: FrameHead): unknown;
   clear(): void;
+  /** Memory for a head of so many bytes, not cleared: used anew by the next call, unless a head in it was set. */
+  room?(bytes: number): Uint8Array;
 }
+
+/** Bindings that are kept: of the segments that random reads of 64 GiB go to. A binding takes some hundred bytes. */
+const bindingsMax = 1024;
 
 /** Reads frames and blocks from a segment store and checks them: what comes back is what was stored, or `CORRUPT`. */
 export class FrameReader {
   readonly #segments: Pick<SegmentStore, "read">;
   readonly #digest: Digest;
   readonly #heads: HeadCache | undefined;
-  #binding: SegmentBinding | undefined;
+  readonly #bindings = new Map<string, SegmentBinding>();
 
   constructor(segments: Pick<SegmentStore, "read">, digest: Digest, heads?: HeadCache) {
     this.#segments = segments;
@@ -34,17 +46,29 @@ export class FrameReader {
     this.#heads = heads;
   }
 
-  /** Cost: one read, none where the head is held or kept. @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE` */
+  /**
+   * The head of a frame, in memory of its own. Cost: one read, none where it is held or kept.
+   * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`
+   */
   head(tenant: string, place: FramePlace): FrameHead | Promise<FrameHead> {
+    return this.look(tenant, place, this.#heads ? ofItsOwn : asItIs);
+  }
+
+  /**
+   * What `use` makes of a head. The page may lie in memory that the next head takes: nothing of it is to outlive `use`. It is
+   * answered at once where segments answer at once. Cost and errors: as {@link head}, without a copy.
+   */
+  look<T>(tenant: string, place: FramePlace, use: (head: FrameHead) => T): T | Promise<T> {
     const { segment, offset, headBytes } = place;
     const held = heldBytes(place, offset, headBytes);
-    if (held) return this.#checkedHead(tenant, place, held);
-    const name = this.#heads && `${tenant}/${segment}/${offset}`;
-    const kept = name && this.#heads?.get(name);
-    if (kept) return kept;
-    const read = this.#segments.read(tenant, segment, offset, headBytes);
-    if (read instanceof Promise) return read.then((bytes) => this.#checkedHead(tenant, place, bytes, name));
-    return this.#checkedHead(tenant, place, read, name);
+    if (held) return use(this.#checkedHead(tenant, place, held));
+    const heads = this.#heads;
+    const name = heads && `${tenant}/${segment}/${offset}`;
+    const kept = name && heads.get(name);
+    if (kept) return use(kept);
+    const read = this.#segments.read(tenant, segment, offset, headBytes, heads?.room?.(headBytes));
+    if (read instanceof Promise) return read.then((bytes) => use(this.#checkedHead(tenant, place, bytes, name)));
+    return use(this.#checkedHead(tenant, place, read, name));
   }
 
   /** @param name  to keep it under */
@@ -109,11 +133,22 @@ export class FrameReader {
     return blocks;
   }
 
-  /** Reads go to few segments in a row: the last binding is kept. */
   #bind(segment: string): SegmentBinding {
-    if (this.#binding?.segment !== segment) this.#binding = new SegmentBinding(this.#digest, segment);
-    return this.#binding;
+    const known = this.#bindings.get(segment);
+    if (known) return known;
+    if (this.#bindings.size >= bindingsMax) this.#bindings.clear();
+    const binding = new SegmentBinding(this.#digest, segment);
+    this.#bindings.set(segment, binding);
+    return binding;
   }
+}
+
+function asItIs(head: FrameHead): FrameHead {
+  return head;
+}
+
+function ofItsOwn({ header, page }: FrameHead): FrameHead {
+  return { header, page: new Uint8Array(page) };
 }
 
 /** What a place holds of these bytes of its segment, if it holds them all. */

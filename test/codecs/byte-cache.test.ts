@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BlockCache } from "../../core/block-cache.ts";
 import { ByteCache } from "../../core/byte-cache.ts";
+import { RecentHeads } from "../../core/adapters/disk/recent-heads.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
 import { SystemRandom } from "../../core/adapters/node/random.ts";
@@ -80,6 +81,34 @@ describe("ByteCache", () => {
     }
   });
 
+  test("lets go of the oldest, and overwrites it, when its bound becomes less", () => {
+    let bytesMax = 8 * mebibyte;
+    const cache = new ByteCache<undefined>(2 * mebibyte, () => bytesMax);
+    const keep = (from: number, to: number) => {
+      for (let i = from; i < to; i++) cache.keep(`${i}`, new Uint8Array(200_000).fill(1 + (i % 255)), undefined);
+    };
+    const kept = (to: number) => Array.from({ length: to }, (_, i) => i).filter((i) => cache.get(`${i}`));
+    keep(0, 100);
+    const before = kept(100);
+    const oldest = cache.get(`${before[0]}`)!.bytes;
+    expect(before).toEqual(Array.from({ length: 40 }, (_, i) => 60 + i));
+
+    bytesMax = 3 * mebibyte;
+    cache.giveWay();
+
+    expect(kept(100)).toEqual(before.slice(-15));
+    expect(oldest.every((byte) => byte === 0)).toBe(true);
+    keep(100, 130);
+    expect(kept(130)).toEqual(Array.from({ length: 15 }, (_, i) => 115 + i));
+    bytesMax = 0;
+    cache.giveWay();
+    expect(kept(130)).toEqual(Array.from({ length: 10 }, (_, i) => 120 + i));
+    bytesMax = 4 * mebibyte;
+    keep(130, 160);
+    expect(kept(160)).toEqual(Array.from({ length: 20 }, (_, i) => 140 + i));
+    for (const i of kept(160)) expect(cache.get(`${i}`)!.bytes.every((byte) => byte === 1 + (i % 255))).toBe(true);
+  });
+
   /**
    * With an exponent of 0.99 the first twentieth of 20,000 names is asked for in 70 of 100 reads: no cache of that size can answer
    * more. One that forgets the oldest first answers half, and lru-cache would 60: docs/operations.md.
@@ -114,7 +143,7 @@ describe("a store that keeps what it read", () => {
       codecs: nodeCodecs,
       segments,
       index: arrayIndex(segments),
-      heads: new Map(),
+      heads: new RecentHeads(20_000),
       blocks: new BlockCache(nodeCodecs, 2 * mebibyte),
     });
     const bytesOf = (i: number, version: number) => (i % 3 === 0 ? noise : prose)(7000, i + 1000 * version);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { encodePage, findInPage, placesOf, type Page, type PageBlock, type PageEntry } from "../../core/page/page.ts";
+import { findInPage } from "../../core/page/find-in-page.ts";
+import { encodePage, placesOf, type Page, type PageBlock, type PageEntry } from "../../core/page/page.ts";
 import type { Digest } from "../../core/ports/digest.ts";
 import type { GroupSummary, OffsetIndex, PageRecord } from "../../core/ports/offset-index.ts";
 import type { FramePlace, SegmentStore } from "../../core/ports/segment-store.ts";

@@ -2,11 +2,12 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isPayloadStoreError } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
+import { findInPage } from "../../core/page/find-in-page.ts";
+import { PageDirectory } from "../../core/page/page-directory.ts";
 import {
   decodePage,
   decodePlacedPage,
   encodePage,
-  findInPage,
   type Page,
   type PageBlock,
   type PageEntry,
@@ -87,13 +88,17 @@ describe("a page", () => {
         const placed = decodePlacedPage(bytes);
         if (!placed.ok) throw new Error(placed.damage);
 
+        const directory = PageDirectory.of(bytes);
         for (const place of placed.value.places) {
-          expect(findInPage(bytes, place.entry.id)).toEqual({ ok: true, value: { kind: "payload", place } });
+          const answer = { ok: true, value: { kind: "payload", place } };
+          expect(findInPage(bytes, place.entry.id)).toEqual(answer);
+          expect(directory?.find(bytes, place.entry.id)).toEqual(answer);
         }
         for (const id of [...before.deleted, stranger]) {
           if (before.entries.some((entry) => entry.id === id)) continue;
           const kind = before.clearsGroup || before.deleted.includes(id) ? "hidden" : "silent";
           expect(findInPage(bytes, id)).toEqual({ ok: true, value: { kind } });
+          expect(directory?.find(bytes, id)).toEqual({ ok: true, value: { kind } });
         }
       }),
       { runs: 200 },
@@ -133,7 +138,11 @@ describe("a page", () => {
 
         const decoded = decodePlacedPage(damaged);
         if (decoded.ok) expectWithinLimits(decoded.value.page);
-        for (const id of ["a", ...before.entries.map((entry) => entry.id)]) findInPage(damaged, id);
+        const directory = PageDirectory.of(damaged);
+        for (const id of ["a", ...before.entries.map((entry) => entry.id)]) {
+          const found = findInPage(damaged, id);
+          if (directory) expect(directory.find(damaged, id)).toEqual(found);
+        }
       }),
       { runs: 500 },
     );
@@ -146,7 +155,9 @@ describe("a page", () => {
         const bytes = begins ? Uint8Array.of(0, 0, ...random) : random;
         const decoded = decodePlacedPage(bytes);
         if (decoded.ok) expectWithinLimits(decoded.value.page);
-        findInPage(bytes, "a");
+        const found = findInPage(bytes, "a");
+        const directory = PageDirectory.of(bytes);
+        if (directory) expect(directory.find(bytes, "a")).toEqual(found);
       }),
       { runs: 2000 },
     );
@@ -192,6 +203,7 @@ describe("a page", () => {
     const found = findInPage(bytes, "9999");
 
     expect(found).toMatchObject({ ok: true, value: { kind: "payload", place: { start: 29_997, storedBytes: 115 } } });
+    expect(PageDirectory.of(bytes)?.find(bytes, "9999")).toEqual(found);
   });
 });
 

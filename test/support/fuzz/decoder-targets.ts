@@ -12,7 +12,9 @@ import { ArrayOffsetIndex } from "../../../core/index/array-offset-index.ts";
 import { restoreCheckpoint } from "../../../core/index/checkpoint.ts";
 import { KeyHasher } from "../../../core/index/key-hasher.ts";
 import { limits } from "../../../core/limits.ts";
-import { decodePage, decodePlacedPage, findInPage } from "../../../core/page/page.ts";
+import { findInPage } from "../../../core/page/find-in-page.ts";
+import { PageDirectory } from "../../../core/page/page-directory.ts";
+import { decodePage, decodePlacedPage } from "../../../core/page/page.ts";
 import type { CodecCode } from "../../../core/ports/codec.ts";
 import type { Digest } from "../../../core/ports/digest.ts";
 import { decodeBase, isRawContent } from "../../../core/segment/base.ts";
@@ -106,6 +108,8 @@ export const decoderTargets: Readonly<Record<string, FuzzTarget>> = {
     const id = random.pick(["none", "lz4", "0", "", "f".repeat(32), "é".repeat(200)]);
     return synchronous(bytes, () => {
       const found = findInPage(bytes, id);
+      const directory = PageDirectory.of(bytes);
+      if (directory) assert.deepEqual(directory.find(bytes, id), found);
       const decodedPage = decodePage(bytes);
       const placed = decodePlacedPage(bytes);
       if (placed.ok) expectFound(bytes, placed.value.places);
