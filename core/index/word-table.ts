@@ -35,6 +35,19 @@ export class WordTable {
     return this.#used;
   }
 
+  /** Empties the table, and leaves it with room for so many keys. Cost: that of clearing its memory. */
+  clear(keys = 0): void {
+    let slots = smallestSlots;
+    while (keys > slots * loadMax) slots *= 2;
+    const words = slots * this.#slotWords;
+    // One that was much larger would be cleared, and gone through, for nothing.
+    if (words > this.#words.length || words * 4 < this.#words.length) {
+      this.#words = new Int32Array(words);
+      this.#mask = slots - 1;
+    } else this.#words.fill(0);
+    this.#used = 0;
+  }
+
   /** The table as it is stored, to be copied before the next change. */
   get words(): Int32Array {
     return this.#words;

@@ -12,6 +12,8 @@ import {
   type ChangeKind,
   type Several,
 } from "./change.ts";
+import { ColumnSpace, type ChangeColumns } from "./change-columns.ts";
+import { keysPerStep } from "./index-bounds.ts";
 
 /** Values of a key's slot. */
 const kindOf = 0;
@@ -96,28 +98,50 @@ export class ChangeTable {
     }
   }
 
+  /**
+   * The keys that are there now, two words each, in portions that are good until the next: meanwhile the table may change. Of keys
+   * that are added some may come too.
+   */
+  *keysInSteps(): Generator<Int32Array, void> {
+    if (this.#pending) this.#fill(this.#pending);
+    // A table that grows leaves its words behind as they were; nothing in it moves otherwise.
+    const { words } = this.#table;
+    const keys = new Int32Array(2 * keysPerStep);
+    for (let from = 0; from < words.length; from += 4 * keysPerStep) {
+      let count = 0;
+      for (let at = from; at < Math.min(words.length, from + 4 * keysPerStep); at += 4) {
+        if (words[at + 2] === 0) continue;
+        keys[count++] = words[at]!;
+        keys[count++] = words[at + 1]!;
+      }
+      yield keys.subarray(0, count);
+    }
+  }
+
+  /** Empties the table, and leaves it with room for so many keys. */
+  clear(keys: number): void {
+    this.#pending = undefined;
+    this.#table.clear(keys);
+    // Whoever gathered the changes still has the lists.
+    this.#several = [];
+  }
+
   /** The keys and changes in the order of their slots, in columns; `several` by its place in the list. */
   columns(): ChangeColumns {
-    if (this.#pending) this.#fill(this.#pending);
-    const { words } = this.#table;
-    const keys = this.size;
-    const columns = {
-      keys,
-      key0: new Int32Array(keys),
-      key1: new Int32Array(keys),
-      kind: new Uint8Array(keys),
-      value: new Int32Array(keys),
-      several: this.#several,
-    };
-    for (let at = 0, i = 0; at < words.length; at += 4) {
-      const kind = words[at + 2]!;
-      if (kind === 0) continue;
-      columns.key0[i] = words[at]!;
-      columns.key1[i] = words[at + 1]!;
-      columns.kind[i] = kind;
-      columns.value[i++] = words[at + 3]!;
-    }
+    const columns = new ColumnSpace();
+    for (const _ of this.gather(columns));
     return columns;
+  }
+
+  /** Fills columns as {@link columns} does, a step at a time; the table must not change meanwhile. */
+  *gather(columns: ColumnSpace): Generator<void, void> {
+    if (this.#pending) this.#fill(this.#pending);
+    columns.reset(this.size, this.#several);
+    const { words } = this.#table;
+    for (let from = 0, keys = 0; from < words.length; from += 4 * keysPerStep) {
+      keys = gatherSlots(words, from, Math.min(words.length, from + 4 * keysPerStep), columns, keys);
+      yield;
+    }
   }
 
   #find(key0: number, key1: number): number {
@@ -162,13 +186,17 @@ export class ChangeTable {
   }
 }
 
-/** Keys with their changes, column by column. */
-export interface ChangeColumns {
-  readonly keys: number;
-  readonly key0: Int32Array;
-  readonly key1: Int32Array;
-  readonly kind: Uint8Array;
-  readonly value: Int32Array;
-  /** What the value of kind `several` points to. */
-  readonly several: readonly (Several | undefined)[];
+/** Copies the used slots among some to the columns, from place `i` on. @returns the place behind them */
+function gatherSlots(words: Int32Array, from: number, to: number, columns: ColumnSpace, i: number): number {
+  const { key0, key1, kind: kinds, value } = columns;
+  let place = i;
+  for (let at = from; at < to; at += 4) {
+    const kind = words[at + 2]!;
+    if (kind === 0) continue;
+    key0[place] = words[at]!;
+    key1[place] = words[at + 1]!;
+    kinds[place] = kind;
+    value[place++] = words[at + 3]!;
+  }
+  return place;
 }

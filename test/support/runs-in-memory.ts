@@ -3,6 +3,7 @@ import { concat } from "../../core/bytes.ts";
 import { buildRun, type RunSource } from "../../core/lsm/build-run.ts";
 import { ChangeTable } from "../../core/lsm/change-table.ts";
 import type { Lane } from "../../core/lsm/lane-map.ts";
+import { MergeSpace } from "../../core/lsm/merge-space.ts";
 import { overlaySource } from "../../core/lsm/overlay-source.ts";
 import { Run, type ReadableFile } from "../../core/lsm/run.ts";
 
@@ -11,7 +12,13 @@ const crc32 = (bytes: Uint8Array, seed?: number) => nodeDigest.crc32(bytes, seed
 /** The bytes of a run that is built from these sources, oldest first; `undefined` when no key is left. */
 export function runBytes(sources: readonly RunSource[], bottom: boolean): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
-  const building = buildRun({ sources, bottom, write: (bytes) => parts.push(bytes.slice()), crc32 });
+  const building = buildRun({
+    sources,
+    bottom,
+    write: (bytes) => parts.push(bytes.slice()),
+    crc32,
+    space: new MergeSpace(),
+  });
   while (building.next().done !== true);
   return parts.length === 0 ? undefined : concat(parts);
 }

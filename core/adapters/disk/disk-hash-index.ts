@@ -285,7 +285,7 @@ export class DiskHashIndex extends HashOffsetIndex {
         if (run) runs.set(`${number} ${level}`, { ...run, lane: number, level } satisfies ManifestRun);
         const opened = run && this.files.openRun(run);
         replaced.push({ lane: lanes[number]!, level, run: opened });
-        opened?.readAhead();
+        if (opened) await inSlices(opened.readAhead(), this.#options.clock);
         this.#keysToSave -= keys;
       }
       const kept = lanes.map(({ writing }, number) => (written.has(number) ? undefined : writing) ?? new ChangeTable());
@@ -356,7 +356,7 @@ export class DiskHashIndex extends HashOffsetIndex {
         const file = this.files.openRun(run);
         opened.push(file);
         divided[run.lane]![level] = file;
-        file.readAhead();
+        await inSlices(file.readAhead(), this.#options.clock);
         await setImmediate();
       }
       await inSlices(this.map.prepareDivision(into), this.#options.clock);
