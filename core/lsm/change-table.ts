@@ -22,13 +22,25 @@ const valueOf = 1;
 /** Changes that lie elsewhere until somebody asks for one of them. */
 export interface PendingChanges {
   readonly keys: number;
-  /**
-   * Reads all of them, four words each: both of the key, kind, and value, of kind `several` its place in `lists`. Throws where
-   * they are not what was written, and calls `refuse` where a key is there twice.
-   */
-  readonly read: () => { readonly words: Int32Array; readonly lists: Several[] };
+  /** Throws where they are not what was written. */
+  readonly read: () => PackedChanges;
+}
+
+/** Changes side by side, in no order. */
+export interface PackedChanges {
+  /** The change of a key, if it has one. Cost: all keys are gone through, 1 ns each. */
+  readonly find: (key0: number, key1: number) => Change | undefined;
+  /** All of them, four words each: both of the key, kind, and value, of kind `several` its place in `lists`. */
+  readonly unpack: () => { readonly words: Int32Array; readonly lists: Several[] };
+  /** The error where a key is there twice. */
   readonly refuse: (what: string) => Error;
 }
+
+/**
+ * Look-ups in packed changes before a table is made of them: by then they have cost as much as that does. A process that asks for a
+ * few ids, and ends, makes none.
+ */
+const looksBeforeUnpacking = 32;
 
 /**
  * The changes of some keys, one each: what came last, composed over what came before. It is the overlay of a lane, and
@@ -39,6 +51,8 @@ export interface PendingChanges {
 export class ChangeTable {
   #table: WordTable;
   #pending: PendingChanges | undefined;
+  #packed: PackedChanges | undefined;
+  #looks = 0;
   readonly #key = new Int32Array(2);
   #several: (Several | undefined)[] = [];
   /** Value of the key that was found last. */
@@ -51,7 +65,7 @@ export class ChangeTable {
     this.#table = new WordTable(2, 2, keys);
   }
 
-  /** A table that is filled when it is first asked, which may throw what filling it throws. */
+  /** A table that is read when it is first asked, and filled when it is asked often or changed: both may throw. */
   static pending(changes: PendingChanges): ChangeTable {
     const table = new ChangeTable();
     table.#pending = changes;
@@ -64,6 +78,7 @@ export class ChangeTable {
 
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. */
   find(key0: number, key1: number): ChangeKind {
+    if (this.#pending && this.#looks < looksBeforeUnpacking) return this.#look(this.#pending, key0, key1);
     const at = this.#find(key0, key1);
     return at < 0 ? noChange : this.#read(at);
   }
@@ -121,6 +136,7 @@ export class ChangeTable {
   /** Empties the table, and leaves it with room for so many keys. */
   clear(keys: number): void {
     this.#pending = undefined;
+    this.#packed = undefined;
     this.#table.clear(keys);
     // Whoever gathered the changes still has the lists.
     this.#several = [];
@@ -151,13 +167,24 @@ export class ChangeTable {
     return this.#table.find(this.#key);
   }
 
+  #look(pending: PendingChanges, key0: number, key1: number): ChangeKind {
+    this.#looks += 1;
+    this.#packed ??= pending.read();
+    const change = this.#packed.find(key0, key1);
+    this.found = change?.several;
+    this.value = change?.value ?? 0;
+    return change?.kind ?? noChange;
+  }
+
   #fill(pending: PendingChanges): void {
-    const { words, lists } = pending.read();
+    const packed = this.#packed ?? pending.read();
+    const { words, lists } = packed.unpack();
     const table = new WordTable(2, 2, pending.keys);
-    if (!table.fill(words)) throw pending.refuse("has a key twice");
+    if (!table.fill(words)) throw packed.refuse("has a key twice");
     this.#table = table;
     this.#several = lists;
     this.#pending = undefined;
+    this.#packed = undefined;
   }
 
   #insert(): number {

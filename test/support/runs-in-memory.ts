@@ -6,6 +6,7 @@ import type { Lane } from "../../core/lsm/lane-map.ts";
 import { MergeSpace } from "../../core/lsm/merge-space.ts";
 import { overlaySource } from "../../core/lsm/overlay-source.ts";
 import { Run, type ReadableFile } from "../../core/lsm/run.ts";
+import { encodeOverlay } from "../../core/lsm/saved-overlay.ts";
 
 const crc32 = (bytes: Uint8Array, seed?: number) => nodeDigest.crc32(bytes, seed);
 
@@ -21,6 +22,13 @@ export function runBytes(sources: readonly RunSource[], bottom: boolean): Uint8A
   });
   while (building.next().done !== true);
   return parts.length === 0 ? undefined : concat(parts);
+}
+
+/** The bytes of these tables, as a save writes them. */
+export function overlayBytes(tables: readonly ChangeTable[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (const _ of encodeOverlay(tables, (bytes) => parts.push(bytes.slice()), crc32));
+  return concat(parts);
 }
 
 export function openRun(bytes: Uint8Array, file: ReadableFile = memoryFile(bytes)): Run {

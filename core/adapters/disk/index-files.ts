@@ -127,7 +127,7 @@ export class IndexFiles {
   /** Writes tables as they are; they must not change meanwhile. */
   async writeOverlay(tables: readonly ChangeTable[]): Promise<ManifestFile | undefined> {
     return this.#writeNamed("index overlay", async (write) => {
-      await inSlices(written(encodeOverlay(tables, this.crc32), write), this.#clock);
+      await inSlices(encodeOverlay(tables, write, this.crc32), this.#clock);
     });
   }
 
@@ -219,14 +219,6 @@ export class IndexFiles {
     if (file.size() >= bytes) return checkedReads(file, name);
     file.close();
     throw indexDamage(name, `is shorter than ${bytes} bytes`);
-  }
-}
-
-/** Writes what comes, a part a step. */
-function* written(parts: Iterable<Uint8Array>, write: (bytes: Uint8Array) => void): Generator<void, void> {
-  for (const part of parts) {
-    write(part);
-    yield;
   }
 }
 
