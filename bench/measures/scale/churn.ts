@@ -8,6 +8,7 @@ export interface ChurnResult {
   /** Ids that were deleted and brought again. */
   readonly churned: number;
   readonly churnStallOwnMs: number;
+  readonly churnStallCpuMs: number;
   /** Bytes of runs written over those that the changes themselves take. */
   readonly churnWriteAmplification: number;
   /** Bytes of all files afterwards over those before: the same ids are there. */
@@ -36,7 +37,7 @@ export async function churn(
     progress.at((number - frames.commits) / 2);
   }
   await index.checkpoint();
-  const { stallOwnMs } = holds.stop();
+  const { stallOwnMs, stallCpuMs } = holds.stop();
   let churnWrong = 0;
   for (let i = 0; i < 100_000; i++) {
     const n = Math.floor(Math.random() * keys);
@@ -50,6 +51,7 @@ export async function churn(
   return {
     churned,
     churnStallOwnMs: stallOwnMs,
+    churnStallCpuMs: stallCpuMs,
     churnWriteAmplification: index.files.runBytesWritten / (2 * churned * (runs.bytes / runs.keys)),
     churnGrowth: after / before,
     churnStructuresMax: structuresMax,
