@@ -67,7 +67,7 @@ export class WordTable {
   }
 
   /**
-   * Fills a table that has room for them, and is empty, with slots that lie side by side.
+   * Adds slots that lie side by side to a table that has room for them.
    * @returns false when a hash is there twice; it is then not to be used
    */
   fill(slots: Int32Array): boolean {
@@ -82,7 +82,7 @@ export class WordTable {
       }
       for (let i = 0; i < width; i++) words[at + i] = slots[from + i]!;
     }
-    this.#used = slots.length / width;
+    this.#used += slots.length / width;
     return true;
   }
 

@@ -22,6 +22,11 @@ const valueOf = 1;
 /** Changes that lie elsewhere until somebody asks for one of them. */
 export interface PendingChanges {
   readonly keys: number;
+  /**
+   * Look-ups before a table is made of them: by then they have cost as much as that does. A process that asks for a few ids, and
+   * ends, makes none. Of tables that are asked together each has another number, so that they are not made in one go.
+   */
+  readonly looksMax: number;
   /** Throws where they are not what was written. */
   readonly read: () => PackedChanges;
 }
@@ -30,17 +35,14 @@ export interface PendingChanges {
 export interface PackedChanges {
   /** The change of a key, if it has one. Cost: all keys are gone through, 1 ns each. */
   readonly find: (key0: number, key1: number) => Change | undefined;
-  /** All of them, four words each: both of the key, kind, and value, of kind `several` its place in `lists`. */
-  readonly unpack: () => { readonly words: Int32Array; readonly lists: Several[] };
+  /**
+   * Those at the places `from` … `to − 1`, four words each: both of the key, kind, and value, of kind `several` its place in `lists`,
+   * which gets them.
+   */
+  readonly unpack: (from: number, to: number, lists: (Several | undefined)[]) => Int32Array;
   /** The error where a key is there twice. */
   readonly refuse: (what: string) => Error;
 }
-
-/**
- * Look-ups in packed changes before a table is made of them: by then they have cost as much as that does. A process that asks for a
- * few ids, and ends, makes none.
- */
-const looksBeforeUnpacking = 32;
 
 /**
  * The changes of some keys, one each: what came last, composed over what came before. It is the overlay of a lane, and
@@ -52,7 +54,9 @@ export class ChangeTable {
   #table: WordTable;
   #pending: PendingChanges | undefined;
   #packed: PackedChanges | undefined;
+  /** Look-ups in what is pending, and how many of its keys were changed since. */
   #looks = 0;
+  #changed = 0;
   readonly #key = new Int32Array(2);
   #several: (Several | undefined)[] = [];
   /** Value of the key that was found last. */
@@ -65,7 +69,10 @@ export class ChangeTable {
     this.#table = new WordTable(2, 2, keys);
   }
 
-  /** A table that is read when it is first asked, and filled when it is asked often or changed: both may throw. */
+  /**
+   * A table that is read when it is first asked or changed, and filled when that was done often: both may throw. Until then it
+   * keeps what is newer than what is pending.
+   */
   static pending(changes: PendingChanges): ChangeTable {
     const table = new ChangeTable();
     table.#pending = changes;
@@ -73,26 +80,31 @@ export class ChangeTable {
   }
 
   get size(): number {
-    return this.#pending?.keys ?? this.#table.size;
+    return (this.#pending?.keys ?? 0) + this.#table.size - this.#changed;
   }
 
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. */
   find(key0: number, key1: number): ChangeKind {
-    if (this.#pending && this.#looks < looksBeforeUnpacking) return this.#look(this.#pending, key0, key1);
     const at = this.#find(key0, key1);
-    return at < 0 ? noChange : this.#read(at);
+    if (at >= 0) return this.#read(at);
+    return this.#pending ? this.#look(this.#pending, key0, key1) : noChange;
   }
 
   /** Takes in a change that is newer than all that are there. */
   apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
     const at = this.#find(key0, key1);
-    if (at < 0 || isFinal(kind, whole)) {
+    let older: ChangeKind = noChange;
+    if (at >= 0) older = this.#read(at);
+    else if (this.#pending) {
+      older = this.#look(this.#pending, key0, key1);
+      if (older !== noChange) this.#changed += 1;
+    }
+    if (older === noChange || isFinal(kind, whole)) {
       this.#write(at < 0 ? this.#insert() : at, kind, value, whole);
       return;
     }
-    const older = severalOf(this.#read(at), this.value, this.found);
-    const both = changeOf(compose(severalOf(kind, value, whole), older));
-    this.#write(at, both.kind, both.value, both.several);
+    const both = changeOf(compose(severalOf(kind, value, whole), severalOf(older, this.value, this.found)));
+    this.#write(at < 0 ? this.#insert() : at, both.kind, both.value, both.several);
   }
 
   /** Says what the whole set of a key is from now on; values ascending. */
@@ -104,7 +116,7 @@ export class ChangeTable {
 
   /** Calls `visit` with every key; the table must not change meanwhile. */
   forEach(visit: (key0: number, key1: number, change: Change) => void): void {
-    if (this.#pending) this.#fill(this.#pending);
+    for (const _ of this.#fillInSteps());
     const { words } = this.#table;
     for (let at = 0; at < words.length; at += 4) {
       if (words[at + 2] === 0) continue;
@@ -118,7 +130,7 @@ export class ChangeTable {
    * that are added some may come too.
    */
   *keysInSteps(): Generator<Int32Array, void> {
-    if (this.#pending) this.#fill(this.#pending);
+    for (const _ of this.#fillInSteps()) yield noKeys;
     // A table that grows leaves its words behind as they were; nothing in it moves otherwise.
     const { words } = this.#table;
     const keys = new Int32Array(2 * keysPerStep);
@@ -137,6 +149,7 @@ export class ChangeTable {
   clear(keys: number): void {
     this.#pending = undefined;
     this.#packed = undefined;
+    this.#changed = 0;
     this.#table.clear(keys);
     // Whoever gathered the changes still has the lists.
     this.#several = [];
@@ -151,7 +164,7 @@ export class ChangeTable {
 
   /** Fills columns as {@link columns} does, a step at a time; the table must not change meanwhile. */
   *gather(columns: ColumnSpace): Generator<void, void> {
-    if (this.#pending) this.#fill(this.#pending);
+    yield* this.#fillInSteps();
     columns.reset(this.size, this.#several);
     const { words } = this.#table;
     for (let from = 0, keys = 0; from < words.length; from += 4 * keysPerStep) {
@@ -161,7 +174,7 @@ export class ChangeTable {
   }
 
   #find(key0: number, key1: number): number {
-    if (this.#pending) this.#fill(this.#pending);
+    if (this.#pending && this.#looks >= this.#pending.looksMax) for (const _ of this.#fillInSteps());
     this.#key[0] = key0;
     this.#key[1] = key1;
     return this.#table.find(this.#key);
@@ -176,15 +189,34 @@ export class ChangeTable {
     return change?.kind ?? noChange;
   }
 
-  #fill(pending: PendingChanges): void {
-    const packed = this.#packed ?? pending.read();
-    const { words, lists } = packed.unpack();
+  /** Makes a table of what is pending, if anything is, and then of what is newer. Meanwhile the table may be asked and changed. */
+  *#fillInSteps(): Generator<void, void> {
+    const pending = this.#pending;
+    if (!pending) return;
+    this.#packed ??= pending.read();
+    const packed = this.#packed;
     const table = new WordTable(2, 2, pending.keys);
-    if (!table.fill(words)) throw packed.refuse("has a key twice");
+    const lists: (Several | undefined)[] = [];
+    for (let from = 0; from < pending.keys; from += keysPerStep) {
+      if (from > 0) yield;
+      if (!table.fill(packed.unpack(from, Math.min(pending.keys, from + keysPerStep), lists)))
+        throw packed.refuse("has a key twice");
+    }
+    // Others did the same meanwhile.
+    if (this.#pending !== pending) return;
+    const newer = this.#table;
+    const newerLists = this.#several;
     this.#table = table;
     this.#several = lists;
     this.#pending = undefined;
     this.#packed = undefined;
+    this.#changed = 0;
+    for (const at of newer.slots()) {
+      const kind = newer.value(at, kindOf) as ChangeKind;
+      const value = newer.value(at, valueOf);
+      const found = this.#find(newer.words[at]!, newer.words[at + 1]!);
+      this.#write(found < 0 ? this.#insert() : found, kind, value, kind === several ? newerLists[value] : undefined);
+    }
   }
 
   #insert(): number {
@@ -212,6 +244,8 @@ export class ChangeTable {
     this.#table.setValue(at, valueOf, stored);
   }
 }
+
+const noKeys = new Int32Array(0);
 
 /** Copies the used slots among some to the columns, from place `i` on. @returns the place behind them */
 function gatherSlots(words: Int32Array, from: number, to: number, columns: ColumnSpace, i: number): number {

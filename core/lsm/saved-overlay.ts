@@ -25,6 +25,9 @@ const magic = utf8("PAYLOVL\n");
 const recordBytes = 12;
 const directoryEntryBytes = 12;
 const bytesAtOnce = 64 * 1024;
+/** Look-ups in the first table before it is made, and how many more of each next one: about those of a commit of 256 ids in 64 lanes. */
+const looksBeforeTable = 32;
+const looksApart = 8;
 /** A key's second word has no bits here: they take the kind. */
 const kindMask = 7;
 
@@ -160,6 +163,7 @@ export class SavedOverlay {
   #pending(saved: SavedTable): PendingChanges {
     return {
       keys: saved.keys,
+      looksMax: looksBeforeTable + looksApart * saved.table,
       read: () => this.#packed(saved),
     };
   }
@@ -211,18 +215,17 @@ class PackedTable implements PackedChanges {
     return undefined;
   }
 
-  unpack(): { readonly words: Int32Array; readonly lists: Several[] } {
+  unpack(from: number, to: number, lists: (Several | undefined)[]): Int32Array {
     const records = this.#records;
-    const words = new Int32Array((records.length / 3) * 4);
-    const lists: Several[] = [];
-    for (let from = 0, to = 0; from < records.length; from += 3, to += 4) {
-      const kind = this.#kindAt(from);
-      words[to] = records[from]!;
-      words[to + 1] = records[from + 1]! & key1Mask;
-      words[to + 2] = kind;
-      words[to + 3] = kind === several ? lists.push(this.#listAt(records[from + 2]!)) - 1 : records[from + 2]!;
+    const words = new Int32Array((to - from) * 4);
+    for (let at = 3 * from, into = 0; at < 3 * to; at += 3, into += 4) {
+      const kind = this.#kindAt(at);
+      words[into] = records[at]!;
+      words[into + 1] = records[at + 1]! & key1Mask;
+      words[into + 2] = kind;
+      words[into + 3] = kind === several ? lists.push(this.#listAt(records[at + 2]!)) - 1 : records[at + 2]!;
     }
-    return { words, lists };
+    return words;
   }
 
   #kindAt(at: number): ChangeKind {

@@ -49,6 +49,27 @@ describe("a saved table of changes", () => {
     }
   });
 
+  test("is changed as one that was never saved is, before a table is made of it and after, and has as many keys", () => {
+    const random = seededRandom(3);
+    for (let round = 0; round < 30; round++) {
+      const { table: plain, keys } = sampleTable(60);
+      const saved = reopened(plain);
+      const all = [...keys, ...sampleTable(90).keys.slice(60)];
+      const steps = Math.floor(random() * 60);
+      for (let step = 0; step < steps; step++) {
+        const key = all[Math.floor(random() * all.length)]!;
+        const kind = kinds[Math.floor(random() * kinds.length)]!;
+        const whole = kind === several ? { drops: step % 2 === 0, adds: [1, 5], removes: [] } : undefined;
+        for (const table of [plain, saved]) table.apply(...key, kind, kind === clears ? 0 : step % 7, whole);
+      }
+
+      expect(saved.size).toBe(plain.size);
+      expect(all.map((key) => answer(saved, key))).toEqual(all.map((key) => answer(plain, key)));
+      expect(contents(reopened(saved))).toEqual(contents(plain));
+      expect(contents(saved)).toEqual(contents(plain));
+    }
+  });
+
   test("is read once for a few look-ups, and no table is made of it", () => {
     const { table, keys } = sampleTable(60);
     const bytes = overlayBytes([table]);
@@ -96,6 +117,12 @@ function sampleTable(count: number): { readonly table: ChangeTable; readonly key
     else table.apply(...key, kind, kind === clears ? 0 : value);
   }
   return { table, keys };
+}
+
+function contents(table: ChangeTable): string[] {
+  const lines: string[] = [];
+  table.forEach((key0, key1, change) => lines.push(`${key0} ${key1} ${JSON.stringify(change)}`));
+  return lines.toSorted();
 }
 
 function reopened(table: ChangeTable): ChangeTable {
