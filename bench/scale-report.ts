@@ -59,6 +59,7 @@ export function scaleTable(results: readonly Partial<ScaleResult>[]): string {
     },
     number("bytes of runs written for one kept", "writeAmplification", "10"),
     { what: "ids deleted and brought again", value: ({ churned }) => shown(churned, thousands) },
+    time("… the first commit after the opening", "churnFirstMs", "ms"),
     time("… longest turn that nothing interrupted", "churnStallOwnMs", "ms", "10 ms"),
     time("… most processor time in one", "churnStallCpuMs", "ms", "10 ms"),
     number("… bytes of runs written for one that changed", "churnWriteAmplification", "10"),

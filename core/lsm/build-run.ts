@@ -6,7 +6,7 @@ import { RunWriter } from "./run-writer.ts";
 
 /** What a run is built from: another run, or the changes of an overlay. */
 export interface RunSource {
-  /** Keys in it. */
+  /** Keys in it, at most. */
   readonly keys: number;
   /** Applies the changes of the keys whose hash begins with these bits of a number, a step at a time. */
   readonly window: (number: number, bits: number, into: ChangeTable) => Generator<void, void>;

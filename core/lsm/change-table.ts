@@ -33,7 +33,7 @@ export interface PendingChanges {
 
 /** Changes side by side, in no order. */
 export interface PackedChanges {
-  /** The change of a key, if it has one. Cost: all keys are gone through, 1 ns each. */
+  /** The change of a key, if it has one. Cost: all keys are gone through, 2–4 ns each. */
   readonly find: (key0: number, key1: number) => Change | undefined;
   /**
    * Those at the places `from` … `to − 1`, four words each: both of the key, kind, and value, of kind `several` its place in `lists`,
@@ -54,9 +54,8 @@ export class ChangeTable {
   #table: WordTable;
   #pending: PendingChanges | undefined;
   #packed: PackedChanges | undefined;
-  /** Look-ups in what is pending, and how many of its keys were changed since. */
+  /** Look-ups in what is pending. */
   #looks = 0;
-  #changed = 0;
   readonly #key = new Int32Array(2);
   #several: (Several | undefined)[] = [];
   /** Value of the key that was found last. */
@@ -79,8 +78,9 @@ export class ChangeTable {
     return table;
   }
 
+  /** How many keys there are. A key that was changed since it was saved may be counted twice until a table is made. */
   get size(): number {
-    return (this.#pending?.keys ?? 0) + this.#table.size - this.#changed;
+    return (this.#pending?.keys ?? 0) + this.#table.size;
   }
 
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. */
@@ -94,12 +94,10 @@ export class ChangeTable {
   apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
     const at = this.#find(key0, key1);
     let older: ChangeKind = noChange;
-    if (at >= 0) older = this.#read(at);
-    else if (this.#pending) {
-      older = this.#look(this.#pending, key0, key1);
-      if (older !== noChange) this.#changed += 1;
-    }
-    if (older === noChange || isFinal(kind, whole)) {
+    if (isFinal(kind, whole)) older = noChange;
+    else if (at >= 0) older = this.#read(at);
+    else if (this.#pending) older = this.#look(this.#pending, key0, key1);
+    if (older === noChange) {
       this.#write(at < 0 ? this.#insert() : at, kind, value, whole);
       return;
     }
@@ -149,7 +147,6 @@ export class ChangeTable {
   clear(keys: number): void {
     this.#pending = undefined;
     this.#packed = undefined;
-    this.#changed = 0;
     this.#table.clear(keys);
     // Whoever gathered the changes still has the lists.
     this.#several = [];
@@ -210,7 +207,6 @@ export class ChangeTable {
     this.#several = lists;
     this.#pending = undefined;
     this.#packed = undefined;
-    this.#changed = 0;
     for (const at of newer.slots()) {
       const kind = newer.value(at, kindOf) as ChangeKind;
       const value = newer.value(at, valueOf);

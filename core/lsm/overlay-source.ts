@@ -19,6 +19,7 @@ export function overlaySource(overlay: ChangeTable): RunSource {
 const bucketBitsMax = 14;
 
 class OverlaySource implements RunSource {
+  /** At most. */
   readonly keys: number;
   readonly #overlay: ChangeTable;
   readonly #columns = new ColumnSpace();
@@ -46,7 +47,7 @@ class OverlaySource implements RunSource {
   /** Counts the keys of each bucket, and places them. */
   *#sort(): Generator<void, { readonly starts: Int32Array; readonly order: Int32Array }> {
     yield* this.#overlay.gather(this.#columns);
-    const { keys } = this;
+    const { keys } = this.#columns;
     const starts = new Int32Array(2 ** this.#bucketBits + 2);
     for (let from = 0; from < keys; from += keysPerStep) {
       this.#count(from, Math.min(keys, from + keysPerStep), starts);

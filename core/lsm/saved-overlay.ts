@@ -25,9 +25,9 @@ const magic = utf8("PAYLOVL\n");
 const recordBytes = 12;
 const directoryEntryBytes = 12;
 const bytesAtOnce = 64 * 1024;
-/** Look-ups in the first table before it is made, and how many more of each next one: about those of a commit of 256 ids in 64 lanes. */
-const looksBeforeTable = 32;
-const looksApart = 8;
+/** Look-ups in the first table before it is made, and how many more of each next one: a commit of 256 ids in 64 lanes makes four. */
+const looksBeforeTable = 16;
+const looksApart = 1;
 /** A key's second word has no bits here: they take the kind. */
 const kindMask = 7;
 

