@@ -43,6 +43,9 @@ export interface DiskHashIndexOptions extends IndexFilesOptions {
 /** Pages that make the index save itself, however few keys they change: a start after a crash reads what came since. */
 const pagesBetweenSaves = 65_536;
 
+/** Parts of the log of pages that are written in one turn of the event loop, of 36 KiB each. */
+const recordPartsAtOnce = 8;
+
 /** Keys that a save takes in during one turn of the event loop, about: 2 ms of them. */
 const keysPerTurn = 2048;
 
@@ -417,7 +420,11 @@ export class DiskHashIndex extends HashOffsetIndex {
     this.#pagesFile ??= this.files.createPages(name);
     const file = this.#pagesFile;
     if (records.length > 0) {
-      writeAll(file, records, this.log.written * pageRecordBytes);
+      let at = this.log.written * pageRecordBytes;
+      for (let from = 0; from < records.length; from += recordPartsAtOnce) {
+        at = writeAll(file, records.slice(from, from + recordPartsAtOnce), at);
+        await setImmediate();
+      }
       await file.sync("index pages");
     }
     return file;
