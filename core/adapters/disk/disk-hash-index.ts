@@ -422,8 +422,8 @@ export class DiskHashIndex extends HashOffsetIndex {
     if (records.length > 0) {
       let at = this.log.written * pageRecordBytes;
       for (let from = 0; from < records.length; from += recordPartsAtOnce) {
+        if (from > 0) await setImmediate();
         at = writeAll(file, records.slice(from, from + recordPartsAtOnce), at);
-        await setImmediate();
       }
       await file.sync("index pages");
     }
