@@ -12,8 +12,8 @@ const sliceMs = 2;
 const stepsMax = 256;
 
 /**
- * Takes the steps, of some 30 µs each, of a long work one after the other, in slices of about 2 ms, between which everything else that waits comes:
- * more steps a slice where they are fast, and one where they are slow.
+ * Takes the steps of a long work, of some 30 µs each, one after the other in slices of about 2 ms, between which everything else
+ * that waits comes: more steps a slice where they are fast, and one where they are slow.
  */
 export async function inSlices<T>(steps: Iterator<unknown, T>, clock: SliceClock): Promise<T> {
   for (;;) {
