@@ -1,23 +1,6 @@
-import { load } from "./peers/package.ts";
+import { drawn, look, type Chart } from "./draw.ts";
 import type { BenchRecord, PeerRounds } from "./record.ts";
 import { median } from "./spread.ts";
-
-/** A picture in docs/charts, and what it says to who cannot see it. */
-export interface Chart {
-  readonly file: string;
-  readonly alt: string;
-  readonly svg: string;
-}
-
-/** The parts of vega and vega-lite that are used here: https://vega.github.io */
-interface VegaModule {
-  parse(spec: unknown): unknown;
-  View: new (runtime: unknown, options: { renderer: "none" }) => { toSVG(): Promise<string> };
-}
-
-interface VegaLiteModule {
-  compile(spec: unknown): { readonly spec: unknown };
-}
 
 /** Pictures of a record: how fast stores write, and what a random get costs for the room that they take. */
 export async function charts(record: BenchRecord): Promise<Chart[]> {
@@ -58,13 +41,6 @@ function getMicros({ read }: PeerRounds): number {
 function list<Row extends { readonly peer: string }>(rows: readonly Row[], of: (row: Row) => string): string {
   return rows.map((row) => `${row.peer} ${of(row)}`).join(", ");
 }
-
-const look = {
-  $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-  width: 620,
-  background: "white",
-  config: { font: "sans-serif", axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" } },
-};
 
 const colour = {
   field: "ours",
@@ -108,10 +84,4 @@ function points(
       { mark: { type: "text", align: "left", dx: 8, dy: -4 }, encoding: { text: { field: "peer" } } },
     ],
   };
-}
-
-async function drawn(spec: object): Promise<string> {
-  const vega = await load<VegaModule>("vega");
-  const lite = await load<VegaLiteModule>("vega-lite");
-  return new vega.View(vega.parse(lite.compile(spec).spec), { renderer: "none" }).toSVG();
 }

@@ -1,15 +1,16 @@
-import { execFileSync, fork, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, fork } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Chart, charts } from "./charts.ts";
-import benchPackage from "./package.json" with { type: "json" };
+import { charts } from "./charts.ts";
+import type { Chart } from "./draw.ts";
 import { codecWork, type CodecResult } from "./measures/codec.ts";
 import { type KilledChoice, killedChoices, type KilledResult } from "./measures/killed.ts";
 import { servers, type HttpResult } from "./measures/http.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
 import { peers } from "./peers/all.ts";
+import { installPeers } from "./peers/install.ts";
 import type { BenchRecord, PeerRounds } from "./record.ts";
 import { report } from "./report.ts";
 import type { Results, Task } from "./worker.ts";
@@ -140,20 +141,6 @@ function fresh(): string {
 function withoutCharts(error: unknown): Chart[] {
   console.error(`no charts were drawn: ${String(error)}`);
   return [];
-}
-
-/** All of them bring built binaries, so their install scripts, which would compile, are not needed. */
-function installPeers(): void {
-  const packages = fileURLToPath(new URL("node_modules", import.meta.url));
-  if (Object.keys(benchPackage.dependencies).every((name) => existsSync(path.join(packages, name)))) return;
-  console.error("installing the peers into bench/node_modules …");
-  const prefix = fileURLToPath(new URL(".", import.meta.url));
-  const args = ["ci", "--prefix", prefix, "--ignore-scripts", "--no-audit", "--no-fund"];
-  const { status } = spawnSync("npm", args, {
-    stdio: ["ignore", "ignore", "inherit"],
-    shell: process.platform === "win32",
-  });
-  if (status !== 0) console.error("that failed: Paylode is measured against what is there");
 }
 
 function describeWork(count: number): BenchRecord["work"] {

@@ -41,12 +41,13 @@ export function scaleTable(results: readonly Partial<ScaleResult>[]): string {
     time("… the first look-up after it", "firstUs", "µs"),
     time("… the first thousand", "firstThousandMs", "ms"),
     time("memory of a process that has asked for all of it", "rssMb", "MB", "250 MB at 10 M"),
-    time("memory of the one that built it, at most", "buildRssMb", "MB"),
+    time("memory of the one that built it, at most", "buildRssMb", "MB", "250 MB at 10 M"),
     { what: "inserted/s", value: ({ insertsPerSecond }) => shown(insertsPerSecond, thousands) },
     time("one commit of 256 ids, p99.99", "insertP9999Ms", "ms"),
     time("… where nothing interrupted it", "insertOwnP9999Ms", "ms", "5 ms"),
     time("longest turn of the event loop", "stallMaxMs", "ms"),
     time("… that nothing interrupted", "stallOwnMs", "ms", "10 ms"),
+    time("… most processor time in one", "stallCpuMs", "ms", "10 ms"),
     time("… 99th percentile of all", "stallP99Ms", "ms"),
     time("… longest of a loop that does nothing", "preemptedMs", "ms"),
     time("look-ups during merges, p99", "mergingP99Us", "µs"),
@@ -58,6 +59,9 @@ export function scaleTable(results: readonly Partial<ScaleResult>[]): string {
     },
     number("bytes of runs written for one kept", "writeAmplification", "10"),
     { what: "ids deleted and brought again", value: ({ churned }) => shown(churned, thousands) },
+    time("… the first commit after the opening", "churnFirstMs", "ms"),
+    time("… longest turn that nothing interrupted", "churnStallOwnMs", "ms", "10 ms"),
+    time("… most processor time in one", "churnStallCpuMs", "ms", "10 ms"),
     number("… bytes of runs written for one that changed", "churnWriteAmplification", "10"),
     number("… bytes of files afterwards, of those before", "churnGrowth"),
     number("… overlays and runs that one look-up asked", "churnStructuresMax", "4"),
@@ -72,6 +76,7 @@ export function scaleTable(results: readonly Partial<ScaleResult>[]): string {
     },
     time("… took, beside look-ups", "divideSeconds", "s"),
     time("… longest turn that nothing interrupted", "divideStallOwnMs", "ms", "10 ms"),
+    time("… most processor time in one", "divideStallCpuMs", "ms", "10 ms"),
     { what: "commits walked", value: ({ walked }) => shown(walked, thousands) },
     time("… memory that it took", "walkHeapMb", "MB", "50 MB"),
     {
@@ -102,7 +107,7 @@ type Figure = {
 function time(what: string, name: Figure, unit: string, goal?: string): Row {
   return {
     what,
-    value: (result) => (result[name] === undefined ? undefined : `${spelled(result[name])} ${unit}`),
+    value: (result) => shown(result[name], (value) => `${spelled(value)} ${unit}`),
     ...(goal === undefined ? {} : { goal }),
   };
 }
@@ -110,7 +115,7 @@ function time(what: string, name: Figure, unit: string, goal?: string): Row {
 function number(what: string, name: Figure, goal?: string): Row {
   return {
     what,
-    value: (result) => (result[name] === undefined ? undefined : spelled(result[name])),
+    value: (result) => shown(result[name], spelled),
     ...(goal === undefined ? {} : { goal }),
   };
 }
@@ -127,6 +132,7 @@ function spelled(value: number): string {
   return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
+/** What is not a number was not measured: an index of few ids has no runs. */
 function shown(value: number | undefined, how: (value: number) => string): string | undefined {
-  return value === undefined ? undefined : how(value);
+  return typeof value === "number" && Number.isFinite(value) ? how(value) : undefined;
 }

@@ -5,6 +5,8 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { thisMachine, thisVersion, type Machine } from "./machine.ts";
 import type { ScalePart, ScaleResult } from "./measures/scale/main.ts";
+import { installPeers } from "./peers/install.ts";
+import { scaleChart } from "./scale-chart.ts";
 import { scaleTable } from "./scale-report.ts";
 
 /**
@@ -49,12 +51,33 @@ if (values.record) {
   const record = { date, version: thisVersion(root), machine, scale: results };
   const file = path.join(folder, `scale-${date}.json`);
   writeFileSync(file, `${JSON.stringify(record, null, 2)}\n`);
-  writeTable(results, date, machine);
+  writeTable(results, date, machine, await drawn(results));
   console.log(`written: ${path.relative(root, file)}, docs/performance.md`);
 }
 
+/** The chart of a record of several sizes, written and named in Markdown. What was measured is kept also where nothing draws it. */
+async function drawn(measured: readonly Partial<ScaleResult>[]): Promise<string> {
+  if (measured.length < 2) return "";
+  try {
+    installPeers();
+    const chart = await scaleChart(measured);
+    if (!chart) return "";
+    mkdirSync(path.join(root, "docs/charts"), { recursive: true });
+    writeFileSync(path.join(root, "docs/charts", chart.file), `${chart.svg}\n`);
+    return `![${chart.alt}](charts/${chart.file})\n\n`;
+  } catch (error) {
+    console.error(`no chart was drawn: ${String(error)}`);
+    return "";
+  }
+}
+
 /** What is between the markers in docs/performance.md is written here, never by hand. */
-function writeTable(measured: readonly Partial<ScaleResult>[], date: string, { cpu, cores, node }: Machine): void {
+function writeTable(
+  measured: readonly Partial<ScaleResult>[],
+  date: string,
+  { cpu, cores, node }: Machine,
+  chart: string,
+): void {
   const docs = path.join(root, "docs/performance.md");
   const markers = { begin: "<!-- scale: begin -->", end: "<!-- scale: end -->" };
   const [before, rest] = readFileSync(docs, "utf8").split(markers.begin);
@@ -63,7 +86,7 @@ function writeTable(measured: readonly Partial<ScaleResult>[], date: string, { c
   const gapMs = Math.max(...measured.map(({ preemptedMs = 0 }) => preemptedMs));
   const busy =
     gapMs > 5 ? ` Others used the cores meanwhile: a loop that does nothing was held for ${Math.round(gapMs)} ms.` : "";
-  const text = `${date}, ${cpu}, ${cores} cores, Node ${node}.${busy}\n\n${scaleTable(measured)}`;
+  const text = `${chart}${date}, ${cpu}, ${cores} cores, Node ${node}.${busy}\n\n${scaleTable(measured)}`;
   writeFileSync(docs, `${before}${markers.begin}\n\n${text}\n\n${markers.end}${after}`);
   execFileSync(path.join(root, "node_modules/.bin/oxfmt"), [docs], { cwd: root });
 }

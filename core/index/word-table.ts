@@ -35,6 +35,19 @@ export class WordTable {
     return this.#used;
   }
 
+  /** Empties the table, and leaves it with room for so many keys. Cost: that of clearing its memory. */
+  clear(keys = 0): void {
+    let slots = smallestSlots;
+    while (keys > slots * loadMax) slots *= 2;
+    const words = slots * this.#slotWords;
+    // One that was much larger would be cleared, and gone through, for nothing.
+    if (words > this.#words.length || words * 4 < this.#words.length) {
+      this.#words = new Int32Array(words);
+      this.#mask = slots - 1;
+    } else this.#words.fill(0);
+    this.#used = 0;
+  }
+
   /** The table as it is stored, to be copied before the next change. */
   get words(): Int32Array {
     return this.#words;
@@ -54,7 +67,7 @@ export class WordTable {
   }
 
   /**
-   * Fills a table that has room for them, and is empty, with slots that lie side by side.
+   * Adds slots that lie side by side to a table that has room for them.
    * @returns false when a hash is there twice; it is then not to be used
    */
   fill(slots: Int32Array): boolean {
@@ -69,7 +82,7 @@ export class WordTable {
       }
       for (let i = 0; i < width; i++) words[at + i] = slots[from + i]!;
     }
-    this.#used = slots.length / width;
+    this.#used += slots.length / width;
     return true;
   }
 

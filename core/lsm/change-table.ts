@@ -12,19 +12,37 @@ import {
   type ChangeKind,
   type Several,
 } from "./change.ts";
+import { ColumnSpace, type ChangeColumns } from "./change-columns.ts";
+import { keysPerStep } from "./index-bounds.ts";
 
 /** Values of a key's slot. */
 const kindOf = 0;
 const valueOf = 1;
+/** Where a slot's kind lies: behind both words of the key. 0 in a slot that is free. */
+const kindAt = 2;
 
 /** Changes that lie elsewhere until somebody asks for one of them. */
 export interface PendingChanges {
   readonly keys: number;
   /**
-   * Reads all of them, four words each: both of the key, kind, and value, of kind `several` its place in `lists`. Throws where
-   * they are not what was written, and calls `refuse` where a key is there twice.
+   * Look-ups before a table is made of them: by then they have cost as much as that does. A process that asks for a few ids, and
+   * ends, makes none. Of tables that are asked together each has another number, so that they are not made in one go.
    */
-  readonly read: () => { readonly words: Int32Array; readonly lists: Several[] };
+  readonly looksMax: number;
+  /** Throws where they are not what was written. */
+  readonly read: () => PackedChanges;
+}
+
+/** Changes side by side, in no order. */
+export interface PackedChanges {
+  /** The change of a key, if it has one. Cost: all keys are gone through, 2–4 ns each. */
+  readonly find: (key0: number, key1: number) => Change | undefined;
+  /**
+   * Those at the places `from` … `to − 1`, four words each: both of the key, kind, and value, of kind `several` its place in `lists`,
+   * which gets them.
+   */
+  readonly unpack: (from: number, to: number, lists: (Several | undefined)[]) => Int32Array;
+  /** The error where a key is there twice. */
   readonly refuse: (what: string) => Error;
 }
 
@@ -37,6 +55,9 @@ export interface PendingChanges {
 export class ChangeTable {
   #table: WordTable;
   #pending: PendingChanges | undefined;
+  #packed: PackedChanges | undefined;
+  /** Look-ups in what is pending. */
+  #looks = 0;
   readonly #key = new Int32Array(2);
   #several: (Several | undefined)[] = [];
   /** Value of the key that was found last. */
@@ -49,33 +70,41 @@ export class ChangeTable {
     this.#table = new WordTable(2, 2, keys);
   }
 
-  /** A table that is filled when it is first asked, which may throw what filling it throws. */
+  /**
+   * A table that is read when it is first asked or changed, and filled when that was done often: both may throw. Until then it
+   * keeps what is newer than what is pending.
+   */
   static pending(changes: PendingChanges): ChangeTable {
     const table = new ChangeTable();
     table.#pending = changes;
     return table;
   }
 
+  /** How many keys there are. A key that was changed since it was saved may be counted twice until a table is made. */
   get size(): number {
-    return this.#pending?.keys ?? this.#table.size;
+    return (this.#pending?.keys ?? 0) + this.#table.size;
   }
 
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. */
   find(key0: number, key1: number): ChangeKind {
     const at = this.#find(key0, key1);
-    return at < 0 ? noChange : this.#read(at);
+    if (at >= 0) return this.#read(at);
+    return this.#pending ? this.#look(this.#pending, key0, key1) : noChange;
   }
 
   /** Takes in a change that is newer than all that are there. */
   apply(key0: number, key1: number, kind: ChangeKind, value: number, whole?: Several): void {
     const at = this.#find(key0, key1);
-    if (at < 0 || isFinal(kind, whole)) {
-      this.#write(at < 0 ? this.#insert() : at, kind, value, whole);
+    let older: ChangeKind = noChange;
+    if (isFinal(kind, whole)) older = noChange;
+    else if (at >= 0) older = this.#read(at);
+    else if (this.#pending) older = this.#look(this.#pending, key0, key1);
+    if (older === noChange) {
+      this.#write(at < 0 ? this.#insert(key0, key1) : at, kind, value, whole);
       return;
     }
-    const older = severalOf(this.#read(at), this.value, this.found);
-    const both = changeOf(compose(severalOf(kind, value, whole), older));
-    this.#write(at, both.kind, both.value, both.several);
+    const both = changeOf(compose(severalOf(kind, value, whole), severalOf(older, this.value, this.found)));
+    this.#write(at < 0 ? this.#insert(key0, key1) : at, both.kind, both.value, both.several);
   }
 
   /** Says what the whole set of a key is from now on; values ascending. */
@@ -87,7 +116,7 @@ export class ChangeTable {
 
   /** Calls `visit` with every key; the table must not change meanwhile. */
   forEach(visit: (key0: number, key1: number, change: Change) => void): void {
-    if (this.#pending) this.#fill(this.#pending);
+    for (const _ of this.#fillInSteps());
     const { words } = this.#table;
     for (let at = 0; at < words.length; at += 4) {
       if (words[at + 2] === 0) continue;
@@ -96,48 +125,115 @@ export class ChangeTable {
     }
   }
 
+  /**
+   * The keys that are there now, two words each, in portions that are good until the next: meanwhile the table may change. Of keys
+   * that are added some may come too.
+   */
+  *keysInSteps(): Generator<Int32Array, void> {
+    for (const _ of this.#fillInSteps()) yield noKeys;
+    // A table that grows leaves its words behind as they were; nothing in it moves otherwise.
+    const { words } = this.#table;
+    const keys = new Int32Array(2 * keysPerStep);
+    for (let from = 0; from < words.length; from += 4 * keysPerStep) {
+      let count = 0;
+      for (let at = from; at < Math.min(words.length, from + 4 * keysPerStep); at += 4) {
+        if (words[at + 2] === 0) continue;
+        keys[count++] = words[at]!;
+        keys[count++] = words[at + 1]!;
+      }
+      yield keys.subarray(0, count);
+    }
+  }
+
+  /** Empties the table, and leaves it with room for so many keys. */
+  clear(keys: number): void {
+    this.#pending = undefined;
+    this.#packed = undefined;
+    this.#table.clear(keys);
+    // Whoever gathered the changes still has the lists.
+    this.#several = [];
+  }
+
   /** The keys and changes in the order of their slots, in columns; `several` by its place in the list. */
   columns(): ChangeColumns {
-    if (this.#pending) this.#fill(this.#pending);
-    const { words } = this.#table;
-    const keys = this.size;
-    const columns = {
-      keys,
-      key0: new Int32Array(keys),
-      key1: new Int32Array(keys),
-      kind: new Uint8Array(keys),
-      value: new Int32Array(keys),
-      several: this.#several,
-    };
-    for (let at = 0, i = 0; at < words.length; at += 4) {
-      const kind = words[at + 2]!;
-      if (kind === 0) continue;
-      columns.key0[i] = words[at]!;
-      columns.key1[i] = words[at + 1]!;
-      columns.kind[i] = kind;
-      columns.value[i++] = words[at + 3]!;
-    }
+    const columns = new ColumnSpace();
+    for (const _ of this.gather(columns));
     return columns;
   }
 
-  #find(key0: number, key1: number): number {
-    if (this.#pending) this.#fill(this.#pending);
-    this.#key[0] = key0;
-    this.#key[1] = key1;
-    return this.#table.find(this.#key);
+  /** Fills columns as {@link columns} does, a step at a time; the table must not change meanwhile. */
+  *gather(columns: ColumnSpace): Generator<void, void> {
+    yield* this.#fillInSteps();
+    columns.reset(this.size, this.#several);
+    const { words } = this.#table;
+    for (let from = 0, keys = 0; from < words.length; from += 4 * keysPerStep) {
+      keys = gatherSlots(words, from, Math.min(words.length, from + 4 * keysPerStep), columns, keys);
+      yield;
+    }
   }
 
-  #fill(pending: PendingChanges): void {
-    const { words, lists } = pending.read();
+  #find(key0: number, key1: number): number {
+    if (this.#pending && this.#looks >= this.#pending.looksMax) for (const _ of this.#fillInSteps());
+    // As the table finds a key of any width, in a third of the time: this is asked first by every look-up.
+    const { words } = this.#table;
+    const word0 = key0 | 0;
+    const word1 = key1 | 0;
+    const last = words.length - 1;
+    for (let at = (4 * word0) & last; words[at + kindAt] !== 0; at = (at + 4) & last) {
+      if (words[at] === word0 && words[at + 1] === word1) return at;
+    }
+    return -1;
+  }
+
+  #look(pending: PendingChanges, key0: number, key1: number): ChangeKind {
+    this.#looks += 1;
+    this.#packed ??= pending.read();
+    const change = this.#packed.find(key0, key1);
+    this.found = change?.several;
+    this.value = change?.value ?? 0;
+    return change?.kind ?? noChange;
+  }
+
+  /** Makes a table of what is pending, if anything is, and then of what is newer. Meanwhile the table may be asked and changed. */
+  *#fillInSteps(): Generator<void, void> {
+    const pending = this.#pending;
+    if (!pending) return;
+    this.#packed ??= pending.read();
+    const packed = this.#packed;
     const table = new WordTable(2, 2, pending.keys);
-    if (!table.fill(words)) throw pending.refuse("has a key twice");
+    const lists: (Several | undefined)[] = [];
+    for (let from = 0; from < pending.keys; from += keysPerStep) {
+      if (from > 0) yield;
+      if (!table.fill(packed.unpack(from, Math.min(pending.keys, from + keysPerStep), lists)))
+        throw packed.refuse("has a key twice");
+    }
+    // Others did the same meanwhile.
+    if (this.#pending !== pending) return;
+    const newer = this.#table;
+    const newerLists = this.#several;
     this.#table = table;
     this.#several = lists;
     this.#pending = undefined;
+    this.#packed = undefined;
+    for (const at of newer.slots()) {
+      const kind = newer.value(at, kindOf) as ChangeKind;
+      const value = newer.value(at, valueOf);
+      const key0 = newer.words[at]!;
+      const key1 = newer.words[at + 1]!;
+      const found = this.#find(key0, key1);
+      this.#write(
+        found < 0 ? this.#insert(key0, key1) : found,
+        kind,
+        value,
+        kind === several ? newerLists[value] : undefined,
+      );
+    }
   }
 
-  #insert(): number {
-    return this.#table.insert(this.#key);
+  #insert(key0: number, key1: number): number {
+    this.#key[0] = key0;
+    this.#key[1] = key1;
+    return this.#table.add(this.#key);
   }
 
   #read(at: number): ChangeKind {
@@ -162,13 +258,19 @@ export class ChangeTable {
   }
 }
 
-/** Keys with their changes, column by column. */
-export interface ChangeColumns {
-  readonly keys: number;
-  readonly key0: Int32Array;
-  readonly key1: Int32Array;
-  readonly kind: Uint8Array;
-  readonly value: Int32Array;
-  /** What the value of kind `several` points to. */
-  readonly several: readonly (Several | undefined)[];
+const noKeys = new Int32Array(0);
+
+/** Copies the used slots among some to the columns, from place `i` on. @returns the place behind them */
+function gatherSlots(words: Int32Array, from: number, to: number, columns: ColumnSpace, i: number): number {
+  const { key0, key1, kind: kinds, value } = columns;
+  let place = i;
+  for (let at = from; at < to; at += 4) {
+    const kind = words[at + 2]!;
+    if (kind === 0) continue;
+    key0[place] = words[at]!;
+    key1[place] = words[at + 1]!;
+    kinds[place] = kind;
+    value[place++] = words[at + 3]!;
+  }
+  return place;
 }

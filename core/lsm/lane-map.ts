@@ -237,7 +237,7 @@ export class LaneMap {
 
   /**
    * Copies what is in memory of the keys that will move to further lanes, and keeps the copies up to date. It stops after each
-   * lane. {@link divide} ends it, or {@link stayUndivided}.
+   * step, of some 256 keys. {@link divide} ends it, or {@link stayUndivided}.
    */
   *prepareDivision(into: number): Generator<void, void> {
     const { length } = this.#lanes;
@@ -245,15 +245,28 @@ export class LaneMap {
     const moving = { into, overlays, gone: 0 };
     this.#moving = moving;
     for (const [number, { overlay }] of this.#lanes.entries()) {
-      overlay.forEach((key0, key1, { kind, value, several }) => {
-        // What moved in an earlier division is left where it was, and old.
-        if (this.laneOf(key0, key1) !== number) return;
-        const to = jumpHash(key0, key1, into);
-        if (to >= length) overlays[to - length]!.apply(key0, key1, kind, value, several);
-      });
+      // From here on its changes go to the copies too, so that the keys that it has now are all that are left to be copied.
       moving.gone = number + 1;
-      yield;
+      for (const keys of overlay.keysInSteps()) {
+        for (let i = 0; i < keys.length; i += 2) this.#copyMoving(overlay, number, keys[i]!, keys[i + 1]!, moving);
+        yield;
+      }
     }
+  }
+
+  /** Copies the change of a key, as it is now, if the key will move. What the copy says already is part of that. */
+  #copyMoving(
+    overlay: ChangeTable,
+    number: number,
+    key0: number,
+    key1: number,
+    { into, overlays }: { readonly into: number; readonly overlays: readonly ChangeTable[] },
+  ): void {
+    const to = jumpHash(key0, key1, into);
+    // What moved in an earlier division is left where it was, and old.
+    if (to < this.#lanes.length || this.laneOf(key0, key1) !== number) return;
+    const kind = overlay.find(key0, key1);
+    if (kind !== noChange) overlays[to - this.#lanes.length]!.apply(key0, key1, kind, overlay.value, overlay.found);
   }
 
   stayUndivided(): void {

@@ -1,4 +1,5 @@
 import { invariant } from "../invariant.ts";
+import { keysPerStep } from "./index-bounds.ts";
 
 /**
  * A minimal perfect hash of one part of a run: n keys → 0 … n − 1, without the keys. docs/format.md §13.3.
@@ -106,7 +107,10 @@ const seedsMax = 256;
 /** A bucket that was placed is not put out again for so many turns: two would put out each other for ever. */
 const recentTurns = 16;
 
-/** Builds one part after the other, with arrays that it uses again. */
+/** Turns that a step takes: 30 µs of them. */
+const turnsPerStep = 64;
+
+/** Builds one part after the other, not two at once, with arrays that it uses again. */
 export class PerfectHashBuilder {
   #starts = new Int32Array(0);
   #hashes = new Int32Array(0);
@@ -117,17 +121,17 @@ export class PerfectHashBuilder {
   #placed = new Int32Array(0);
 
   /**
-   * Fills the part's place in `into` for keys `from` … `from + shape.keys − 1`, which are different from each other.
+   * Fills the part's place in `into` for the first `shape.keys` keys, which are different from each other.
    *
-   * Cost: about 0.3 µs a key.
+   * Cost: about 0.3 µs a key. It stops after each step, of some 30 µs.
    * @returns the seed that the part is looked up with
    */
-  build(key0: Int32Array, key1: Int32Array, from: number, shape: PartShape, into: PartArrays): number {
+  *build(key0: Int32Array, key1: Int32Array, shape: PartShape, into: PartArrays): Generator<void, number> {
     invariant(shape.keys <= partKeysMax, "a part has at most 65,535 keys");
     this.#makeRoom(shape);
     for (let seed = 0; seed < seedsMax; seed++) {
-      const largest = this.#fillBuckets(key0, key1, from, shape, seed);
-      if (this.#place(shape, largest, into.pilots)) {
+      const largest = yield* this.#fillBuckets(key0, key1, shape, seed);
+      if (yield* this.#place(shape, largest, into.pilots)) {
         this.#fillRemap(shape, into.remap);
         return seed;
       }
@@ -146,28 +150,52 @@ export class PerfectHashBuilder {
   }
 
   /** Sorts the keys' slot hashes by bucket, and the buckets by size. @returns the size of the largest bucket. */
-  #fillBuckets(key0: Int32Array, key1: Int32Array, from: number, { keys, buckets }: PartShape, seed: number): number {
+  *#fillBuckets(
+    key0: Int32Array,
+    key1: Int32Array,
+    { keys, buckets }: PartShape,
+    seed: number,
+  ): Generator<void, number> {
     const starts = this.#starts;
     starts.fill(0, 0, buckets + 2);
-    // Counted one place behind, so that filling moves each start to where it belongs.
-    for (let i = from; i < from + keys; i++) {
-      const bucket = bucketOf(bucketHash(key0[i]!, key1[i]!, seed), buckets);
-      starts[bucket + 2] = starts[bucket + 2]! + 1;
+    for (let from = 0; from < keys; from += keysPerStep) {
+      this.#countKeys(key0, key1, from, Math.min(keys, from + keysPerStep), buckets, seed);
+      yield;
     }
     let largest = 0;
     for (let bucket = 2; bucket <= buckets + 1; bucket++) {
       largest = Math.max(largest, starts[bucket]!);
       starts[bucket] = starts[bucket]! + starts[bucket - 1]!;
     }
-    for (let i = from; i < from + keys; i++) {
-      const bucket = bucketOf(bucketHash(key0[i]!, key1[i]!, seed), buckets);
-      const at = starts[bucket + 1]!;
-      starts[bucket + 1] = at + 1;
-      this.#hashes[at] = slotHash(key0[i]!, key1[i]!, seed);
+    yield;
+    for (let from = 0; from < keys; from += keysPerStep) {
+      this.#fillKeys(key0, key1, from, Math.min(keys, from + keysPerStep), buckets, seed);
+      yield;
     }
     this.#firstOfSize.fill(none, 0, largest + 1);
     for (let bucket = buckets - 1; bucket >= 0; bucket--) this.#await(bucket);
+    yield;
     return largest;
+  }
+
+  /** Counts keys one place behind their bucket, so that filling moves each start to where it belongs. */
+  #countKeys(key0: Int32Array, key1: Int32Array, from: number, to: number, buckets: number, seed: number): void {
+    const starts = this.#starts;
+    for (let i = from; i < to; i++) {
+      const bucket = bucketOf(bucketHash(key0[i]!, key1[i]!, seed), buckets);
+      starts[bucket + 2] = starts[bucket + 2]! + 1;
+    }
+  }
+
+  #fillKeys(key0: Int32Array, key1: Int32Array, from: number, to: number, buckets: number, seed: number): void {
+    const starts = this.#starts;
+    const hashes = this.#hashes;
+    for (let i = from; i < to; i++) {
+      const bucket = bucketOf(bucketHash(key0[i]!, key1[i]!, seed), buckets);
+      const at = starts[bucket + 1]!;
+      starts[bucket + 1] = at + 1;
+      hashes[at] = slotHash(key0[i]!, key1[i]!, seed);
+    }
   }
 
   #size(bucket: number): number {
@@ -182,7 +210,11 @@ export class PerfectHashBuilder {
   }
 
   /** @returns false when it took too many turns: another seed is quicker. */
-  #place({ keys, buckets, spare, pilotsAt }: PartShape, largest: number, pilots: Uint8Array): boolean {
+  *#place(
+    { keys, buckets, spare, pilotsAt }: PartShape,
+    largest: number,
+    pilots: Uint8Array,
+  ): Generator<void, boolean> {
     const slots = keys + spare;
     this.#owners.fill(none, 0, slots);
     this.#placed.fill(-recentTurns, 0, buckets);
@@ -196,6 +228,7 @@ export class PerfectHashBuilder {
         continue;
       }
       if (turns++ > turnsMax) return false;
+      if (turns % turnsPerStep === 0) yield;
       this.#firstOfSize[size] = this.#nextOfSize[bucket]!;
       const pilot = this.#cheapestPilot(bucket, slots, turns);
       if (pilot === none) return false;

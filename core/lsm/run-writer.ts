@@ -2,9 +2,10 @@ import { view } from "../bytes.ts";
 import { invariant } from "../invariant.ts";
 import type { RunBuild } from "./build-run.ts";
 import { several, type ChangeKind, type Several } from "./change.ts";
-import type { ChangeColumns } from "./change-table.ts";
+import type { ChangeColumns } from "./change-columns.ts";
+import { keysPerStep } from "./index-bounds.ts";
 import { fingerprintOf, remainderOf } from "./index-key.ts";
-import { PerfectHashBuilder, partShape, pilotsBefore, remapBefore, slotOf } from "./perfect-hash.ts";
+import { PerfectHashBuilder, partShape, pilotsBefore, remapBefore, slotOf, type PartShape } from "./perfect-hash.ts";
 import {
   encodeRunFooter,
   pageBytes,
@@ -18,14 +19,14 @@ import {
 import { writeSlot } from "./slot.ts";
 
 const bytesWrittenAtOnce = 16 * pageBytes;
-const residentBytesAtOnce = 256 * 1024;
+const residentBytesAtOnce = 64 * 1024;
 
-/** One for all runs, since a part is built in one go: half a megabyte less to make for each. */
-const perfectHash = new PerfectHashBuilder();
+/** Builders that no run is using: half a megabyte less to make for each run. There are as many as were ever used at once. */
+const idleBuilders: PerfectHashBuilder[] = [];
 
 /** Writes the parts of one run, one after the other. */
 export class RunWriter {
-  readonly #build: Pick<RunBuild, "write" | "crc32">;
+  readonly #build: Pick<RunBuild, "write" | "crc32" | "space">;
   readonly #layout: RunLayout;
   readonly #starts: Int32Array;
   #remap: Uint16Array;
@@ -34,7 +35,6 @@ export class RunWriter {
   #fingerprints: Uint8Array;
   readonly #out = new Uint8Array(bytesWrittenAtOnce);
   #outBytes = 0;
-  #slots = new Uint8Array(0);
   #slotInPage = 0;
   #pages = 0;
   #lists = new Int32Array(0);
@@ -43,7 +43,7 @@ export class RunWriter {
   #parts = 0;
 
   /** @param keys  an estimate, for the room that is made at once */
-  constructor(keys: number, partBits: number, build: Pick<RunBuild, "write" | "crc32">) {
+  constructor(keys: number, partBits: number, build: Pick<RunBuild, "write" | "crc32" | "space">) {
     this.#build = build;
     // Of the layout only what the number of parts decides is used before the number of keys is known.
     this.#layout = runLayout({ keys, partBits, listWords: 0 });
@@ -55,18 +55,49 @@ export class RunWriter {
     this.#fingerprints = new Uint8Array(keys);
   }
 
-  /** Writes the keys `from` … `to − 1`, which are those of the next part. */
-  addPart(columns: ChangeColumns, from: number, to: number): void {
-    const { partBits, remainderBytes, slotBytes } = this.#layout;
+  /** Writes the next part, which has these keys, a step at a time. */
+  *addPart(columns: ChangeColumns): Generator<void, void> {
+    const { slotBytes } = this.#layout;
+    const { keys } = columns;
     const start = this.#keys;
     const part = this.#parts++;
-    const shape = partShape(part, start, start + to - from);
-    this.#makeRoom(start + to - from, part + 1);
+    const shape = partShape(part, start, start + keys);
+    this.#makeRoom(start + keys, part + 1);
     const arrays = { pilots: this.#pilots, remap: this.#remap };
-    const seed = perfectHash.build(columns.key0, columns.key1, from, shape, arrays);
+    const builder = idleBuilders.pop() ?? new PerfectHashBuilder();
+    const seed = yield* builder.build(columns.key0, columns.key1, shape, arrays);
+    idleBuilders.push(builder);
     this.#seeds[part] = seed;
+    const slots = this.#build.space.slots(keys * slotBytes);
+    for (let from = 0; from < keys; from += keysPerStep) {
+      this.#fillSlots(columns, from, Math.min(keys, from + keysPerStep), start, seed, shape, slots);
+      yield;
+    }
+    for (let slot = 0; slot < keys;) {
+      if (this.#slotInPage === this.#layout.slotsPerPage) this.#endPage();
+      const count = Math.min(keys - slot, this.#layout.slotsPerPage - this.#slotInPage);
+      const at = this.#outBytes + pageHeadBytes + this.#slotInPage * slotBytes;
+      this.#out.set(slots.subarray(slot * slotBytes, (slot + count) * slotBytes), at);
+      this.#slotInPage += count;
+      slot += count;
+      yield;
+    }
+    this.#keys += keys;
+    this.#starts[part + 1] = this.#keys;
+  }
+
+  #fillSlots(
+    columns: ChangeColumns,
+    from: number,
+    to: number,
+    start: number,
+    seed: number,
+    shape: PartShape,
+    slots: Uint8Array,
+  ): void {
+    const { partBits, remainderBytes, slotBytes } = this.#layout;
     const { keys, pilotsAt, buckets, remapAt, spare } = shape;
-    if (this.#slots.length < keys * slotBytes) this.#slots = new Uint8Array(keys * slotBytes);
+    const arrays = { pilots: this.#pilots, remap: this.#remap };
     for (let i = from; i < to; i++) {
       const key0 = columns.key0[i]!;
       const key1 = columns.key1[i]!;
@@ -77,16 +108,8 @@ export class RunWriter {
       this.#fingerprints[start + slot] = fingerprint;
       const remainder = remainderOf(key0, key1, partBits);
       const at = slot * slotBytes;
-      writeSlot(this.#slots, at, remainderBytes, remainder, kind, value, start + slot, fingerprint);
+      writeSlot(slots, at, remainderBytes, remainder, kind, value, start + slot, fingerprint);
     }
-    for (let slot = 0; slot < keys; slot++) {
-      if (this.#slotInPage === this.#layout.slotsPerPage) this.#endPage();
-      const at = this.#outBytes + pageHeadBytes + this.#slotInPage * slotBytes;
-      for (let i = 0; i < slotBytes; i++) this.#out[at + i] = this.#slots[slot * slotBytes + i]!;
-      this.#slotInPage += 1;
-    }
-    this.#keys += keys;
-    this.#starts[part + 1] = this.#keys;
   }
 
   /** Stops now and then: the resident part of a large run is megabytes. */

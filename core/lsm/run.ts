@@ -29,6 +29,14 @@ type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
 /** Longest slot and a little: what a hit reads. */
 const slotBytesMax = 16;
+const residentBytesAtOnce = 256 * 1024;
+
+/** Of all runs, since a look-up, and a step of a merge, end before another begins. */
+const pageScratch = new Uint8Array(pageBytes);
+const pageView = view(pageScratch);
+const slotsScratch = new Uint8Array(pageBytes);
+const slotScratch = new Uint8Array(slotBytesMax);
+
 /** Keys that are asked together: a slot and a place share a double, whose 53 bits are enough for 32 and 20. */
 const placesMax = 2 ** 20;
 
@@ -50,9 +58,6 @@ export class Run implements RunSource {
   #resident: ResidentArrays | undefined;
   /** A bit for each page that was read and checked. */
   readonly #checked: Uint8Array;
-  readonly #page = new Uint8Array(pageBytes);
-  readonly #slot = new Uint8Array(slotBytesMax);
-  #partPage: Uint8Array | undefined;
   /** Value of the key that was found last. */
   value = 0;
   /** Of the key that was found last, where its kind is `several`. */
@@ -67,7 +72,9 @@ export class Run implements RunSource {
     this.#crc32 = crc32;
     const footerAt = bytes - runFooterBytes;
     if (footerAt < 0) throw this.#damage(`${bytes} bytes are too few`);
-    const footer = decodeRunFooter(this.#read(runFooterBytes, footerAt), bytes, crc32);
+    const footerPart = new Uint8Array(runFooterBytes);
+    this.#readInto(footerPart, footerAt);
+    const footer = decodeRunFooter(footerPart, bytes, crc32);
     if (!footer.ok) throw this.#damage(footer.damage);
     const { layout, residentCrc } = footer.value;
     this.layout = layout;
@@ -79,10 +86,6 @@ export class Run implements RunSource {
     return this.layout.keys;
   }
 
-  get windowBits(): number {
-    return this.layout.partBits;
-  }
-
   /** Bytes that stay in memory. */
   get residentBytes(): number {
     return this.layout.residentBytes + this.#checked.length;
@@ -92,9 +95,12 @@ export class Run implements RunSource {
     this.#file.close();
   }
 
-  /** Reads at once what the first look-up would read: of a run that takes the place of others, nobody shall wait for it. */
-  readAhead(): void {
-    if (!this.#resident) this.#readResident();
+  /**
+   * Reads what the first look-up would read, a step at a time: of a run that takes the place of others, nobody shall wait for
+   * it.
+   */
+  *readAhead(): Generator<void, void> {
+    if (!this.#resident) yield* this.#residentInSteps();
   }
 
   /** @returns the kind of the key's change, and sets {@link value} and {@link found}. Cost: 0 or 1 read, or a few once. */
@@ -106,9 +112,9 @@ export class Run implements RunSource {
     const inPage = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
     if (!this.#isChecked(page)) return this.#changeAt(this.#readPage(page), inPage, true, slot, key0, key1);
     this.reads += 1;
-    if (this.#file.read(this.#slot, page * pageBytes + inPage) < slotBytes)
+    if (this.#file.read(slotScratch, page * pageBytes + inPage) < slotBytes)
       throw this.#damage(`page ${page} is cut short`);
-    return this.#changeAt(this.#slot, 0, false, slot, key0, key1);
+    return this.#changeAt(slotScratch, 0, false, slot, key0, key1);
   }
 
   /**
@@ -148,7 +154,7 @@ export class Run implements RunSource {
         else this.#readPageAsItIs(page);
       }
       const at = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
-      const kind = this.#changeAt(this.#page, at, isVerified, slot, key0[place]!, key1[place]!);
+      const kind = this.#changeAt(pageScratch, at, isVerified, slot, key0[place]!, key1[place]!);
       // A list was read over it.
       held = kind === several ? -1 : page;
       found(place, kind);
@@ -187,35 +193,49 @@ export class Run implements RunSource {
     return kind as ChangeKind;
   }
 
+  /** Windows that are smaller than a part read all of it: no more than such a window is merged for anyway. */
   *window(number: number, bits: number, into: ChangeTable): Generator<void, void> {
-    const { partBits } = this.layout;
-    const parts = 2 ** (partBits - bits);
-    for (let part = number * parts; part < (number + 1) * parts; part++) {
-      this.#applyPart(part, into);
-      yield;
+    yield* this.readAhead();
+    const { partBits, slotsPerPage } = this.layout;
+    const { starts } = this.#resident ?? this.#readResident();
+    const finer = bits - partBits;
+    const first = finer > 0 ? number >>> finer : number << -finer;
+    const last = finer > 0 ? first + 1 : (number + 1) << -finer;
+    for (let part = first; part < last; part++) {
+      const end = starts[part + 1]!;
+      for (let slot = starts[part]!; slot < end;) {
+        const page = Math.floor(slot / slotsPerPage);
+        const next = Math.min(end, (page + 1) * slotsPerPage);
+        this.#applySlots(page, slot, next, part, finer > 0 ? { number, bits } : undefined, into);
+        slot = next;
+        yield;
+      }
     }
   }
 
-  #applyPart(part: number, into: ChangeTable): void {
+  /** Applies the changes of slots of one page, and of one part; only those of a window, where one is named. */
+  #applySlots(
+    page: number,
+    from: number,
+    to: number,
+    part: number,
+    window: { readonly number: number; readonly bits: number } | undefined,
+    into: ChangeTable,
+  ): void {
     const { partBits, slotBytes, slotsPerPage, remainderBytes } = this.layout;
-    const { starts, fingerprints } = this.#resident ?? this.#readResident();
-    let page = -1;
+    const { fingerprints } = this.#resident ?? this.#readResident();
     // A copy: reading a list reads another page.
-    this.#partPage ??= new Uint8Array(pageBytes);
-    const bytes = this.#partPage;
-    for (let slot = starts[part]!, end = starts[part + 1]!; slot < end; slot++) {
-      const inPage = slot % slotsPerPage;
-      if (page < 0 || inPage === 0) {
-        page = Math.floor(slot / slotsPerPage);
-        bytes.set(this.#readPage(page));
-      }
-      const at = pageHeadBytes + inPage * slotBytes;
+    const bytes = slotsScratch;
+    bytes.set(this.#readPage(page));
+    for (let slot = from; slot < to; slot++) {
+      const at = pageHeadBytes + (slot - page * slotsPerPage) * slotBytes;
       const fingerprint = fingerprints[slot]!;
       const kind = slotKind(bytes, at, remainderBytes, slot, fingerprint);
       if (kind < 0) throw this.#damage(`check of slot ${slot} differs`);
       const remainder = slotRemainder(bytes, at, remainderBytes);
-      const value = slotValue(bytes, at, remainderBytes);
       const key0 = key0Of(part, remainder, partBits);
+      if (window && partOf(key0, window.bits) !== window.number) continue;
+      const value = slotValue(bytes, at, remainderBytes);
       const key1 = key1Of(remainder, fingerprint);
       if (kind === several) into.apply(key0, key1, several, 0, this.#readList(value));
       else into.apply(key0, key1, kind as ChangeKind, value);
@@ -223,9 +243,23 @@ export class Run implements RunSource {
   }
 
   #readResident(): ResidentArrays {
+    for (const reading = this.#residentInSteps(); ;) {
+      const step = reading.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  *#residentInSteps(): Generator<void, ResidentArrays> {
     const { layout } = this;
-    const bytes = this.#read(layout.residentBytes, layout.residentAt);
-    if (this.#crc32(bytes) !== this.#residentCrc) throw this.#damage("crc of the resident part differs");
+    const bytes = new Uint8Array(layout.residentBytes);
+    let crc = 0;
+    for (let from = 0; from < bytes.length; from += residentBytesAtOnce) {
+      if (from > 0) yield;
+      const some = bytes.subarray(from, from + residentBytesAtOnce);
+      this.#readInto(some, layout.residentAt + from);
+      crc = this.#crc32(some, crc);
+    }
+    if (crc !== this.#residentCrc) throw this.#damage("crc of the resident part differs");
     const resident = residentArrays(bytes, layout);
     if (!startsHold(resident.starts, layout)) throw this.#damage("starts of the parts");
     this.#resident = resident;
@@ -239,15 +273,15 @@ export class Run implements RunSource {
   /** Reads a page and checks it. The next one takes its place. */
   #readPage(page: number): Uint8Array {
     this.#readPageAsItIs(page);
-    if (view(this.#page).getUint32(0, true) !== pageCrc(this.#page, page, this.#crc32))
+    if (pageView.getUint32(0, true) !== pageCrc(pageScratch, page, this.#crc32))
       throw this.#damage(`crc of page ${page} differs`);
     this.#checked[page >>> 3] = this.#checked[page >>> 3]! | (1 << (page & 7));
-    return this.#page;
+    return pageScratch;
   }
 
   #readPageAsItIs(page: number): void {
     this.reads += 1;
-    if (this.#file.read(this.#page, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
+    if (this.#file.read(pageScratch, page * pageBytes) < pageBytes) throw this.#damage(`page ${page} is cut short`);
   }
 
   #readList(at: number): Several {
@@ -257,7 +291,7 @@ export class Run implements RunSource {
       if (index >= listWords) throw this.#damage(`a list at word ${at} of ${listWords}`);
       const wanted = slotPages + Math.floor(index / wordsPerListPage);
       if (wanted !== page) this.#readPage((page = wanted));
-      return view(this.#page).getUint32(pageHeadBytes + (index % wordsPerListPage) * 4, true);
+      return pageView.getUint32(pageHeadBytes + (index % wordsPerListPage) * 4, true);
     };
     const adding = word(at);
     const rest = word(at + 1);
@@ -267,10 +301,8 @@ export class Run implements RunSource {
     return { drops: (rest & 1) === 1, adds: values(at + 2, adding), removes: values(at + 2 + adding, removing) };
   }
 
-  #read(length: number, offset: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    if (this.#file.read(bytes, offset) < length) throw this.#damage("cut short");
-    return bytes;
+  #readInto(bytes: Uint8Array, offset: number): void {
+    if (this.#file.read(bytes, offset) < bytes.length) throw this.#damage("cut short");
   }
 
   #damage(what: string): PayloadStoreError {

@@ -1,7 +1,9 @@
 import { bytesEqual, utf8, view } from "../bytes.ts";
 import type { PayloadStoreError } from "../errors.ts";
-import { several, type Several } from "./change.ts";
-import { ChangeTable, type PendingChanges } from "./change-table.ts";
+import { several, type Change, type ChangeKind, type Several } from "./change.ts";
+import { ColumnSpace } from "./change-columns.ts";
+import { ChangeTable, type PackedChanges, type PendingChanges } from "./change-table.ts";
+import { keysPerStep } from "./index-bounds.ts";
 import { key1Mask } from "./index-key.ts";
 import { indexDamage, type ReadableFile } from "./run.ts";
 
@@ -22,54 +24,88 @@ export const overlayFooterBytes = 20;
 const magic = utf8("PAYLOVL\n");
 const recordBytes = 12;
 const directoryEntryBytes = 12;
+const bytesAtOnce = 64 * 1024;
+/** Look-ups in the first table before it is made, and how many more of each next one: a commit of 256 ids in 64 lanes makes four. */
+const looksBeforeTable = 16;
+const looksApart = 1;
 /** A key's second word has no bits here: they take the kind. */
 const kindMask = 7;
 
 type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
-/** The bytes of these tables, in parts to be written one after the other. Cost: 12 bytes a key; about 20 ns, a table at a time. */
-export function* encodeOverlay(tables: readonly ChangeTable[], crc32: Crc32): Generator<Uint8Array, void> {
+/** Takes the bytes of an overlay, in order; it must not keep them. */
+type Write = (bytes: Uint8Array) => void;
+
+/** Writes these tables, which must not change meanwhile. It stops after each step, of some 256 keys. Cost: 12 bytes a key; about 20 ns. */
+export function* encodeOverlay(tables: readonly ChangeTable[], write: Write, crc32: Crc32): Generator<void, void> {
   const directory = new Uint8Array(directoryEntryBytes * tables.length + overlayFooterBytes);
   const data = view(directory);
+  const space: TableSpace = { columns: new ColumnSpace(), records: new Int32Array(0) };
   for (const [i, table] of tables.entries()) {
-    const { bytes, listWords } = encodeTable(table);
+    const listWords = yield* encodeRecords(table, space);
+    const records = bytesOf(space.records.subarray(0, 3 * table.size));
+    const lists = bytesOf(Uint32Array.from(listWords));
+    let crc = i;
+    for (const bytes of [records, lists]) {
+      for (let from = 0; from < bytes.length; from += bytesAtOnce) {
+        const some = bytes.subarray(from, from + bytesAtOnce);
+        crc = crc32(some, crc);
+        write(some);
+        yield;
+      }
+    }
     data.setUint32(directoryEntryBytes * i, table.size, true);
-    data.setUint32(directoryEntryBytes * i + 4, listWords, true);
-    data.setUint32(directoryEntryBytes * i + 8, crc32(bytes, i), true);
-    yield bytes;
+    data.setUint32(directoryEntryBytes * i + 4, listWords.length, true);
+    data.setUint32(directoryEntryBytes * i + 8, crc, true);
   }
   const footerAt = directoryEntryBytes * tables.length;
   directory.set(magic, footerAt);
   data.setUint32(footerAt + 8, overlayVersion, true);
   data.setUint32(footerAt + 12, tables.length, true);
   data.setUint32(footerAt + 16, crc32(directory.subarray(0, footerAt + 16)), true);
-  yield directory;
+  write(directory);
 }
 
-function encodeTable(table: ChangeTable): { readonly bytes: Uint8Array; readonly listWords: number } {
-  const { keys, key0, key1, kind, value, several: lists } = table.columns();
-  const records = new Int32Array(3 * keys);
-  const words: number[] = [];
-  for (let i = 0; i < keys; i++) {
+/** What one table after the other is encoded in. */
+interface TableSpace {
+  readonly columns: ColumnSpace;
+  records: Int32Array;
+}
+
+/** Fills the space with a table's records. @returns the words of its lists */
+function* encodeRecords(table: ChangeTable, space: TableSpace): Generator<void, number[]> {
+  const { columns } = space;
+  yield* table.gather(columns);
+  const { keys } = columns;
+  if (space.records.length < 3 * keys) space.records = new Int32Array(4 * keys);
+  const listWords: number[] = [];
+  for (let from = 0; from < keys; from += keysPerStep) {
+    encodeSome(columns, from, Math.min(keys, from + keysPerStep), space.records, listWords);
+    yield;
+  }
+  return listWords;
+}
+
+function encodeSome(columns: ColumnSpace, from: number, to: number, records: Int32Array, listWords: number[]): void {
+  const { key0, key1, kind, value, several: lists } = columns;
+  for (let i = from; i < to; i++) {
     records[3 * i] = key0[i]!;
     records[3 * i + 1] = key1[i]! | kind[i]!;
     records[3 * i + 2] = value[i]!;
     if (kind[i] !== several) continue;
     const { drops, adds, removes } = lists[value[i]!]!;
-    records[3 * i + 2] = words.length;
-    words.push(adds.length, removes.length * 2 + Number(drops));
-    for (const each of adds) words.push(each);
-    for (const each of removes) words.push(each);
+    records[3 * i + 2] = listWords.length;
+    listWords.push(adds.length, removes.length * 2 + Number(drops));
+    for (const each of adds) listWords.push(each);
+    for (const each of removes) listWords.push(each);
   }
-  const recordsBytes = new Uint8Array(records.buffer);
-  if (words.length === 0) return { bytes: recordsBytes, listWords: 0 };
-  const bytes = new Uint8Array(recordsBytes.length + 4 * words.length);
-  bytes.set(recordsBytes);
-  bytes.set(new Uint8Array(Uint32Array.from(words).buffer), recordsBytes.length);
-  return { bytes, listWords: words.length };
 }
 
-/** A saved overlay, open for reading. Its file is closed when all tables have been read, or by {@link close}. */
+function bytesOf(words: Int32Array | Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+/** A saved overlay, open for reading. A table is read when it is first asked; its file is closed when all have been, or by {@link close}. */
 export class SavedOverlay {
   readonly name: string;
   readonly tables: readonly ChangeTable[];
@@ -127,35 +163,19 @@ export class SavedOverlay {
   #pending(saved: SavedTable): PendingChanges {
     return {
       keys: saved.keys,
-      read: () => this.#changes(saved),
-      refuse: (what) => this.#damage(`table ${saved.table} ${what}`),
+      looksMax: looksBeforeTable + looksApart * saved.table,
+      read: () => this.#packed(saved),
     };
   }
 
-  #changes({ table, at, keys, listWords, crc }: SavedTable): ReturnType<PendingChanges["read"]> {
+  #packed({ table, at, keys, listWords, crc }: SavedTable): PackedChanges {
     const bytes = this.#read(recordBytes * keys + 4 * listWords, at);
     if (this.#crc32(bytes, table) !== crc) throw this.#damage(`crc of table ${table} differs`);
-    const records = new Int32Array(bytes.buffer, 0, 3 * keys);
-    const saved = new Uint32Array(bytes.buffer, recordBytes * keys, listWords);
-    const words = new Int32Array(4 * keys);
-    const lists: Several[] = [];
-    for (let from = 0, to = 0; from < records.length; from += 3, to += 4) {
-      const key1 = records[from + 1]!;
-      const kind = key1 & kindMask;
-      if (kind < 1 || kind > several || (key1 & ~key1Mask) !== kind)
-        throw this.#damage(`table ${table} has a change of kind ${kind}`);
-      words[to] = records[from]!;
-      words[to + 1] = key1 & key1Mask;
-      words[to + 2] = kind;
-      words[to + 3] = records[from + 2]!;
-      if (kind !== several) continue;
-      const list = readList(saved, records[from + 2]! >>> 0);
-      if (!list) throw this.#damage(`table ${table} has no list at word ${records[from + 2]! >>> 0}`);
-      words[to + 3] = lists.push(list) - 1;
-    }
     this.#unread -= 1;
     if (this.#unread === 0) this.close();
-    return { words, lists };
+    const records = new Int32Array(bytes.buffer, 0, 3 * keys);
+    const lists = new Uint32Array(bytes.buffer, recordBytes * keys, listWords);
+    return new PackedTable(records, lists, (what) => this.#damage(`table ${table} ${what}`));
   }
 
   #read(length: number, offset: number): Uint8Array<ArrayBuffer> {
@@ -166,6 +186,59 @@ export class SavedOverlay {
 
   #damage(what: string): PayloadStoreError {
     return indexDamage(this.name, what);
+  }
+}
+
+/** The changes of one table, as they were saved. */
+class PackedTable implements PackedChanges {
+  readonly refuse: (what: string) => PayloadStoreError;
+  readonly #records: Int32Array;
+  readonly #lists: Uint32Array;
+
+  constructor(records: Int32Array, lists: Uint32Array, refuse: (what: string) => PayloadStoreError) {
+    this.#records = records;
+    this.#lists = lists;
+    this.refuse = refuse;
+  }
+
+  find(key0: number, key1: number): Change | undefined {
+    const records = this.#records;
+    const word0 = key0 | 0;
+    for (let at = records.indexOf(word0); at >= 0; at = records.indexOf(word0, at + 1)) {
+      if (at % 3 !== 0 || (records[at + 1]! & key1Mask) !== (key1 | 0)) continue;
+      const kind = this.#kindAt(at);
+      const stored = records[at + 2]!;
+      return kind === several
+        ? { kind, value: 0, several: this.#listAt(stored) }
+        : { kind, value: stored >>> 0, several: undefined };
+    }
+    return undefined;
+  }
+
+  unpack(from: number, to: number, lists: (Several | undefined)[]): Int32Array {
+    const records = this.#records;
+    const words = new Int32Array((to - from) * 4);
+    for (let at = 3 * from, into = 0; at < 3 * to; at += 3, into += 4) {
+      const kind = this.#kindAt(at);
+      words[into] = records[at]!;
+      words[into + 1] = records[at + 1]! & key1Mask;
+      words[into + 2] = kind;
+      words[into + 3] = kind === several ? lists.push(this.#listAt(records[at + 2]!)) - 1 : records[at + 2]!;
+    }
+    return words;
+  }
+
+  #kindAt(at: number): ChangeKind {
+    const key1 = this.#records[at + 1]!;
+    const kind = key1 & kindMask;
+    if (kind < 1 || kind > several || (key1 & ~key1Mask) !== kind) throw this.refuse(`has a change of kind ${kind}`);
+    return kind as ChangeKind;
+  }
+
+  #listAt(word: number): Several {
+    const list = readList(this.#lists, word >>> 0);
+    if (!list) throw this.refuse(`has no list at word ${word >>> 0}`);
+    return list;
   }
 }
 

@@ -3,6 +3,7 @@ import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { concat } from "../../core/bytes.ts";
 import { divideLanes } from "../../core/lsm/divide-lanes.ts";
 import { LaneMap } from "../../core/lsm/lane-map.ts";
+import { MergeSpace } from "../../core/lsm/merge-space.ts";
 import type { Run } from "../../core/lsm/run.ts";
 import { mergeLane, openRun } from "../support/runs-in-memory.ts";
 import { seededRandom } from "../support/seeded-random.ts";
@@ -40,7 +41,7 @@ describe("dividing the lanes of a map", () => {
 
     divide(map, 16);
 
-    expect(steps).toBe(8);
+    expect(steps).toBeGreaterThan(8 * 2);
     expect(wrong(map, expected)).toBe(0);
     // What moves is copied beforehand: no table is filled while others wait.
     for (const [i, { overlay }] of before.entries()) expect(map.lanes[i]!.overlay).toBe(overlay);
@@ -122,6 +123,7 @@ function divide(map: LaneMap, into: number): { readonly moved: number; readonly 
     lanes: map.lanes,
     into,
     crc32: (bytes, seed) => nodeDigest.crc32(bytes, seed),
+    space: new MergeSpace(),
     write: (lane, bytes) => void parts.set(lane, [...(parts.get(lane) ?? []), bytes.slice()]),
   });
   let step = dividing.next();

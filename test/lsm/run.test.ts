@@ -179,6 +179,18 @@ describe("a run", () => {
     }
   });
 
+  test.each([1, 2, 5])("merged with an overlay of %i changes, fewer than it has parts, has each once", (count) => {
+    const keys = randomKeys(9000, 5);
+    const table = new ChangeTable();
+    for (const key of randomKeys(count, 6)) table.apply(...key, only, 3);
+
+    const run = openRun(runBytes([openRun(runOf(keys)), overlaySource(table)], true)!);
+
+    expect(run.keys).toBe(9000 + count);
+    expect(keys.filter((key, i) => run.find(...key) !== only || run.value !== i)).toEqual([]);
+    expect(randomKeys(count, 6).filter((key) => run.find(...key) !== only || run.value !== 3)).toEqual([]);
+  });
+
   test("with any byte flipped is damaged when it is opened or asked, or answers as before", () => {
     const keys = randomKeys(450, 6);
     const table = new ChangeTable();

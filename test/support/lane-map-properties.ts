@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
-import { concat } from "../../core/bytes.ts";
 import { adds, removes } from "../../core/lsm/change.ts";
 import { levels } from "../../core/lsm/index-bounds.ts";
 import { LaneMap, setAside, takeBack } from "../../core/lsm/lane-map.ts";
-import { encodeOverlay, SavedOverlay } from "../../core/lsm/saved-overlay.ts";
-import { memoryFile, mergeLane } from "./runs-in-memory.ts";
+import { SavedOverlay } from "../../core/lsm/saved-overlay.ts";
+import { memoryFile, mergeLane, overlayBytes } from "./runs-in-memory.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 type Step =
@@ -115,7 +114,7 @@ function perform(work: readonly Step[], lanes: number): void {
 
 function reopened(map: LaneMap): LaneMap {
   const tables = map.lanes.map(({ overlay }) => overlay);
-  const bytes = concat([...encodeOverlay(tables, crc32)]);
+  const bytes = overlayBytes(tables);
   const again = new LaneMap(1);
   again.divide(map.lanes.map(({ runs }) => runs));
   again.takeOverlays(new SavedOverlay("overlay", memoryFile(bytes), bytes.length, crc32).tables);

@@ -3,17 +3,32 @@ import { concat } from "../../core/bytes.ts";
 import { buildRun, type RunSource } from "../../core/lsm/build-run.ts";
 import { ChangeTable } from "../../core/lsm/change-table.ts";
 import type { Lane } from "../../core/lsm/lane-map.ts";
+import { MergeSpace } from "../../core/lsm/merge-space.ts";
 import { overlaySource } from "../../core/lsm/overlay-source.ts";
 import { Run, type ReadableFile } from "../../core/lsm/run.ts";
+import { encodeOverlay } from "../../core/lsm/saved-overlay.ts";
 
 const crc32 = (bytes: Uint8Array, seed?: number) => nodeDigest.crc32(bytes, seed);
 
 /** The bytes of a run that is built from these sources, oldest first; `undefined` when no key is left. */
 export function runBytes(sources: readonly RunSource[], bottom: boolean): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
-  const building = buildRun({ sources, bottom, write: (bytes) => parts.push(bytes.slice()), crc32 });
+  const building = buildRun({
+    sources,
+    bottom,
+    write: (bytes) => parts.push(bytes.slice()),
+    crc32,
+    space: new MergeSpace(),
+  });
   while (building.next().done !== true);
   return parts.length === 0 ? undefined : concat(parts);
+}
+
+/** The bytes of these tables, as a save writes them. */
+export function overlayBytes(tables: readonly ChangeTable[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (const _ of encodeOverlay(tables, (bytes) => parts.push(bytes.slice()), crc32));
+  return concat(parts);
 }
 
 export function openRun(bytes: Uint8Array, file: ReadableFile = memoryFile(bytes)): Run {

@@ -20,6 +20,8 @@ export interface BuildResult {
   readonly stallMaxMs: number;
   readonly stallP99Ms: number;
   readonly stallOwnMs: number;
+  /** Most processor time of the thread in one turn, in ms, whatever the kernel took in between. */
+  readonly stallCpuMs: number;
   readonly turnsInterrupted: number;
   /** Longest time that a loop which does nothing was held in the same process, in ms: what the machine's other work does. */
   readonly preemptedMs: number;

@@ -7,7 +7,10 @@ import { Progress } from "./progress.ts";
 export interface ChurnResult {
   /** Ids that were deleted and brought again. */
   readonly churned: number;
+  /** The first commit after the opening, 256 deletes: it reads what it asks of each lane, by code that was not compiled. */
+  readonly churnFirstMs: number;
   readonly churnStallOwnMs: number;
+  readonly churnStallCpuMs: number;
   /** Bytes of runs written over those that the changes themselves take. */
   readonly churnWriteAmplification: number;
   /** Bytes of all files afterwards over those before: the same ids are there. */
@@ -28,15 +31,21 @@ export async function churn(
   const before = index.measure().diskBytes;
   const commits = Math.floor(churned / idsPerCommit);
   const progress = new Progress(`churn ${keys.toLocaleString("en")}`, commits);
-  const holds = new Holds();
-  for (let number = frames.commits; number < frames.commits + 2 * commits; number++) {
+  const commit = async (number: number) => {
     const outcome = await index.commit(frames.record(number), frames.page(number));
     if (outcome.kind !== "committed") throw new Error(`page ${number} was ${outcome.kind}`);
     await setImmediate();
+  };
+  const start = performance.now();
+  await commit(frames.commits);
+  const churnFirstMs = performance.now() - start;
+  const holds = new Holds();
+  for (let number = frames.commits + 1; number < frames.commits + 2 * commits; number++) {
+    await commit(number);
     progress.at((number - frames.commits) / 2);
   }
   await index.checkpoint();
-  const { stallOwnMs } = holds.stop();
+  const { stallOwnMs, stallCpuMs } = holds.stop();
   let churnWrong = 0;
   for (let i = 0; i < 100_000; i++) {
     const n = Math.floor(Math.random() * keys);
@@ -49,7 +58,9 @@ export async function churn(
   await index.close();
   return {
     churned,
+    churnFirstMs,
     churnStallOwnMs: stallOwnMs,
+    churnStallCpuMs: stallCpuMs,
     churnWriteAmplification: index.files.runBytesWritten / (2 * churned * (runs.bytes / runs.keys)),
     churnGrowth: after / before,
     churnStructuresMax: structuresMax,

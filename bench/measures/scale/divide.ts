@@ -13,6 +13,7 @@ export interface DivideResult {
   readonly movedShare: number;
   readonly movedPredicted: number;
   readonly divideStallOwnMs: number;
+  readonly divideStallCpuMs: number;
   readonly divideStallP99Ms: number;
   /** Look-ups meanwhile, one a turn, and look-ups afterwards that did not find what is there. */
   readonly lookedUpMeanwhile: number;
@@ -79,6 +80,7 @@ async function divided(directory: string, keys: number): Promise<DivideResult> {
     movedShare: moved / before.keys,
     movedPredicted: 1 - lanesBefore / lanesAfter,
     divideStallOwnMs: stalls.stallOwnMs,
+    divideStallCpuMs: stalls.stallCpuMs,
     divideStallP99Ms: stalls.stallP99Ms,
     lookedUpMeanwhile,
     divideWrong,

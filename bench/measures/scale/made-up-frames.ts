@@ -13,6 +13,10 @@ export const idsPerCommit = 256;
 const commitsPerGroup = 4;
 export const idsPerGroup: number = idsPerCommit * commitsPerGroup;
 
+/** All names of ids, made once: what is measured is the memory of the index, and not theirs. The second half is never there. */
+const ids = Array.from({ length: 2 * idsPerGroup }, (_, n) => `span-${n.toString(16).padStart(4, "0")}`);
+const entries = ids.slice(0, idsPerGroup).map((id) => ({ id, bytes: 0, etag: "00".repeat(12) }));
+
 /**
  * The commits of a store whose payloads are nowhere: what a page says follows from where it lies, its number. Groups of
  * 1,024 ids, 256 a commit. Behind the first ones, pages that delete and bring again the ids of one of them take turns.
@@ -57,16 +61,15 @@ export class MadeUpFrames extends FrameReader {
 
   page(number: number): Page {
     const of = this.#brings(number);
-    const ids = Array.from({ length: Math.min(idsPerCommit, this.keys - of * idsPerCommit) }, (_, i) =>
-      idOf(of * idsPerCommit + i),
-    );
+    const first = of * idsPerCommit;
+    const count = Math.min(idsPerCommit, this.keys - first);
     const deletes = number >= this.commits && (number - this.commits) % 2 === 0;
     return {
       commitId: new Uint8Array(16),
       clearsGroup: false,
-      deleted: deletes ? ids : [],
+      deleted: deletes ? Array.from({ length: count }, (_, i) => idOf(first + i)) : [],
       blocks: [],
-      entries: deletes ? [] : ids.map((id) => ({ id, bytes: 0, etag: "00".repeat(12) })),
+      entries: deletes ? [] : Array.from({ length: count }, (_, i) => entries[(first + i) % idsPerGroup]!),
     };
   }
 
@@ -87,10 +90,10 @@ export function groupOf(commit: number): string {
 
 /** The n-th id of all. */
 export function idOf(n: number): string {
-  return `span-${(n % idsPerGroup).toString(16).padStart(4, "0")}`;
+  return ids[n % idsPerGroup]!;
 }
 
 /** One that is never there. */
 export function noIdOf(n: number): string {
-  return `span-${((n % idsPerGroup) + idsPerGroup).toString(16).padStart(4, "0")}`;
+  return ids[(n % idsPerGroup) + idsPerGroup]!;
 }

@@ -43,6 +43,9 @@ export interface DiskHashIndexOptions extends IndexFilesOptions {
 /** Pages that make the index save itself, however few keys they change: a start after a crash reads what came since. */
 const pagesBetweenSaves = 65_536;
 
+/** Parts of the log of pages that are written in one turn of the event loop, of 36 KiB each. */
+const recordPartsAtOnce = 8;
+
 /** Keys that a save takes in during one turn of the event loop, about: 2 ms of them. */
 const keysPerTurn = 2048;
 
@@ -285,7 +288,7 @@ export class DiskHashIndex extends HashOffsetIndex {
         if (run) runs.set(`${number} ${level}`, { ...run, lane: number, level } satisfies ManifestRun);
         const opened = run && this.files.openRun(run);
         replaced.push({ lane: lanes[number]!, level, run: opened });
-        opened?.readAhead();
+        if (opened) await inSlices(opened.readAhead(), this.#options.clock);
         this.#keysToSave -= keys;
       }
       const kept = lanes.map(({ writing }, number) => (written.has(number) ? undefined : writing) ?? new ChangeTable());
@@ -356,7 +359,7 @@ export class DiskHashIndex extends HashOffsetIndex {
         const file = this.files.openRun(run);
         opened.push(file);
         divided[run.lane]![level] = file;
-        file.readAhead();
+        await inSlices(file.readAhead(), this.#options.clock);
         await setImmediate();
       }
       await inSlices(this.map.prepareDivision(into), this.#options.clock);
@@ -417,7 +420,11 @@ export class DiskHashIndex extends HashOffsetIndex {
     this.#pagesFile ??= this.files.createPages(name);
     const file = this.#pagesFile;
     if (records.length > 0) {
-      writeAll(file, records, this.log.written * pageRecordBytes);
+      let at = this.log.written * pageRecordBytes;
+      for (let from = 0; from < records.length; from += recordPartsAtOnce) {
+        if (from > 0) await setImmediate();
+        at = writeAll(file, records.slice(from, from + recordPartsAtOnce), at);
+      }
       await file.sync("index pages");
     }
     return file;

@@ -9,11 +9,11 @@ export interface SliceClock extends Clock {
 /** What others wait for at most, but for one step: a clock that counts whole milliseconds says 2 after 1–2 of them. */
 const sliceMs = 2;
 /** Where the clock stands still, as it may in a simulation, or is set back. */
-const stepsMax = 32;
+const stepsMax = 256;
 
 /**
- * Takes the steps of a long work one after the other, in slices of about 2 ms, between which everything else that waits comes:
- * more steps a slice where they are fast, and one where they are slow.
+ * Takes the steps of a long work, of some 30 µs each, one after the other in slices of about 2 ms, between which everything else
+ * that waits comes: more steps a slice where they are fast, and one where they are slow.
  */
 export async function inSlices<T>(steps: Iterator<unknown, T>, clock: SliceClock): Promise<T> {
   for (;;) {

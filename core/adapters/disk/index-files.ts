@@ -2,6 +2,7 @@ import { buildRun, type RunBuild } from "../../lsm/build-run.ts";
 import type { ChangeTable } from "../../lsm/change-table.ts";
 import { divideLanes } from "../../lsm/divide-lanes.ts";
 import type { Lane } from "../../lsm/lane-map.ts";
+import { MergeSpace } from "../../lsm/merge-space.ts";
 import { decodeManifest, encodeManifest, type Manifest, type ManifestFile } from "../../lsm/manifest.ts";
 import { indexDamage, Run } from "../../lsm/run.ts";
 import { encodeOverlay, SavedOverlay } from "../../lsm/saved-overlay.ts";
@@ -39,6 +40,8 @@ export class IndexFiles {
   readonly #digest: Digest;
   readonly #clock: SliceClock;
   readonly #secret: Uint8Array;
+  /** Of one index: it writes one thing at a time. */
+  readonly #space = new MergeSpace();
   /** Bytes of runs written so far. */
   runBytesWritten = 0;
 
@@ -90,7 +93,7 @@ export class IndexFiles {
   /** @returns `undefined` when no key is left; nothing is written then. */
   async writeRun(build: Pick<RunBuild, "sources" | "bottom" | "keeps">): Promise<ManifestFile | undefined> {
     return this.#writeNamed("index run", async (write) => {
-      await inSlices(buildRun({ ...build, write, crc32: this.crc32 }), this.#clock);
+      await inSlices(buildRun({ ...build, write, crc32: this.crc32, space: this.#space }), this.#clock);
     });
   }
 
@@ -105,6 +108,7 @@ export class IndexFiles {
         lanes,
         into,
         crc32: this.crc32,
+        space: this.#space,
         write: (lane, part) => {
           const file = files.get(lane) ?? this.#begin(`${lane}-${unfinished}`);
           files.set(lane, file);
@@ -123,7 +127,7 @@ export class IndexFiles {
   /** Writes tables as they are; they must not change meanwhile. */
   async writeOverlay(tables: readonly ChangeTable[]): Promise<ManifestFile | undefined> {
     return this.#writeNamed("index overlay", async (write) => {
-      await inSlices(written(encodeOverlay(tables, this.crc32), write), this.#clock);
+      await inSlices(encodeOverlay(tables, write, this.crc32), this.#clock);
     });
   }
 
@@ -215,14 +219,6 @@ export class IndexFiles {
     if (file.size() >= bytes) return checkedReads(file, name);
     file.close();
     throw indexDamage(name, `is shorter than ${bytes} bytes`);
-  }
-}
-
-/** Writes what comes, a part a step. */
-function* written(parts: Iterable<Uint8Array>, write: (bytes: Uint8Array) => void): Generator<void, void> {
-  for (const part of parts) {
-    write(part);
-    yield;
   }
 }
 

@@ -7,8 +7,8 @@ import { key1Mask } from "../../../core/lsm/index-key.ts";
 import { decodeManifest } from "../../../core/lsm/manifest.ts";
 import { overlaySource } from "../../../core/lsm/overlay-source.ts";
 import { runFooterBytes } from "../../../core/lsm/run-format.ts";
-import { encodeOverlay, overlayFooterBytes, SavedOverlay } from "../../../core/lsm/saved-overlay.ts";
-import { memoryFile, openRun, runBytes } from "../runs-in-memory.ts";
+import { overlayFooterBytes, SavedOverlay } from "../../../core/lsm/saved-overlay.ts";
+import { memoryFile, openRun, overlayBytes, runBytes } from "../runs-in-memory.ts";
 import { seededRandom } from "../seeded-random.ts";
 import type { FuzzCase } from "./decoder-targets.ts";
 import type { GoldenPieces } from "./golden-pieces.ts";
@@ -17,7 +17,7 @@ import { mutated } from "./mutations.ts";
 const crc32 = (bytes: Uint8Array, seed?: number) => nodeDigest.crc32(bytes, seed);
 const table = sampleTable(900);
 const run = runBytes([overlaySource(table)], false) ?? new Uint8Array(0);
-const overlay = concat([...encodeOverlay([table, new ChangeTable(), sampleTable(3)], crc32)]);
+const overlay = overlayBytes([table, new ChangeTable(), sampleTable(3)]);
 
 /** A run whose footer, resident part or pages were changed, with checksums that are right more often than not. */
 export function runTarget(_pieces: GoldenPieces, random: SeededRandom): FuzzCase {
