@@ -14,8 +14,8 @@ import path from "node:path";
 import { execFileSync } from "node:child_process";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
-import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { parseArgs, promisify } from "node:util";
+import { gunzipSync, gzipSync, zstdCompress, zstdCompressSync } from "node:zlib";
 import { openDisk } from "../core/entries/disk.ts";
 import { limits } from "../core/limits.ts";
 import { agentTraces, type TraceLine } from "./agent-traces.ts";
@@ -28,7 +28,8 @@ import { latency, median, type Latency } from "./spread.ts";
  *
  * What compaction does to callers, and to bytes. A folder is filled and half of it deleted; then appends and reads are timed
  * while nothing else goes on, while it is compacted, and while nothing else goes on once more; so in each round, with a folder of its
- * own. The answer is the median of the rounds. A process of its own tells how much memory it takes. Then
+ * own, and with another that is compacted without its rests (`restMs: 0`). Beside these stands a thread pool that compresses all the time, and
+ * nothing else: what two cores allow. The answer is the median of the rounds. A process of its own tells how much memory it takes. Then
  * the recorded messages and calls of agents, or made-up ones where there are none, and short spans, are stored one by one and
  * compacted, beside gzip and zstd of each payload alone.
  */
@@ -46,6 +47,7 @@ const rounds = Number(options.rounds);
 const root = path.resolve(import.meta.dirname, "..");
 const tenant = "bench";
 const encoder = new TextEncoder();
+const zstdInPool = promisify(zstdCompress);
 /** Some thousands of calls: their 99th percentile is that of dozens. */
 const idleMs = 5_000;
 
@@ -60,9 +62,18 @@ interface Calls {
 /** Times of single calls, in µs, and how many there were. */
 type Timed = Latency & { readonly calls: number };
 
-interface Round {
+interface Round extends Compacted {
+  /** The same where compaction does not rest. */
+  readonly hurried: Pick<Compacted, "compacting" | "seconds">;
+  /** Beside blocks that are compressed in the thread pool, one after the other. */
+  readonly zstdAlone: Calls;
+}
+
+interface Compacted {
   readonly idle: readonly [Calls, Calls];
   readonly compacting: Calls;
+  /** How long it took. */
+  readonly seconds: number;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   readonly amplification: number;
@@ -74,6 +85,10 @@ interface Foreground {
   /** Medians of the rounds. */
   readonly idle: readonly [Calls, Calls];
   readonly compacting: Calls;
+  readonly hurried: Calls;
+  readonly zstdAlone: Calls;
+  readonly seconds: number;
+  readonly hurriedSeconds: number;
   /** Medians of what a round's p99 while it compacts is of the mean of its two idle ones. */
   readonly appendP99OfIdle: number;
   readonly readP99OfIdle: number;
@@ -81,9 +96,10 @@ interface Foreground {
 
 const foreground = await measureForeground();
 if (options["only-callers"]) {
-  for (const round of foreground.rounds) console.log(`round: ${told(round)}`);
+  for (const round of foreground.rounds) console.log(`round: ${told({ ...round, hurried: round.hurried.compacting })}`);
   console.log(`median: ${told(foreground)}`);
-  const { appendP99OfIdle, readP99OfIdle } = foreground;
+  const { appendP99OfIdle, readP99OfIdle, seconds, hurriedSeconds } = foreground;
+  console.log(`took ${seconds.toFixed(1)} s, without rests ${hurriedSeconds.toFixed(1)} s`);
   console.log(`p99 of idle: append ${appendP99OfIdle.toFixed(2)}, read ${readP99OfIdle.toFixed(2)}`);
 } else await measureTheRest();
 
@@ -107,7 +123,11 @@ async function measureTheRest(): Promise<void> {
 
 async function measureForeground(): Promise<Foreground> {
   const measured: Round[] = [];
-  for (let round = 0; round < rounds; round++) measured.push(await measureRound(round));
+  for (let round = 0; round < rounds; round++) {
+    const rested = await measureRound(round, {});
+    const { compacting, seconds } = await measureRound(round, { restMs: 0 });
+    measured.push({ ...rested, hurried: { compacting, seconds }, zstdAlone: await measureZstdAlone() });
+  }
   const medianOf = (of: (round: Round) => Calls): Calls => {
     const all = measured.map(of);
     const each = (value: (calls: Calls) => number) => median(all.map(value));
@@ -127,12 +147,16 @@ async function measureForeground(): Promise<Foreground> {
     rounds: measured,
     idle: [medianOf(({ idle }) => idle[0]), medianOf(({ idle }) => idle[1])],
     compacting: medianOf(({ compacting }) => compacting),
+    hurried: medianOf(({ hurried }) => hurried.compacting),
+    zstdAlone: medianOf(({ zstdAlone }) => zstdAlone),
+    seconds: median(measured.map(({ seconds }) => seconds)),
+    hurriedSeconds: median(measured.map(({ hurried }) => hurried.seconds)),
     appendP99OfIdle: ofIdle("append"),
     readP99OfIdle: ofIdle("read"),
   };
 }
 
-async function measureRound(round: number): Promise<Round> {
+async function measureRound(round: number, rules: { readonly restMs?: number }): Promise<Compacted> {
   const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
   const segmentBytesMax = 8_388_608;
   try {
@@ -151,9 +175,12 @@ async function measureRound(round: number): Promise<Round> {
     const bytesBefore = bytesIn(directory);
     let freed = 0;
     let written = 0;
+    let seconds = 0;
     const before = await calls(store, alive, async () => sleep(idleMs));
     const compacting = await calls(store, alive, async () => {
-      const report = await store.compact({ graceMs: 0 });
+      const start = performance.now();
+      const report = await store.compact({ graceMs: 0, rules });
+      seconds = (performance.now() - start) / 1000;
       freed += report.freedBytes;
       written += report.bytesOut;
     });
@@ -161,17 +188,50 @@ async function measureRound(round: number): Promise<Round> {
     const bytesAfter = bytesIn(directory);
     await store.close();
     const amplification = written / Math.max(1, freed - written);
-    return { idle: [before, after], compacting, bytesBefore, bytesAfter, amplification };
+    return { idle: [before, after], compacting, seconds, bytesBefore, bytesAfter, amplification };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function told({ idle: [before, after], compacting }: Pick<Round, "idle" | "compacting">): string {
+async function measureZstdAlone(): Promise<Calls> {
+  const directory = mkdtempSync(path.join(tmpdir(), "paylode-bench-compaction-"));
+  try {
+    const store = await openDisk({ directory });
+    const lines = bytesOf(agentTraces({ seed: 1, traces: 50 }));
+    for (const { group, id, bytes } of lines) await store.append({ tenant, group, id }, bytes);
+    const block = Buffer.concat(lines.map(({ bytes }) => bytes)).subarray(0, limits.mergedBlockBytes);
+    const measured = await calls(store, lines, async () => {
+      for (const start = performance.now(); performance.now() - start < idleMs;) await zstdInPool(block);
+    });
+    await store.close();
+    return measured;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function told({
+  idle: [before, after],
+  compacting,
+  hurried,
+  zstdAlone,
+}: {
+  readonly idle: readonly [Calls, Calls];
+  readonly compacting: Calls;
+  readonly hurried: Calls;
+  readonly zstdAlone: Calls;
+}): string {
   const line = ({ append, read, stallMaxMs, stallP99Ms }: Calls) =>
     `append ${append.p50.toFixed(0)}/${append.p99.toFixed(0)} µs of ${append.calls}, ` +
     `read ${read.p50.toFixed(0)}/${read.p99.toFixed(0)} µs, stall ${stallMaxMs.toFixed(1)}, p99 ${stallP99Ms.toFixed(1)} ms`;
-  return [`idle ${line(before)}`, `compacting ${line(compacting)}`, `idle ${line(after)}`].join("\n  ");
+  return [
+    `idle ${line(before)}`,
+    `compacting ${line(compacting)}`,
+    `idle ${line(after)}`,
+    `compacting without rests ${line(hurried)}`,
+    `zstd alone ${line(zstdAlone)}`,
+  ].join("\n  ");
 }
 
 /** One caller that appends and one that reads, each waiting for its answer, while `work` goes on. */

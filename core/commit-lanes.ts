@@ -85,8 +85,9 @@ export class CommitLanes {
   readonly #retention: TenantRetention;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #idle: (() => void)[] = [];
-  /** Commits that a caller waits for. */
+  /** Commits that a caller waits for, and all that callers have brought. */
   #calls = 0;
+  #callsBegun = 0;
   #callsEnded: PromiseWithResolvers<void> | undefined;
   /** Commits under way; they never reject. */
   readonly #committing = new Set<Promise<void>>();
@@ -123,6 +124,11 @@ export class CommitLanes {
     by: "a caller" | "compaction" = "a caller",
   ): Promise<Committed | undefined> {
     return this.#enter(tenant, group, undefined, prepare, by);
+  }
+
+  /** How many commits callers have brought so far. */
+  get callsBegun(): number {
+    return this.#callsBegun;
   }
 
   /** Resolves once no caller waits for a commit; `undefined` if none does now. */
@@ -180,6 +186,7 @@ export class CommitLanes {
     });
     if (by === "a caller") {
       this.#calls += 1;
+      this.#callsBegun += 1;
       const ended = () => this.#callEnded();
       committed.then(ended, ended);
     }

@@ -27,11 +27,14 @@ import {
   planRules,
   type SegmentUsage,
 } from "./plan.ts";
+import { type RestRules, restRules } from "./rest-rules.ts";
 
 export interface LocalCompactionTools extends MergeTools {
   readonly segments: ReclaimingSegments;
   readonly index: RecoverableIndex;
-  readonly rules: Partial<PlanRules & BaseRules>;
+  readonly rules: Partial<PlanRules & BaseRules & RestRules>;
+  /** Told of each pass, by which rules it rests. */
+  readonly begin: (rules: RestRules) => void;
   /** Forgets what was kept of segments in memory. */
   readonly forget: () => void;
 }
@@ -119,6 +122,7 @@ export class LocalCompaction implements Compaction {
     const usages = await this.#usages(options);
     const rules = { ...this.#tools.rules, ...options.rules };
     this.#bases.follow(rules);
+    this.#tools.begin({ ...restRules, ...rules });
     const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
     const expired = noneExpired();
     const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0, expired };

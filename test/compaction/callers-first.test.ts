@@ -1,17 +1,26 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import { openDisk } from "../../core/entries/disk.ts";
+import { restRules } from "../../core/compaction/rest-rules.ts";
 import { text } from "../conformance/sample-bytes.ts";
 import { CountingFileSystem } from "../support/counting-file-system.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
-/** However long a caller's sync takes, the millisecond that compaction lets it have is not over. */
-vi.mock(import("node:timers/promises"), async (original) => ({
-  ...(await original()),
-  setTimeout: (() => new Promise(() => {})) as never,
-}));
+/** Rests that compaction took, in milliseconds. */
+const rests = vi.hoisted((): number[] => []);
+
+/** However long a caller's sync takes, the millisecond that compaction lets it have is not over. A rest takes no time. */
+vi.mock(import("node:timers/promises"), async (original) => {
+  const timers = await original();
+  const setTimeout = async (ms: number) => {
+    if (ms === 1) await new Promise(() => {});
+    rests.push(ms);
+    await timers.setImmediate();
+  };
+  return { ...timers, setTimeout: setTimeout as never };
+});
 
 const tenant = "acme";
 
@@ -47,4 +56,33 @@ test("compaction takes no step while a caller waits for a commit, and goes on be
   expect(pages).toBeGreaterThanOrEqual(100);
   expect(fs.segmentReads).toBeGreaterThan(reads);
   await store.close();
+});
+
+/** Compacts a hundred groups, and brings commits meanwhile if asked. @returns the rests that were taken */
+async function restsOf(rules: { readonly restMs?: number }, beside: boolean): Promise<readonly number[]> {
+  const disk = new PowerLossFileSystem({ random: seededRandom(2), syncTakes: setImmediate });
+  const store = await openDisk({ directory: "/store" }, simulatedMachine(disk, 2));
+  for (let i = 0; i < 100; i++)
+    await store.append({ tenant, group: `g${i}`, id: "a" }, text(`payload ${i} `.repeat(100)));
+  let ended = false;
+  rests.length = 0;
+  const compacting = store.compact({ graceMs: 0, mustGo: () => true, rules }).finally(() => (ended = true));
+  for (let i = 0; beside && !ended; i++) {
+    await store.append({ tenant: "another", group: "beside", id: `${i}` }, text("beside"));
+    await setImmediate();
+  }
+  expect((await compacting).pages).toBeGreaterThanOrEqual(100);
+  await store.close();
+  return [...rests];
+}
+
+test("compaction rests between its steps while callers bring commits, and goes on at once where none do or it is told to", async () => {
+  const resting = await restsOf({}, true);
+
+  expect(resting.filter((ms) => ms === restRules.restMs).length).toBeGreaterThanOrEqual(100);
+  // Behind work of the thread pool.
+  expect(resting.some((ms) => ms !== restRules.restMs)).toBe(true);
+  expect(await restsOf({ restMs: 3 }, true)).toContain(3);
+  expect(await restsOf({ restMs: 0 }, true)).toEqual([]);
+  expect(await restsOf({}, false)).toEqual([]);
 });
