@@ -20,8 +20,9 @@ const poolRestMsMax = 500;
 
 /**
  * Gives the steps of compaction their turns. One goes on alone in a turn of the event loop, so that many together hold it up no longer
- * than one; and where callers bring commits, not while one is waited for, and not before a rest: a step on this thread and a block
- * that is compressed in the pool take both cores of a small machine, and a sync that has ended waits until one of them is free.
+ * than one, and not while a caller waits for a commit. Where it is to rest beside callers, it does so between two steps, and a block in the
+ * pool is a step too: one on this thread and one there take both cores of a small machine, and a sync that has ended waits until one
+ * of them is free.
  */
 export class BesideCallers {
   readonly #lanes: Pick<CommitLanes, "callsBegun" | "callsEnded">;
@@ -46,23 +47,23 @@ export class BesideCallers {
   turn(): Promise<void> {
     return this.#turns(async () => {
       await this.#callersFirst();
-      if (this.#areThere()) {
-        await rest(this.#restMs);
+      if (this.#restsNow()) {
+        await wait(this.#restMs);
         await this.#callersFirst();
       }
       await setImmediate();
     });
   }
 
-  /** Does work of the thread pool: one at a time, so that the pool has room for the syncs of others; beside callers as a step. */
+  /** Does work of the thread pool: one at a time, so that the pool has room for the syncs of others. */
   inPool<T>(work: () => Promise<T>): Promise<T> {
     return this.#pool(async () => {
-      if (!this.#areThere()) return work();
+      if (!this.#restsNow()) return work();
       return this.#turns(async () => {
         await this.#callersFirst();
         const startMs = performance.now();
         const done = await work();
-        if (this.#restMs > 0) await rest(Math.min(restsOfPoolWork * (performance.now() - startMs), poolRestMsMax));
+        await wait(Math.min(restsOfPoolWork * (performance.now() - startMs), poolRestMsMax));
         return done;
       });
     });
@@ -73,18 +74,15 @@ export class BesideCallers {
     if (ended) await Promise.race([ended, wait(callersFirstMs)]);
   }
 
-  /** Whether callers bring commits these days. */
-  #areThere(): boolean {
+  /** Whether callers bring commits these days, and it rests beside them. */
+  #restsNow(): boolean {
+    if (this.#restMs === 0) return false;
     const { callsBegun } = this.#lanes;
     const nowMs = performance.now();
     if (callsBegun !== this.#begun) this.#seenMs = nowMs;
     this.#begun = callsBegun;
     return nowMs - this.#seenMs < callersStayMs;
   }
-}
-
-async function rest(ms: number): Promise<void> {
-  if (ms > 0) await wait(ms);
 }
 
 /** Runs one after the other. */
