@@ -23,7 +23,7 @@ import { Crew } from "./chaos/crew.ts";
 import { ErasedValues } from "./chaos/erased.ts";
 import { SettledReads } from "./chaos/settled.ts";
 import type { StoreTask } from "./chaos/store-task.ts";
-import { chaosTimes } from "./chaos/times.ts";
+import { callMsMax, chaosTimes } from "./chaos/times.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
 
 /**
@@ -136,10 +136,10 @@ while (performance.now() < endMs && broken.length === 0) {
   broken.push(...histories.broken(), ...crew.broken, ...compactors.broken, ...settled.broken);
   tell();
 }
-await crew.dismiss();
+await crew.processes.dismiss();
 for (const group of written) settle(group);
 await untilGone();
-await compactors.dismiss();
+await compactors.processes.dismiss();
 await settled.verify(read);
 const erasures = await erased.survey(checker, place);
 const { faults, unreferenced } = await store.verify();
@@ -154,7 +154,7 @@ await Promise.all([s3.close(), dynamo.close()]);
 
 const outcome = {
   ...figures,
-  processes: { handlers: crew.counts, compactors: compactors.counts },
+  processes: { handlers: crew.processes.counts, compactors: compactors.processes.counts },
   failures: crew.failures,
   compaction: compactors.sums,
   erasures: erasures.counts,
@@ -190,11 +190,11 @@ async function mischief(untilMs: number): Promise<void> {
     const fault = planFault(servers, place, random, 20);
     planned.push(fault);
     void fault.struck.then(() => (figures.faults += 1));
-    if (random.chance(0.015)) crew.kill(random);
-    if (random.chance(0.03)) crew.freeze(random, random.between(50, 3000));
-    if (random.chance(0.01)) compactors.kill(random);
+    if (random.chance(0.015)) crew.processes.kill(random);
+    if (random.chance(0.03)) crew.processes.freeze(random, random.between(50, 3000));
+    if (random.chance(0.01)) compactors.processes.kill(random);
     // Longer than a lease, now and then: another begins meanwhile.
-    if (random.chance(0.02)) compactors.freeze(random, random.between(50, 5000));
+    if (random.chance(0.02)) compactors.processes.freeze(random, random.between(50, 5000));
     killSlow();
     count();
   }
@@ -214,8 +214,8 @@ function settle(group: string): void {
 }
 
 function killSlow(): void {
-  crew.killSlow();
-  compactors.killSlow();
+  crew.processes.killSlow(callMsMax);
+  compactors.processes.killSlow(callMsMax);
 }
 
 function count(): void {
@@ -257,7 +257,7 @@ function storeTask(n: number): StoreTask {
 
 function tell(): void {
   const { runs, segmentsFreed } = compactors.sums;
-  const done = `${figures.calls} calls, ${figures.unknown} unknown, ${crew.counts.kills} kills, ${runs} compactions, ${segmentsFreed} segments freed`;
+  const done = `${figures.calls} calls, ${figures.unknown} unknown, ${crew.processes.counts.kills} kills, ${runs} compactions, ${segmentsFreed} segments freed`;
   const line = `round ${figures.rounds}: ${done}, ${broken.length} broken`;
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 }

@@ -1,9 +1,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { SeededRandom } from "../agent-trace-random.ts";
 import type { CompactorMessage, CompactorTask } from "./compactor.ts";
 import { type ProcessMember, Processes } from "./processes.ts";
-import { callMsMax } from "./times.ts";
 
 const compactorFile = fileURLToPath(new URL("compactor.ts", import.meta.url));
 
@@ -22,7 +20,7 @@ interface RunMetrics {
 
 /** Processes that compact, as often as they can. Those that end are replaced. */
 export class Compactors {
-  readonly #processes: Processes<CompactorMessage>;
+  readonly processes: Processes<CompactorMessage>;
   readonly broken: string[] = [];
   /** Of runs that ended; what others did before they were killed is counted nowhere. */
   readonly sums = {
@@ -41,35 +39,15 @@ export class Compactors {
   };
 
   constructor(size: number, task: (n: number) => CompactorTask) {
-    this.#processes = new Processes(size, (n) => fork(compactorFile, [JSON.stringify(task(n))], { execArgv: [] }), {
+    this.processes = new Processes(size, (n) => fork(compactorFile, [JSON.stringify(task(n))], { execArgv: [] }), {
       hear: (member, message) => this.#hear(member, message),
     });
-  }
-
-  get counts(): Processes<CompactorMessage>["counts"] {
-    return this.#processes.counts;
-  }
-
-  kill(random: SeededRandom): void {
-    this.#processes.kill(random);
-  }
-
-  freeze(random: SeededRandom, ms: number): void {
-    this.#processes.freeze(random, ms);
-  }
-
-  killSlow(): void {
-    this.#processes.killSlow(callMsMax);
-  }
-
-  async dismiss(): Promise<void> {
-    await this.#processes.dismiss();
   }
 
   #hear(member: ProcessMember, message: CompactorMessage): void {
     const { sums } = this;
     if (message.kind === "began") {
-      if (this.#processes.members.some(({ startedMs }) => startedMs !== undefined)) sums.atOnce += 1;
+      if (this.processes.members.some(({ startedMs }) => startedMs !== undefined)) sums.atOnce += 1;
       member.startedMs = performance.now();
       return;
     }

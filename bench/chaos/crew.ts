@@ -1,10 +1,8 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { SeededRandom } from "../agent-trace-random.ts";
 import type { Operation, OperationAnswer } from "../../test/support/aws/operations.ts";
 import type { HandlerMessage, HandlerTask } from "./handler.ts";
 import { type ProcessMember, Processes } from "./processes.ts";
-import { callMsMax } from "./times.ts";
 
 const handlerFile = fileURLToPath(new URL("handler.ts", import.meta.url));
 
@@ -18,7 +16,7 @@ export interface CrewWork {
 
 /** Handler processes at work. Those that end are replaced. */
 export class Crew {
-  readonly #processes: Processes<HandlerMessage>;
+  readonly processes: Processes<HandlerMessage>;
   readonly #work: CrewWork;
   readonly #doing = new Map<ProcessMember, Operation>();
   readonly #idle = new Set<ProcessMember>();
@@ -27,7 +25,7 @@ export class Crew {
 
   constructor(size: number, task: (n: number) => HandlerTask, work: CrewWork) {
     this.#work = work;
-    this.#processes = new Processes(size, (n) => fork(handlerFile, [JSON.stringify(task(n))], { execArgv: [] }), {
+    this.processes = new Processes(size, (n) => fork(handlerFile, [JSON.stringify(task(n))], { execArgv: [] }), {
       hear: (member, message) => this.#hear(member, message),
       ended: (member) => {
         this.#idle.delete(member);
@@ -40,29 +38,9 @@ export class Crew {
     return this.#doing.size;
   }
 
-  get counts(): Processes<HandlerMessage>["counts"] {
-    return this.#processes.counts;
-  }
-
   /** Gives work to those that wait for some. */
   assign(): void {
     for (const member of this.#idle) this.#assignTo(member);
-  }
-
-  kill(random: SeededRandom): void {
-    this.#processes.kill(random);
-  }
-
-  freeze(random: SeededRandom, ms: number): void {
-    this.#processes.freeze(random, ms);
-  }
-
-  killSlow(): void {
-    this.#processes.killSlow(callMsMax);
-  }
-
-  async dismiss(): Promise<void> {
-    await this.#processes.dismiss();
   }
 
   #hear(member: ProcessMember, message: HandlerMessage): void {

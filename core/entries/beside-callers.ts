@@ -12,10 +12,10 @@ const callersFirstMs = 1;
 /** Callers are taken to be there for so long after they brought a commit, in milliseconds. */
 const callersStayMs = 100;
 
-/** Work in the thread pool is followed by a rest of so many times its length, at least … */
+/** Work in the thread pool is followed by a rest of so many times its length … */
 const restsOfPoolWork = 4;
 
-/** … and at most so long, in milliseconds: where the machine is full, work takes long for reasons that a rest does not mend. */
+/** … but at most so long, in milliseconds: where the machine is full, work takes long for reasons that a rest does not mend. */
 const poolRestMsMax = 500;
 
 /**
