@@ -19,7 +19,7 @@ export interface BackgroundOptions {
 }
 
 /** A run ends after so many milliseconds; what is left is done by the next. */
-const runMsMax = 60_000;
+const runMsMax = 300_000;
 
 /** Compacts a store again and again, beside its work, until it is stopped; and whenever it is asked to. */
 export class BackgroundCompaction implements CompactionControl {

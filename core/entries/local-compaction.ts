@@ -58,7 +58,7 @@ export function localCompaction(
         return new BlockEncoder(codecs(tier, beside), autoPolicy(), sharedBytes, trial);
       },
       nowMs: () => clock.nowMs(),
-      begin: (run) => beside.begin(run),
+      pace: beside,
       pause: () => beside.turn(),
       forget: () => {
         heads?.clear();

@@ -1,8 +1,10 @@
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { promisify } from "node:util";
+import { emptyBytes } from "../../bytes.ts";
 import { PayloadStoreError } from "../../errors.ts";
 import type { Codec, CodecOnBase } from "../../ports/codec.ts";
-import { encodedBytesMax, zstdDecoder, zstdDecodersOnBases, zstdEncoder, type ZstdContext } from "./zstd-context.ts";
+import { frameBehindBase, frameBehindBaseBytesMax } from "./zstd-behind-base.ts";
+import { encodedBytesMax, zstdDecoder, zstdEncoder, type ZstdContext } from "./zstd-context.ts";
 
 const compressInPool = promisify(zstdCompress);
 
@@ -35,7 +37,7 @@ export class ZstdCodec implements Codec {
   constructor({ contexts = true }: { readonly contexts?: boolean } = {}) {
     this.#encoder = fromTheSecond(() => (contexts ? zstdEncoder(levels.inPlace) : undefined));
     this.#decoder = fromTheSecond(() => (contexts ? zstdDecoder() : undefined));
-    this.onBase = onBase(levels.inPool, new DecodersOnBases(contexts));
+    this.onBase = onBase(levels.inPool, new DecoderOnBases(this.#decoder));
   }
 
   encode(raw: Uint8Array): Uint8Array | Promise<Uint8Array> {
@@ -78,52 +80,40 @@ export function compactionCodec(level: number): Codec {
   };
 }
 
-/** Decoders that are kept, each with a copy of its base and some 0.2 MB of its own. */
-const decodersMax = 4;
+/** Decodes what rests on bases, in memory that is used again: what a read leaves to the collector stops later ones. */
+class DecoderOnBases {
+  readonly #decoder: () => ZstdContext | undefined;
+  #input = emptyBytes;
+  #output = emptyBytes;
 
-interface DecoderOnBase {
-  /** A copy of its own. */
-  readonly base: Uint8Array;
-  readonly context: ZstdContext;
-}
-
-/** Decodes what rests on a few bases again and again, each with a decoder that has read its base once. */
-class DecodersOnBases {
-  readonly #make: () => ((base: Uint8Array) => ZstdContext) | undefined;
-  /** That used last is last. */
-  readonly #kept: DecoderOnBase[] = [];
-
-  constructor(contexts: boolean) {
-    this.#make = fromTheSecond(() => (contexts ? zstdDecodersOnBases() : undefined));
+  constructor(decoder: () => ZstdContext | undefined) {
+    this.#decoder = decoder;
   }
 
   decode(stored: Uint8Array, rawBytes: number, base: Uint8Array, into?: Uint8Array): Uint8Array {
-    const decoder = rawBytes > inPlaceBytesMax ? undefined : this.#on(base);
+    const decoder = rawBytes > inPlaceBytesMax ? undefined : this.#decoder();
     if (!decoder) return decodeOnce(stored, rawBytes, base);
-    const raw = into?.subarray(0, rawBytes + 1) ?? new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
-    if (decoder.context.run(stored, raw) === rawBytes) return raw.subarray(0, rawBytes);
-    decoder.context.reset();
-    // One call of node:zlib tells what is wrong.
-    return decodeOnce(stored, rawBytes, decoder.base);
+    const inputBytes = frameBehindBaseBytesMax(stored.length, base.length);
+    const outputBytes = base.length + rawBytes;
+    if (this.#input.length < inputBytes) this.#input = uncleared(2 * inputBytes);
+    if (this.#output.length <= outputBytes) this.#output = uncleared(2 * outputBytes + 1);
+    const bytes = frameBehindBase(stored, rawBytes, base, this.#input);
+    if (
+      bytes === undefined ||
+      decoder.run(this.#input.subarray(0, bytes), this.#output.subarray(0, outputBytes + 1)) !== outputBytes
+    ) {
+      decoder.reset();
+      // One call of node:zlib tells what is wrong.
+      return decodeOnce(stored, rawBytes, Uint8Array.from(base));
+    }
+    const raw = into?.subarray(0, rawBytes) ?? uncleared(rawBytes);
+    raw.set(this.#output.subarray(base.length, outputBytes));
+    return raw;
   }
 
   forget(): void {
-    for (const { base, context } of this.#kept.splice(0)) {
-      base.fill(0);
-      context.reset();
-    }
-  }
-
-  #on(base: Uint8Array): DecoderOnBase | undefined {
-    // The bytes decide: where they lie, others may have lain before.
-    const at = this.#kept.findLastIndex((kept) => Buffer.compare(kept.base, base) === 0);
-    const [known] = at < 0 ? [] : this.#kept.splice(at, 1);
-    const context = known?.context ?? this.#make()?.(base);
-    if (!context) return undefined;
-    const decoder = known ?? { base: Uint8Array.from(base), context };
-    this.#kept.push(decoder);
-    if (this.#kept.length > decodersMax) this.#kept.shift()?.context.reset();
-    return decoder;
+    this.#input.fill(0);
+    this.#output.fill(0);
   }
 }
 

@@ -40,20 +40,6 @@ export function zstdDecoder(): ZstdContext | undefined {
   return works(decoder, (raw) => ({ input: zstdCompressSync(raw), expected: raw }));
 }
 
-/**
- * Makes decoders of frames that all have one dictionary, which it takes a copy of: reading it for each frame is most of the
- * work on a block of 22 KB, 100 µs in place of 25.
- */
-export function zstdDecodersOnBases(): ((base: Uint8Array) => ZstdContext) | undefined {
-  const make = (base: Uint8Array): ZstdContext => {
-    const dictionary = Buffer.from(base);
-    return new BindingContext(() => createZstdDecompress({ dictionary }));
-  };
-  const sample = sampleBytes.at(-1)!;
-  const tried = works(make(sample), (raw) => ({ input: zstdCompressSync(raw, { dictionary: sample }), expected: raw }));
-  return tried && make;
-}
-
 /** What is used of lib/zlib.js and src/node_zlib.cc; the same in Node 24.6 to 24.21. */
 interface ZstdStream {
   readonly _handle: {
