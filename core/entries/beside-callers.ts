@@ -45,6 +45,7 @@ export class BesideCallers implements Pace {
     this.#startMs = performance.now();
     this.#share = 0;
     this.#begun = this.#lanes.callsBegun;
+    this.#seenMs = -Infinity;
   }
 
   reached(share: number): void {
