@@ -27,7 +27,7 @@ import {
   planRules,
   type SegmentUsage,
 } from "./plan.ts";
-import { type RestRules, restRules } from "./rest-rules.ts";
+import { type RestRules, restRules, spreadShare } from "./rest-rules.ts";
 
 export interface LocalCompactionTools extends MergeTools {
   readonly segments: ReclaimingSegments;
@@ -130,7 +130,7 @@ export class LocalCompaction implements Compaction {
     const rules = { ...this.#tools.rules, ...options.rules };
     this.#bases.follow(rules);
     const { restMs, spreadMs } = { ...restRules, ...rules };
-    this.#tools.pace.begin({ restMs, spreadMs: Math.min(spreadMs, (options.timeMsMax ?? Infinity) / 2) });
+    this.#tools.pace.begin({ restMs, spreadMs: Math.min(spreadMs, spreadShare * (options.timeMsMax ?? Infinity)) });
     const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
     const bytesPlanned = plan.segments.reduce((sum, { usage }) => sum + usage.bytes, 0);
     const expired = noneExpired();
