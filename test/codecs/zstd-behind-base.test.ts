@@ -1,7 +1,7 @@
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
 import { frameBehindBase, frameBehindBaseBytesMax } from "../../core/adapters/node/zstd-behind-base.ts";
-import { ZstdCodec } from "../../core/adapters/node/zstd-codec.ts";
+import { compactionCodec, ZstdCodec } from "../../core/adapters/node/zstd-codec.ts";
 import { limits } from "../../core/limits.ts";
 import { sameBytes } from "../conformance/expectations.ts";
 import { noise, prose } from "../conformance/sample-bytes.ts";
@@ -69,6 +69,26 @@ describe("the zstd codec, of what rests on a base", () => {
       if (i % 5 !== 0) continue;
       const bad = frames[which]!.slice(0, -3);
       expect(() => codec.onBase.decode(bad, raw.length, memory)).toThrow("does not decode");
+    }
+  });
+
+  test("writes what one call of node:zlib writes, on one base and another, in memory that is used again", async () => {
+    const once = new ZstdCodec({ contexts: false });
+    const again = compactionCodec(3);
+    const memory = new Uint8Array(20_000);
+    for (let i = 0; i < 60; i++) {
+      const base = bases[i % 3 === 0 ? 0 : i % bases.length]!;
+      memory.set(base);
+      const content = i % 4 === 0 ? base.subarray(i * 100, i * 100 + 3000) : prose(i * 211, i);
+
+      const frame = await again.onBase.encode(content, memory);
+
+      sameBytes(zstdDecompressSync(frame, { dictionary: base }), content, `${i}`);
+      sameBytes(once.onBase.decode(frame, content.length, base), content);
+      const params = { [constants.ZSTD_c_compressionLevel]: 3 };
+      const pledgedSrcSize = content.length;
+      sameBytes(frame, zstdCompressSync(content, { params, pledgedSrcSize, dictionary: base }), `${i}`);
+      if (i % 11 === 0) again.onBase.forget();
     }
   });
 

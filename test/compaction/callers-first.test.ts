@@ -71,6 +71,8 @@ async function restsOf(
   const store = await openDisk({ directory: "/store" }, simulatedMachine(disk, 2));
   for (let i = 0; i < 100; i++)
     await store.append({ tenant, group: `g${i}`, id: "a" }, text(`payload ${i} `.repeat(100)));
+  // Too long to be compressed in place.
+  await store.append({ tenant, group: "long", id: "a" }, text("payload ".repeat(20_000)));
   let ended = false;
   rests.length = 0;
   const compacting = store.compact({ graceMs: 0, mustGo: () => true, ...options }).finally(() => (ended = true));

@@ -35,6 +35,21 @@ export function zstdEncoder(level: number): ZstdContext | undefined {
   }));
 }
 
+/** Makes encoders of frames that all have one dictionary, which it takes a copy of and reads once: 0.14 ms. */
+export function zstdEncodersOnBases(level: number): ((base: Uint8Array) => ZstdContext) | undefined {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const make = (base: Uint8Array): ZstdContext => {
+    const dictionary = Buffer.from(base);
+    return new BindingContext(() => createZstdCompress({ params, dictionary }));
+  };
+  const sample = sampleBytes.at(-1)!;
+  const tried = works(make(sample), (raw) => ({
+    input: raw,
+    expected: zstdCompressSync(raw, { params, dictionary: sample, pledgedSrcSize: raw.length }),
+  }));
+  return tried && make;
+}
+
 export function zstdDecoder(): ZstdContext | undefined {
   const decoder = new BindingContext(() => createZstdDecompress());
   return works(decoder, (raw) => ({ input: zstdCompressSync(raw), expected: raw }));
