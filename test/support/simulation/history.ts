@@ -10,8 +10,9 @@ const valuesMax = 2 ** valueBits - 1;
 const idsMax = 3;
 type Step = RegisterCall<GroupState>["step"];
 
-/** How often an erasure that nobody answered may hide something, at most. */
+/** How often an erasure that nobody answered may hide something of a group, at most; where it is of several, more fails on the way. */
 const takenUpMax = 3;
+const takenUpMaxOfSeveral = 6;
 
 /** Where payloads expire, and where groups are asked for together. */
 export interface Lapsing {
@@ -91,7 +92,8 @@ export class History {
     if (answer === undefined) {
       const step = this.#effectOf(call, anyTime);
       // Whoever takes up an erasure hides again what it is of.
-      const often = isErasure(call) ? takenUpMax : 1;
+      const isOfSeveral = call.kind === "erase what is meant";
+      const often = isOfSeveral ? takenUpMaxOfSeveral : isErasure(call) ? takenUpMax : 1;
       for (let i = 0; step && i < often; i++) this.#note(call, startedMs, Infinity, step);
     } else if (answer.kind === "seen" && !answer.together) {
       for (const [id, value] of Object.entries(answer.seen)) {
