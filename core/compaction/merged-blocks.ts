@@ -1,6 +1,6 @@
 import { BlockDecoder } from "../block-decoder.ts";
 import type { BlockBase, BlockEncoder } from "../blocks.ts";
-import { Coalescing } from "../coalesce.ts";
+import { Coalescing, type Stretches } from "../coalesce.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { PlacedPayload } from "../group-view.ts";
@@ -20,6 +20,8 @@ export interface BlockTools {
   readonly digest: Digest;
   /** Encodes blocks as the tier has them, off the event loop; short ones, where they are to become a base. */
   readonly encoderOf: (tier: Tier, kind?: "for a base") => BlockEncoder;
+  /** How far neighbours are read together; as requests are, unless given. */
+  readonly stretches?: Stretches | undefined;
   /** Lets others run. */
   readonly pause: () => Promise<void>;
 }
@@ -76,7 +78,7 @@ async function readAll(
     a.segment === b.segment ? a.offset - b.offset : a.segment < b.segment ? -1 : 1,
   );
   const reader = new PayloadReader(tenant, { frames, codecs });
-  const coalescing = new Coalescing(segments, tenant, inPlace);
+  const coalescing = new Coalescing(segments, tenant, inPlace, tools.stretches);
   const read = new Map<PageEntry, Uint8Array | readonly EncodedBlock[]>();
   let since = 0;
   for (const [i, { location, found, place }] of inPlace.entries()) {

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
+import { calledStretches } from "../coalesce.ts";
 import { autoPolicy } from "../codec-policy.ts";
 import type { BaseRules } from "../compaction/growing-bases.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
@@ -44,6 +45,7 @@ export function localCompaction(
       ...ports,
       ...inside,
       rules,
+      stretches: calledStretches,
       encoderOf: (tier, kind) => (kind === "for a base" ? bases : others)[tier]!,
       nowMs: () => clock.nowMs(),
       pace: beside,
