@@ -37,14 +37,18 @@ export class Coalescing {
   readonly #tenant: string;
   readonly #wanted: readonly Wanted[];
   readonly #stretches: Stretches;
+  readonly #room: Uint8Array | undefined;
   #read: FramePlace | undefined;
 
+  /** @param room  memory that what is read may lie in, until the next payload that is not held */
   constructor(
     segments: SegmentStore,
     tenant: string,
     wanted: readonly Wanted[],
     stretches: Stretches = requestedStretches,
+    room?: Uint8Array,
   ) {
+    this.#room = room;
     this.#stretches = stretches;
     this.#segments = segments;
     this.#tenant = tenant;
@@ -57,9 +61,10 @@ export class Coalescing {
     const alone = found.upload !== undefined || location.stored > this.#stretches.readBytesMax;
     if (location.stored === 0 || alone || holds(place, location)) return place;
     if (this.#read && holds(this.#read, location)) return this.#read;
-    const end = this.#endFrom(i);
     const { segment, offset } = location;
-    const read = this.#segments.read(this.#tenant, segment, offset, end - offset);
+    const bytes = this.#endFrom(i) - offset;
+    const into = bytes <= (this.#room?.length ?? 0) ? this.#room?.subarray(0, bytes) : undefined;
+    const read = this.#segments.read(this.#tenant, segment, offset, bytes, into);
     const hold = (held: Uint8Array): FramePlace => (this.#read = { segment, offset, headBytes: 0, held });
     return read instanceof Promise ? read.then(hold) : hold(read);
   }

@@ -30,9 +30,11 @@ export class PayloadReader {
   readonly #tenant: string;
   readonly #uploads: UploadBlocks | undefined;
   readonly #cache: BlockCache | undefined;
+  readonly #room: Uint8Array | undefined;
   #named: { readonly segment: string; readonly offset: number; readonly name: string } | undefined;
   #blocks: (Loaded & { readonly offset: number; readonly stored: number }) | undefined;
 
+  /** @param ports  with `room`, the block that is kept lies in this memory, if it is shorter */
   constructor(
     tenant: string,
     ports: {
@@ -40,8 +42,10 @@ export class PayloadReader {
       readonly codecs: Codecs;
       readonly uploads?: UploadBlocks | undefined;
       readonly cache?: BlockCache | undefined;
+      readonly room?: Uint8Array | undefined;
     },
   ) {
+    this.#room = ports.room;
     this.#cache = ports.cache;
     this.#tenant = tenant;
     this.#frames = ports.frames;
@@ -116,7 +120,8 @@ export class PayloadReader {
     for (const [i, block] of held.blocks.entries()) {
       const rawEnd = rawStart + block.rawBytes;
       if (rawStart < to && rawEnd > from) {
-        held.raw[i] ??= await this.#decoder.decode(block, held);
+        const isAlone = held.blocks.length === 1 && block.rawBytes < (this.#room?.length ?? 0);
+        held.raw[i] ??= await this.#decoder.decode(block, held, isAlone ? this.#room : undefined);
         parts.push(held.raw[i].subarray(Math.max(from - rawStart, 0), to - rawStart));
       }
       rawStart = rawEnd;

@@ -12,6 +12,7 @@ import type { Digest } from "../ports/digest.ts";
 import type { FramePlace, SegmentStore } from "../ports/segment-store.ts";
 import { blockHeaderBytes, type EncodedBlock } from "../segment/block.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
+import type { SpareMemory } from "../spare-memory.ts";
 
 export interface BlockTools {
   readonly segments: SegmentStore;
@@ -22,12 +23,17 @@ export interface BlockTools {
   readonly encoderOf: (tier: Tier, kind?: "for a base") => BlockEncoder;
   /** How far neighbours are read together; as requests are, unless given. */
   readonly stretches?: Stretches | undefined;
+  /** Memory that payloads are read and decoded to on their way; of their own, unless given. */
+  readonly spares?: SpareMemory | undefined;
   /** Lets others run. */
   readonly pause: () => Promise<void>;
 }
 
 /** Payloads are read so far, in bytes, before others run: some half a millisecond. */
 const bytesBetweenPauses = 65_536;
+
+/** A long block is hashed so far, in bytes, before others run: some half a millisecond. */
+const hashedBytes = 1_048_576;
 
 export interface MergedAs {
   readonly tier: Tier;
@@ -49,7 +55,10 @@ export async function mergedBlocks(
   payloads: readonly PlacedPayload[],
   as: MergedAs,
 ): Promise<EncodedBlock[]> {
-  const read = await readAll(tools, tenant, payloads, as);
+  const { spares } = tools;
+  const rooms = spares && { read: spares.take(), decoded: spares.take() };
+  const read = await readAll(tools, tenant, payloads, as, rooms);
+  for (const room of Object.values(rooms ?? {})) spares?.give(room);
   const encoder = tools.encoderOf(as.tier, as.forBase === true ? "for a base" : undefined);
   const blocks: EncodedBlock[] = [];
   let raw: { readonly bytes: Uint8Array }[] = [];
@@ -71,14 +80,15 @@ async function readAll(
   tenant: string,
   payloads: readonly PlacedPayload[],
   as: MergedAs,
+  rooms?: { readonly read: Uint8Array; readonly decoded: Uint8Array },
 ): Promise<Map<PageEntry, Uint8Array | readonly EncodedBlock[]>> {
   const { segments, frames, codecs, digest, pause } = tools;
   const wanted = payloads.map(({ page, found }) => ({ location: locationOf(page, found), place: page.place, found }));
   const inPlace = wanted.toSorted(({ location: a }, { location: b }) =>
     a.segment === b.segment ? a.offset - b.offset : a.segment < b.segment ? -1 : 1,
   );
-  const reader = new PayloadReader(tenant, { frames, codecs });
-  const coalescing = new Coalescing(segments, tenant, inPlace, tools.stretches);
+  const reader = new PayloadReader(tenant, { frames, codecs, room: rooms?.decoded });
+  const coalescing = new Coalescing(segments, tenant, inPlace, tools.stretches, rooms?.read);
   const read = new Map<PageEntry, Uint8Array | readonly EncodedBlock[]>();
   let since = 0;
   for (const [i, { location, found, place }] of inPlace.entries()) {
@@ -133,7 +143,10 @@ async function ownBlocks(
     // What segments answer may change with their next read.
     const own = { ...block, body: block.body.slice() };
     const bytes = await decoder.decode(block.resting ? block : own, { segment, place });
-    hash.update(bytes);
+    for (let from = 0; from < bytes.length; from += hashedBytes) {
+      if (bytes.length > hashedBytes) await pause();
+      hash.update(bytes.subarray(from, from + hashedBytes));
+    }
     const onBase = base && entry.bytes < limits.mergedBlockBytes;
     const again =
       tier < wanted || block.resting || onBase ? await encoderOf(wanted).encode([{ bytes }], base) : undefined;
