@@ -31,10 +31,14 @@ export class PayloadReader {
   readonly #uploads: UploadBlocks | undefined;
   readonly #cache: BlockCache | undefined;
   readonly #room: Uint8Array | undefined;
+  readonly #own: (bytes: Uint8Array) => Uint8Array;
   #named: { readonly segment: string; readonly offset: number; readonly name: string } | undefined;
   #blocks: (Loaded & { readonly offset: number; readonly stored: number }) | undefined;
 
-  /** @param ports  with `room`, the block that is kept lies in this memory, if it is shorter */
+  /**
+   * @param ports  with `room`, the block that is kept lies in this memory, if it is shorter; `own` makes the copy of a payload that
+   *   is answered
+   */
   constructor(
     tenant: string,
     ports: {
@@ -43,9 +47,11 @@ export class PayloadReader {
       readonly uploads?: UploadBlocks | undefined;
       readonly cache?: BlockCache | undefined;
       readonly room?: Uint8Array | undefined;
+      readonly own?: ((bytes: Uint8Array) => Uint8Array) | undefined;
     },
   ) {
     this.#room = ports.room;
+    this.#own = ports.own ?? owned;
     this.#cache = ports.cache;
     this.#tenant = tenant;
     this.#frames = ports.frames;
@@ -128,7 +134,7 @@ export class PayloadReader {
     }
     if (rawStart < end) throw doesNotFit(end, rawStart);
     if (parts.length === 0) return emptyBytes;
-    return parts.length > 1 ? concat(parts) : owned(parts[0] ?? emptyBytes);
+    return parts.length > 1 ? concat(parts) : this.#own(parts[0] ?? emptyBytes);
   }
 
   /** The bytes, or the part of them in `range`, block by block. Cost: as {@link read}; memory for two blocks. */

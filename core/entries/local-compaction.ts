@@ -29,8 +29,8 @@ const baseBlockBytes = limits.baseRawBytesMax / 2;
 /** A block, or a stretch of a segment, and the byte by which a frame shows that it ended. */
 const spareBytes = limits.mergedBlockBytes + 1;
 
-/** Eight groups that are merged at the same time read, decode and gather a block each. */
-const sparesMax = 24;
+/** Eight groups that are merged at the same time read, decode and gather a block each, and hold a piece of payloads. */
+const sparesMax = 32;
 
 /** Compaction of a store that one process on Node writes. */
 export function localCompaction(

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { BlockEncoder } from "../../core/blocks.ts";
 import { nodeCodecs } from "../../core/entries/node-codecs.ts";
 import type { Codec } from "../../core/ports/codec.ts";
-import { SpareMemory } from "../../core/spare-memory.ts";
+import { SpareBytes, SpareMemory } from "../../core/spare-memory.ts";
 import { sameBytes } from "../conformance/expectations.ts";
 import { prose } from "../conformance/sample-bytes.ts";
 
@@ -28,6 +28,22 @@ describe("spare memory", () => {
 
     expect(piece.every((byte) => byte === 0)).toBe(true);
     expect(spares.take()).not.toBe(piece);
+  });
+
+  test("holds copies until all of them are given back, long ones in memory of their own", () => {
+    const spares = new SpareMemory(100, 4);
+    const copies = new SpareBytes(spares);
+    const contents = [20, 25, 0, 24, 23, 22, 26].map((length, i) => new Uint8Array(length).fill(1 + i));
+
+    const held = contents.map((bytes) => copies.copy(bytes));
+
+    for (const [i, bytes] of held.entries()) sameBytes(bytes, contents[i]!);
+    expect(held.map((bytes) => copies.holds(bytes))).toEqual([true, true, true, true, true, true, false]);
+    expect(new Set(held.map(({ buffer }) => buffer)).size).toBe(3);
+    copies.giveBack();
+    const used = new Set(held.map(({ buffer }) => buffer));
+    expect([used.has(spares.take().buffer), used.has(spares.take().buffer)]).toEqual([true, true]);
+    expect(copies.holds(held[0]!)).toBe(false);
   });
 
   test("holds a block until it is encoded, however many others are gathered meanwhile", async () => {
