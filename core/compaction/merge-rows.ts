@@ -2,7 +2,14 @@ import { isExpired } from "../expiry.ts";
 import { throwIfAborted, PayloadStoreError } from "../errors.ts";
 import { GroupView, type PlacedPayload } from "../group-view.ts";
 import { limits } from "../limits.ts";
-import { decodePlacedPage, type FirstPlace, type MergedRequest, type Page, type PageBlock } from "../page/page.ts";
+import {
+  decodePlacedPage,
+  encodePage,
+  type FirstPlace,
+  type MergedRequest,
+  type Page,
+  type PageBlock,
+} from "../page/page.ts";
 import { locationOf } from "../payload-head.ts";
 import type { Random } from "../ports/random.ts";
 import type { EncodedBlock } from "../segment/block.ts";
@@ -14,6 +21,7 @@ import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
 import { countExpired, type Expired, noneExpired } from "./expired-count.ts";
 import { mergedBytesMax } from "./merge-group.ts";
 import type { RowRun } from "./row-plan.ts";
+import type { BlocksAs } from "./segment-draft.ts";
 import { tierOf } from "./plan.ts";
 
 export interface RowMergeTools extends BlockTools {
@@ -25,6 +33,8 @@ export interface RowMergeTools extends BlockTools {
 /** What is written in the place of the rows of a run, or of its first ones. */
 export interface RunDraft {
   readonly page: Page;
+  /** The same as it is stored. */
+  readonly encoded: Uint8Array;
   readonly blocks: readonly EncodedBlock[];
   readonly sequence: number;
   readonly before: CountingRow;
@@ -45,6 +55,8 @@ const requestsKeptMs = 86_400_000;
 const headsAtOnce = 16;
 
 export interface DraftOptions {
+  /** Makes the draft of a page with these entries for the segment that it is to lie in. */
+  readonly into: (entries: Page["entries"], make: (as: BlocksAs) => Promise<RunDraft>) => Promise<RunDraft>;
   readonly nowMs: number;
   /** Whether what lies in a segment must be written again. */
   readonly mustMove?: ((segment: string) => boolean) | undefined;
@@ -63,7 +75,7 @@ export async function draftRun(
   { tenant, group, counting }: GroupRows,
   { from, to, reason }: RowRun,
   mentions: Mentions,
-  { nowMs, mustMove, signal }: DraftOptions,
+  { nowMs, into, mustMove, signal }: DraftOptions,
 ): Promise<RunDraft | undefined> {
   const view = new GroupView();
   const deleted = new Set<string>();
@@ -128,23 +140,29 @@ export async function draftRun(
   const through = from === 0 ? endOf(counting[last]!) : 0;
   const [first] = payloads;
   const upload = first?.found.upload;
-  const blocks = upload === undefined ? await mergedBlocks(tools, tenant, payloads, { tier }) : [];
-  const page: Page = {
-    commitId: tools.random.bytes(16),
-    // Nothing is older than the first row.
-    clearsGroup: sums.clears && from > 0,
-    merged: { through, tier, requests, order: orderOf(tools.hasher, { tenant, group }, view, taken, mentions, last) },
-    deleted: from === 0 ? [] : [...deleted].filter(hides),
-    upload,
-    // An upload's bytes stay where they are.
-    blocks:
-      upload === undefined
-        ? blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length }))
-        : first!.found.blocks,
-    entries: payloads.map((payload) => entryOf(payload)),
-  };
+  const order = orderOf(tools.hasher, { tenant, group }, view, taken, mentions, last);
+  const entries = payloads.map((payload) => entryOf(payload));
   const { rawBytes, bytesIn } = sums;
-  return { page, blocks, sequence: endOf(counting[last]!), before, to: last, rawBytes, bytesIn, expired, closes };
+  return into(entries, async (as) => {
+    const blocks = upload === undefined ? await mergedBlocks(tools, tenant, payloads, { tier, ...as }) : [];
+    const page: Page = {
+      commitId: tools.random.bytes(16),
+      // Nothing is older than the first row.
+      clearsGroup: sums.clears && from > 0,
+      merged: { through, tier, requests, order },
+      deleted: from === 0 ? [] : [...deleted].filter(hides),
+      upload,
+      // An upload's bytes stay where they are.
+      blocks:
+        upload === undefined
+          ? blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length }))
+          : first!.found.blocks,
+      entries,
+    };
+    const sequence = endOf(counting[last]!);
+    const encoded = encodePage(page);
+    return { page, encoded, blocks, sequence, before, to: last, rawBytes, bytesIn, expired, closes };
+  });
 }
 
 /** Requests of one page, some: the rest goes into the next. */

@@ -1,9 +1,9 @@
 import { utf8, utf8Length, utf8Text } from "../bytes.ts";
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
-import { decodePage, encodePage } from "../page/page.ts";
+import { decodePage, type PageEntry } from "../page/page.ts";
 import { listPrices, movePays, type Prices, writeUnits } from "../placement.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { FramePlace } from "../ports/segment-store.ts";
+import type { FramePlace, WholeSegments } from "../ports/segment-store.ts";
 import type { RowTable } from "../ports/row-table.ts";
 import type { StoredObject, StoredObjects } from "../ports/stored-objects.ts";
 import type { Eraser } from "../erasure/eraser.ts";
@@ -11,6 +11,7 @@ import { CompactedRows, type GroupRows, madeMs, Mentions, type RowSwap } from ".
 import type { ReadRow } from "../rows/group-pages.ts";
 import { type Row, rowBytesMax } from "../rows/row.ts";
 import { blockHeaderBytes } from "../segment/block.ts";
+import { wholeSegment } from "../segment/frame.ts";
 import { segmentTimeMs } from "../segment/name.ts";
 import type {
   Compaction,
@@ -21,16 +22,19 @@ import type {
   SkippedCompaction,
 } from "./compaction.ts";
 import { addExpired, noneExpired } from "./expired-count.ts";
+import { baseRules } from "./growing-bases.ts";
 import { inParallel } from "./in-parallel.ts";
-import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
+import { draftRun, type DraftOptions, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlannedSegment, type PlanRules, type SegmentUsage } from "./plan.ts";
 import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, isDone, RowLease } from "./row-lease.ts";
 import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
+import { type DraftedFrame, type SegmentDraft, SegmentDrafts } from "./segment-draft.ts";
 import { UntoldRows } from "./untold-rows.ts";
 
-export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
+export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher" | "segments"> {
+  readonly segments: WholeSegments;
   readonly rows: RowTable;
   readonly objects: StoredObjects;
   readonly clock: Clock;
@@ -132,7 +136,7 @@ interface Pending {
   readonly mustMove?: ((segment: string) => boolean) | undefined;
 }
 
-interface Prepared {
+interface Prepared extends DraftedFrame {
   readonly rows: GroupRows;
   readonly draft: RunDraft;
 }
@@ -358,24 +362,36 @@ class Run {
   /** Does what pays about some groups, which share segments. */
   async #work(groups: readonly Pending[]): Promise<void> {
     if (this.#options.dryRun === true) return;
-    let prepared: Prepared[] = [];
-    let bytes = 0;
+    const { codecs } = this.#tools;
+    const rules = { ...baseRules, ...this.#options.rules };
+    let drafts = new SegmentDrafts<Prepared>(codecs, rules);
     await inParallel(groups, preparedAtOnce, async (pending) => {
-      for await (const one of this.#prepare(pending)) {
-        prepared.push(one);
-        bytes += one.draft.blocks.reduce((sum, { body }) => sum + body.length, 0);
-        if (bytes < batchBytes) continue;
-        const full = prepared;
-        prepared = [];
-        bytes = 0;
+      const into =
+        (rows: GroupRows): DraftOptions["into"] =>
+        async (entries, make) => {
+          const { tenant, group } = rows;
+          const segment = drafts.of(tenant, lifeOf(entries, this.#lease.nowMs()));
+          const placed = await segment.add(async (as) => {
+            const draft = await make(as);
+            return { rows, draft, frame: { group, page: draft.encoded, blocks: draft.blocks } };
+          });
+          return placed.draft;
+        };
+      for await (const _ of this.#prepare(pending, into)) {
+        if (drafts.bytes < batchBytes) continue;
+        const full = drafts;
+        drafts = new SegmentDrafts(codecs, rules);
         await this.#commit(full);
       }
     });
-    await this.#commit(prepared);
+    await this.#commit(drafts);
   }
 
   /** Sweeps a group, and drafts what takes the place of its rows. */
-  async *#prepare({ tenant, group, mustMove }: Pending): AsyncGenerator<Prepared> {
+  async *#prepare(
+    { tenant, group, mustMove }: Pending,
+    into: (rows: GroupRows) => DraftOptions["into"],
+  ): AsyncGenerator<RunDraft> {
     this.#goOn();
     const partition = `${tenant}/${group}`;
     let rows = await this.#rows.group(tenant, group);
@@ -393,10 +409,10 @@ class Run {
     const mentions = new Mentions(rows.counting);
     for (const run of this.#plan(rows, mustMove).runs) {
       for (let from = run.from; from <= run.to;) {
-        const draft = await this.#draft(rows, { ...run, from }, mentions, mustMove);
+        const draft = await this.#draft(rows, { ...run, from }, mentions, { mustMove, into: into(rows) });
         if (!draft) break;
         from = draft.to + 1;
-        yield { rows, draft };
+        yield draft;
       }
     }
   }
@@ -405,14 +421,14 @@ class Run {
     rows: GroupRows,
     run: RowRun,
     mentions: Mentions,
-    mustMove: Pending["mustMove"],
+    options: Pick<DraftOptions, "mustMove" | "into">,
   ): Promise<RunDraft | undefined> {
     const { tenant, group, counting } = rows;
     const { signal } = this.#options;
     const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
     this.#spend(2 * apart.length * this.#prices.objectGet);
     try {
-      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.pastMs(), mustMove, signal });
+      return await draftRun(this.#merging, rows, run, mentions, { ...options, nowMs: this.#lease.pastMs(), signal });
     } catch (error) {
       if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
       const { row } = counting[run.from]!;
@@ -444,37 +460,35 @@ class Run {
    * Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. What expires about the
    * same time shares segments with its like: it goes then without a byte of others being written again.
    */
-  async #commit(prepared: readonly Prepared[]): Promise<void> {
-    const alike = Map.groupBy(prepared, ({ draft }) => lifeOf(draft.page.entries, this.#lease.nowMs()));
-    for (const together of alike.values()) await this.#commitTogether(together);
+  async #commit(drafts: SegmentDrafts<Prepared>): Promise<void> {
+    await drafts.settled();
+    // Those of one tenant one after the other, so that they share nothing.
+    for (const segments of drafts.byLife()) {
+      await Promise.all(segments.map((segment) => this.#commitTogether(segment)));
+    }
   }
 
-  async #commitTogether(prepared: readonly Prepared[]): Promise<void> {
-    const { segments, clock } = this.#tools;
-    const timeMs = Math.floor(clock.nowMs());
-    // In one turn, so that they share a segment.
-    const places = await Promise.all(
-      prepared.map(({ rows: { tenant, group, knownMs }, draft: { page, blocks, sequence } }) => {
-        const encoded = encodePage(page);
-        const bytes = blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, encoded.length);
-        const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
-        const pays = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, prepared.length, this.#prices);
-        // A rebuild has to find what names an upload.
-        const isApart = pays || page.upload !== undefined;
-        return segments.append(tenant, {
-          kind: page.entries.length > 0 ? "payloads" : "tombstone",
-          group,
-          sequence,
-          timeMs,
-          page: encoded,
-          ids,
-          inSegment: isApart ? true : undefined,
-          // Payloads that may be erased meanwhile: what is held up for long is not stored any more.
-          restsOnMs: knownMs,
-          blocks,
-        });
-      }),
-    );
+  async #commitTogether(segment: SegmentDraft<Prepared>): Promise<void> {
+    const { segments } = this.#tools;
+    const { tenant, frames: prepared } = segment;
+    const timeMs = Math.floor(this.#tools.clock.nowMs());
+    const sharing = prepared.length;
+    const frames = prepared.map(({ rows, draft: { page, sequence }, frame, offset }) => {
+      const bytes = frame.blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, frame.page.length);
+      const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
+      const pays = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, sharing, this.#prices);
+      // A rebuild has to find what names an upload.
+      const inSegment = pays || page.upload !== undefined ? (true as const) : undefined;
+      const kind = page.entries.length > 0 ? ("payloads" as const) : ("tombstone" as const);
+      const restsIn = frame.blocks.some(({ resting }) => resting) ? wholeSegment : undefined;
+      // Payloads that may be erased meanwhile: what is held up for long is not stored any more.
+      const restsOnMs = rows.knownMs;
+      return { frame: { ...frame, kind, sequence, timeMs, ids, inSegment, restsIn, restsOnMs }, offset };
+    });
+    const isWhole = segment.rests || frames.some(({ frame: { inSegment } }) => inSegment);
+    const places = isWhole
+      ? await segments.appendWhole(tenant, frames)
+      : await Promise.all(frames.map(({ frame }) => segments.append(tenant, frame)));
     const apart = new Set(places.filter(({ inline }) => !inline).map(({ segment }) => segment));
     this.#spend(apart.size * this.#prices.objectPut);
     const pairs = prepared.map((one, i) => ({ ...one, place: places[i]! }));
@@ -701,7 +715,7 @@ const footerBytesPerFrame = 32;
 const dayMs = 86_400_000;
 
 /** Which payloads go together: a number for those that have all expired in about as many days, by powers of four. */
-function lifeOf(entries: readonly { readonly expiresMs?: number | undefined }[], nowMs: number): number {
+function lifeOf(entries: readonly Pick<PageEntry, "expiresMs">[], nowMs: number): number {
   const expiredMs = entries.reduce((latest, { expiresMs = Infinity }) => Math.max(latest, expiresMs), 0);
   return expiredMs === Infinity ? Infinity : Math.floor(Math.log2(Math.max(1, (expiredMs - nowMs) / dayMs)) / 2);
 }

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
 import { autoPolicy } from "../codec-policy.ts";
-import type { BaseRules } from "../compaction/growing-bases.ts";
+import { baseBlockBytes, type BaseRules } from "../compaction/growing-bases.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
 import type { PlanRules } from "../compaction/plan.ts";
 import type { RestRules } from "../compaction/rest-rules.ts";
@@ -17,9 +17,6 @@ import { nodeCodecs } from "./node-codecs.ts";
 
 /** Levels of zstd by tier: what is rewritten early is soon rewritten again, what is a month old is kept for long. */
 const levels: readonly [number, number, number] = [3, 3, 19];
-
-/** Blocks that are to become a base, in bytes: half of what a base may be, so that the one that makes it whole fits too. */
-const baseBlockBytes = limits.baseRawBytesMax / 2;
 
 /** Compaction of a store that one process on Node writes. */
 export function localCompaction(
