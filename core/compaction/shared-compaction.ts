@@ -8,7 +8,7 @@ import type { RowTable } from "../ports/row-table.ts";
 import type { StoredObject, StoredObjects } from "../ports/stored-objects.ts";
 import type { Eraser } from "../erasure/eraser.ts";
 import { CompactedRows, type GroupRows, madeMs, Mentions, type RowSwap } from "../rows/group-rows.ts";
-import type { ReadRow } from "../rows/group-pages.ts";
+import { endOf, type ReadRow } from "../rows/group-pages.ts";
 import { type Row, rowBytesMax } from "../rows/row.ts";
 import { blockHeaderBytes } from "../segment/block.ts";
 import { wholeSegment } from "../segment/frame.ts";
@@ -31,7 +31,7 @@ import { compactPartition, isDone, RowLease } from "./row-lease.ts";
 import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
 import { type DraftedFrame, type SegmentDraft, SegmentDrafts } from "./segment-draft.ts";
-import { UntoldRows } from "./untold-rows.ts";
+import { notePrefix, UntoldRows } from "./untold-rows.ts";
 
 export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher" | "segments"> {
   readonly segments: WholeSegments;
@@ -63,8 +63,9 @@ const writesAtOnce = 16;
 /** A pass is gone on with for so long, in milliseconds: what was stored since it began waits for the next one. */
 const passMsMax = 6 * 3_600_000;
 
-/** Names in one row that an unfinished pass leaves. */
-const marksPerRow = 3_500;
+/** Lines in one row that an unfinished pass leaves, and their length in bytes, if it is more than one. */
+const notesPerRow = 3_500;
+const noteBytesMax = 360_000;
 
 /** Only what is dead makes a segment worth emptying here: objects cost nothing each, and rows of lone payloads do. */
 const sharedRules = { smallCountMin: Infinity, tierAgesMs: [Infinity, Infinity] } as const;
@@ -186,8 +187,9 @@ class Run {
     const left = only === undefined && dryRun !== true ? this.#lease.unfinished : undefined;
     const marks = left?.marks ?? [];
     // Who cannot read what was found begins anew: the next holder of the lease has ended that pass meanwhile.
-    const before = (await this.#readMarks(marks)) ? left : undefined;
-    for (const tenant of before?.untold ?? []) this.#untold.addTenant(tenant);
+    const notes = await this.#readMarks(marks);
+    const before = notes ? left : undefined;
+    this.#untold.recall(before?.untold ?? [], notes ?? []);
     erasures?.recall(before?.erasing ?? []);
     const sinceMs = before?.sinceMs ?? this.#lease.nowMs();
     let after = before?.after;
@@ -199,13 +201,14 @@ class Run {
     let freed: readonly StoredObject[] = [];
     let deadShare = 0;
     try {
-      for await (const found of this.#rows.groups(only, after)) {
+      for await (const scanned of this.#rows.groups(only, after)) {
         this.#goOn();
         if (!(await this.#mayGoOn())) {
           complete = false;
           break;
         }
         this.#count.groups += 1;
+        const found = scanned.hasGap ? await this.#askAgain(scanned) : scanned;
         erasures?.look(found);
         this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
         if (this.#isWorth(found)) pending.push({ tenant: found.tenant, group: found.group });
@@ -313,6 +316,13 @@ class Run {
 
   #planRules(): Partial<PlanRules> {
     return { ...sharedRules, ...this.#tools.rules, ...this.#options.rules };
+  }
+
+  /** Rows that are swept while a scan goes on look like a gap: a group that has one is read once more, by itself. */
+  async #askAgain({ tenant, group }: GroupRows): Promise<GroupRows> {
+    const found = await this.#rows.group(tenant, group);
+    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
+    return found;
   }
 
   #goOn(): void {
@@ -549,7 +559,9 @@ class Run {
    */
   async #mark(found: GroupRows, counts = true): Promise<void> {
     const { times, graceMs } = this.#options;
-    const { tenant, group, counting, covered } = found;
+    const { tenant, group, counting, covered, hasGap } = found;
+    // What a row named that is missing is not known either.
+    if (hasGap) this.#untold.add(tenant, group, missingBetween(counting));
     const settledMs = this.#lease.nowMs() - times.arrivalMs - graceMs;
     for (const row of [...counting, ...covered]) {
       if (!row.row.ok) {
@@ -651,21 +663,26 @@ class Run {
     if (await this.#lease.release(unfinished)) await this.#forgetMarks(marks);
   }
 
-  /** @returns whether they are all there */
-  async #readMarks(numbers: readonly number[]): Promise<boolean> {
+  /** @returns what was noted of rows that cannot be read; `undefined` where not all of what was noted is there */
+  async #readMarks(numbers: readonly number[]): Promise<readonly string[] | undefined> {
+    const untold: string[] = [];
     for (const number of numbers) {
       const { row } = await this.#tools.rows.get({ partition: compactPartition, number });
       const names = row?.record && utf8Text(row.record);
-      if (names === undefined) return false;
+      if (names === undefined) return undefined;
       for (const line of names.split("\n")) {
+        if (line.startsWith(notePrefix)) {
+          untold.push(line);
+          continue;
+        }
         const [name = "", live] = line.split(" ");
-        if (live === undefined) return false;
+        if (live === undefined) return undefined;
         this.#marks.add(name);
         if (live !== replacedMark) this.#inUse.add(name);
         if (Number(live) > 0) this.#live.set(name, Number(live));
       }
     }
-    return true;
+    return untold;
   }
 
   /** @returns the numbers of their rows; `undefined` where something else has one of them: the pass is begun anew then */
@@ -673,9 +690,9 @@ class Run {
     const liveOf = (name: string) => (this.#inUse.has(name) ? Math.ceil(this.#live.get(name) ?? 0) : replacedMark);
     const names = Array.from(this.#marks, (name) => `${name} ${liveOf(name)}`);
     const numbers: number[] = [];
-    for (let at = 0; at < names.length; at += marksPerRow) {
+    for (const lines of recordsOf([...names, ...this.#untold.notes])) {
       const number = this.#lease.token * 10_000 + numbers.length + 1;
-      const record = utf8(names.slice(at, at + marksPerRow).join("\n"));
+      const record = utf8(lines.join("\n"));
       const key = { partition: compactPartition, number };
       const put = await this.#tools.rows.put(key, record, "free", this.#lease.nowMs());
       this.#spend(this.#prices.writeUnit * writeUnits(record.length));
@@ -698,8 +715,35 @@ class Run {
   }
 }
 
+/** Divides lines among rows. */
+function* recordsOf(lines: readonly string[]): Generator<readonly string[]> {
+  let some: string[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    const more = utf8Length(line) + 1;
+    if (some.length === notesPerRow || (some.length > 0 && bytes + more > noteBytesMax)) {
+      yield some;
+      some = [];
+      bytes = 0;
+    }
+    some.push(line);
+    bytes += more;
+  }
+  if (some.length > 0) yield some;
+}
+
 function whenGone(error: unknown): undefined {
   if (!isPayloadStoreError(error, "GONE")) throw error;
+}
+
+/** Which row is the first that is missing, for people. */
+function missingBetween(counting: readonly ReadRow[]): string {
+  let expected = 1;
+  for (const row of counting) {
+    if (row.sequence !== expected) break;
+    expected = endOf(row) + 1;
+  }
+  return `row ${expected} is missing`;
 }
 
 /** Stands in a note for the bytes that are alive in what was replaced. */
