@@ -24,7 +24,7 @@ import type {
 import { addExpired, noneExpired } from "./expired-count.ts";
 import { baseRules } from "./growing-bases.ts";
 import { inParallel } from "./in-parallel.ts";
-import { draftRun, type DraftOptions, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
+import { draftRun, type DraftOptions, type RowMergeTools, type RunDraft, termsWithout } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlannedSegment, type PlanRules, type SegmentUsage } from "./plan.ts";
 import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, isDone, RowLease } from "./row-lease.ts";
@@ -46,6 +46,16 @@ export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher" | "s
   readonly rules?: Partial<PlanRules> | undefined;
   readonly times?: Partial<RowTimes> | undefined;
 }
+
+/** A row that goes takes along what it is found by: no other commit that needs this may be on its way then. */
+function timesOf({ times: changed, terms }: SharedCompactionTools): RowTimes {
+  const times = { ...rowTimes, ...changed };
+  const isFound = terms !== undefined && terms.indexed.size > 0;
+  return isFound ? { ...times, restMs: Math.max(times.restMs, times.foundMs + foundRestMs) } : times;
+}
+
+/** What a process may take between putting the row by which a group is found and making the frame, in milliseconds. */
+const foundRestMs = 300_000;
 
 /** Errors that are not of one group alone. */
 const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
@@ -99,7 +109,7 @@ export class SharedCompaction implements Compaction {
   }
 
   async #run(options: CompactOptions): Promise<CompactionReport> {
-    const times = { ...rowTimes, ...this.#tools.times };
+    const times = timesOf(this.#tools);
     const graceMs = options.graceMs ?? times.graceMs;
     if (!(graceMs >= times.graceMsMin)) {
       const least = `${times.graceMsMin / 1000} s`;
@@ -535,6 +545,7 @@ class Run {
       this.#skipped.push({ tenant, group, segment: place.segment, reason: `its row would have ${length} bytes` });
       return;
     }
+    await this.#forgetLost(rows, draft);
     this.#spend(this.#prices.writeUnit * Math.max(writeUnits(length), writeUnits(before.record.length)));
     if (!(await this.#rows.swap(swap))) {
       this.#count.racesLost += 1;
@@ -551,6 +562,26 @@ class Run {
     this.#done.bytesIn += bytesIn;
     this.#done.bytesOut += bodyBytes;
     addExpired(this.#done.expired, draft.expired);
+  }
+
+  /**
+   * Removes the rows by which a group is found that no payload of it needs any more. Before the swap: who ends between the two
+   * finds the payloads in the rows again, and with them what they were found by.
+   */
+  async #forgetLost(rows: GroupRows, { lost, from, to }: RunDraft): Promise<void> {
+    const { terms } = this.#tools;
+    if (!terms || lost.length === 0) return;
+    const { tenant, group, knownMs } = rows;
+    const nowMs = this.#lease.pastMs();
+    const mentions = new Mentions(rows.counting);
+    const finding = termsWithout(this.#merging, rows, { from, to }, mentions, { terms: lost, nowMs });
+    const gone = await finding.catch((error: unknown) => {
+      // Of what cannot be read nobody knows what it is found by.
+      if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
+      return [];
+    });
+    this.#spend(this.#prices.writeUnit * gone.length);
+    await terms.forget(tenant, group, gone, knownMs - this.#options.times.foundMs);
   }
 
   /**

@@ -13,7 +13,7 @@ import { nodeCodecs } from "./node-codecs.ts";
 /** Levels of zstd by tier: Lambda bills the time that the stronger ones take, and what is old is kept for long. */
 const levels: readonly [number, number, number] = [3, 9, 19];
 
-type Made = "segments" | "codecs" | "digest" | "random" | "rows" | "objects" | "clock" | "secret" | "prices";
+type Made = "segments" | "codecs" | "digest" | "random" | "rows" | "objects" | "clock" | "secret" | "prices" | "terms";
 
 /** What a test puts in the place of what compaction waits for. */
 export interface CompactionChanges {
