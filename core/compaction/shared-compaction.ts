@@ -67,6 +67,9 @@ const batchBytes = 16_777_216;
 /** Groups that are read and encoded at the same time: each takes its payloads twice. */
 const preparedAtOnce = 3;
 
+/** Reads of a row whose frame lies in a segment, at most: its head, its blocks, and what these rest on. */
+const getsOfRow = 3;
+
 /** Rows that are written or removed at the same time. */
 const writesAtOnce = 16;
 
@@ -372,7 +375,7 @@ class Run {
       const apart = run.filter(({ row }) => row.ok && !row.value.place.inline).length;
       const units = Math.max(...run.slice(0, 1).map(({ record }) => writeUnits(record.length)), 1);
       this.#count.rowsWritten += 1;
-      this.#spend(units * writeUnit + 2 * apart * objectGet + objectPut / batchGroups);
+      this.#spend(units * writeUnit + getsOfRow * apart * objectGet + objectPut / batchGroups);
     }
     for (const { record } of [...sweep, ...(remove ? [remove] : [])])
       this.#spend(writeUnits(record.length) * writeUnit);
@@ -446,7 +449,7 @@ class Run {
     const { tenant, group, counting } = rows;
     const { signal } = this.#options;
     const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
-    this.#spend(2 * apart.length * this.#prices.objectGet);
+    this.#spend(getsOfRow * apart.length * this.#prices.objectGet);
     try {
       return await draftRun(this.#merging, rows, run, mentions, { ...options, nowMs: this.#lease.pastMs(), signal });
     } catch (error) {
