@@ -24,7 +24,7 @@ export type BlocksAs = Required<Pick<MergedAs, "forBase">> & Pick<MergedAs, "bas
 
 /**
  * A segment that is to be put whole: its frames in their order, and where each begins. What is made first becomes a base for
- * what follows, and so again after so many bytes, as in a segment that grows. docs/decisions/0041.
+ * what follows, and so again after so many bytes, as in a segment that grows. docs/decisions/0029.
  */
 export class SegmentDraft<Draft extends DraftedFrame> {
   readonly tenant: string;
