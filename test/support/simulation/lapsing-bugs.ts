@@ -29,8 +29,9 @@ export const lapsingBugs = {
   "a page is committed before the rows that it is found by": {
     attributes: (table) =>
       changed(table, {
-        put: async (partition, number, record) => {
-          table.put(partition, number, record).catch(() => {});
+        put: async (partition, number, record, putMs) => {
+          table.put(partition, number, record, putMs).catch(() => {});
+          return { signedMs: putMs };
         },
       }),
   },
@@ -82,9 +83,10 @@ export const rareLapsingBugs = {
   "a row to be found by that is not answered counts as put": {
     attributes: (table) =>
       changed(table, {
-        put: (partition, number, record) =>
-          table.put(partition, number, record).catch((error: unknown) => {
+        put: (partition, number, record, putMs) =>
+          table.put(partition, number, record, putMs).catch((error: unknown) => {
             if (!isPayloadStoreError(error, "UNAVAILABLE")) throw error;
+            return { signedMs: putMs };
           }),
       }),
   },
