@@ -5,6 +5,7 @@ import type { IndexedSegment } from "../index/segment-table.ts";
 import { decodePlacedPage, type MergedRequest } from "../page/page.ts";
 import { locationOf } from "../payload-head.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
+import type { ReclaimingUploads } from "../ports/upload-store.ts";
 import { segmentTimeMs } from "../segment/name.ts";
 import type { SegmentScan } from "../segment/scan.ts";
 import type {
@@ -27,10 +28,13 @@ import {
   planRules,
   type SegmentUsage,
 } from "./plan.ts";
+import { uploadsThatGo } from "./uploads-that-go.ts";
 import { type RestRules, restRules } from "./rest-rules.ts";
 
 export interface LocalCompactionTools extends MergeTools {
   readonly segments: ReclaimingSegments;
+  /** Uploads that came with a copy of a bucket, if there may be any. */
+  readonly uploads?: ReclaimingUploads | undefined;
   readonly index: RecoverableIndex;
   readonly rules: Partial<PlanRules & BaseRules & RestRules>;
   /** Told of each pass, by which rules it rests. */
@@ -158,9 +162,9 @@ export class LocalCompaction implements Compaction {
       }
       tell(0);
     }
-    const freed = options.dryRun === true ? [] : await this.#free(options);
+    const { freed, uploadBytes } = options.dryRun === true ? nothingFreed : await this.#free(options, skipped);
     const waiting = index.segments.all().filter((segment) => isSuperseded(segment)).length;
-    const freedBytes = freed.reduce((sum, { bytes }) => sum + bytes, 0);
+    const freedBytes = freed.reduce((sum, { bytes }) => sum + bytes, uploadBytes);
     return { plan, ...done, freed, freedBytes, waiting, skipped, complete };
   }
 
@@ -298,16 +302,20 @@ export class LocalCompaction implements Compaction {
   }
 
   /** Removes what was superseded long enough ago. */
-  async #free({ graceMs = graceMsDefault, tenant: only }: CompactOptions): Promise<RewrittenSegment[]> {
+  async #free(
+    { graceMs = graceMsDefault, tenant: only }: CompactOptions,
+    skipped: SkippedCompaction[],
+  ): Promise<Freed> {
     const { segments, index, nowMs, forget } = this.#tools;
-    const due = index.segments.all().filter((segment) => {
+    const over = index.segments.all().filter((segment) => {
       const isAsked = only === undefined || segment.tenant === only;
       const isOver = isSuperseded(segment) && segment.supersededMs! + graceMs <= nowMs();
       return isAsked && (isOver || this.#leaving.has(pathOf(segment)));
     });
+    const { due, uploadBytes } = await this.#freeUploads(over, skipped);
     if (due.length === 0) {
       await index.checkpoint();
-      return [];
+      return nothingFreed;
     }
     for (const segment of due) {
       this.#leaving.add(pathOf(segment));
@@ -325,9 +333,40 @@ export class LocalCompaction implements Compaction {
       forget();
       this.#bases.forgetSealed();
     }
-    return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
+    const freed = due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
+    return { freed, uploadBytes };
+  }
+
+  /**
+   * Removes the uploads that go with some segments, before these: wherever it ends, a segment that is still there tells which they are.
+   * @returns the segments that may go, and what the uploads took
+   */
+  async #freeUploads(
+    over: readonly IndexedSegment[],
+    skipped: SkippedCompaction[],
+  ): Promise<{ readonly due: readonly IndexedSegment[]; readonly uploadBytes: number }> {
+    const { segments, uploads } = this.#tools;
+    if (!uploads || over.length === 0) return { due: over, uploadBytes: 0 };
+    const { uploads: going, kept } = await uploadsThatGo({ segments, uploads }, over);
+    // What takes their place, or hides them, is durable first.
+    if (going.length > 0) await segments.flush();
+    for (const { tenant, name } of going) await uploads.remove(tenant, name);
+    for (const { tenant, name: segment, damaged } of kept) {
+      skipped.push({ tenant, segment, reason: `it names an upload that damaged segment ${damaged} may name too` });
+    }
+    const stays = new Set(kept.map(({ tenant, name }) => `${tenant}/${name}`));
+    const due = over.filter((segment) => !stays.has(pathOf(segment)));
+    return { due, uploadBytes: going.reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 }
+
+interface Freed {
+  readonly freed: readonly RewrittenSegment[];
+  /** What uploads took that went with them. */
+  readonly uploadBytes: number;
+}
+
+const nothingFreed: Freed = { freed: [], uploadBytes: 0 };
 
 const waitsForOlder = "its deletes are needed until older segments are gone";
 

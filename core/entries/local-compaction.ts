@@ -14,6 +14,7 @@ import type { PayloadStorePorts } from "../payload-store.ts";
 import type { Codecs } from "../ports/codec.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
+import type { ReclaimingUploads } from "../ports/upload-store.ts";
 import { BesideCallers } from "./beside-callers.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
@@ -28,6 +29,7 @@ export function localCompaction(
   ports: Pick<PayloadStorePorts, "clock" | "digest" | "codecs" | "heads" | "blocks"> & {
     readonly segments: ReclaimingSegments;
     readonly index: RecoverableIndex;
+    readonly uploads?: ReclaimingUploads | undefined;
   },
   { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules & RestRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
