@@ -12,7 +12,7 @@ export interface CompactOptions extends CallOptions {
    * Where several processes write an hour, and never less than 35 minutes.
    */
   readonly graceMs?: number | undefined;
-  /** Stops after so many milliseconds; what was done stays done, and the next run goes on. */
+  /** Stops after so many milliseconds, between two pages that it writes; what was done stays done, and the next run goes on. */
   readonly timeMsMax?: number | undefined;
   /**
    * Ends once so many bytes of payloads were written again; the next run goes on. One segment at least is compacted, with the

@@ -19,7 +19,8 @@ import { type BaseRules, GrowingBases } from "./growing-bases.ts";
 import { joinedReport } from "./joined-report.ts";
 import { inParallel } from "./in-parallel.ts";
 import { addExpired, type Expired, noneExpired } from "./expired-count.ts";
-import { mergeGroup, type MergeTools } from "./merge-group.ts";
+import { mergedBytesMax, mergeGroup, type MergeTools } from "./merge-group.ts";
+import { MergeRoom } from "./merge-room.ts";
 import {
   deadShare,
   planCompaction,
@@ -82,6 +83,7 @@ export class LocalCompaction implements Compaction {
   /** Segments whose removal was begun and has failed, by their path. */
   readonly #leaving = new Set<string>();
   readonly #bases: GrowingBases;
+  readonly #room = new MergeRoom(largeGroupsAtOnce * mergedBytesMax);
   #running: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
@@ -148,14 +150,27 @@ export class LocalCompaction implements Compaction {
       const full = segments.freeBytes() < planned.usage.bytes + roomLeftBytes;
       if (isSpent || full) {
         complete = false;
-        if (full) skipped.push({ tenant, segment, reason: "the disk has no room to write its payloads again" });
+        if (full) skipped.push({ tenant, segment, reason: noRoom });
         break;
       }
       const into = new Set<string>();
       tell(0);
-      const left = await this.#empty(planned, done, into, { ...options, tell });
+      let ending: "time" | "room" | undefined;
+      // Groups reach into other segments, so one may take longer, and need more room, than it has bytes.
+      const mayGoOn = () => {
+        this.#goOn(options);
+        if (nowMs() >= endMs) ending = "time";
+        else if (segments.freeBytes() < mergedBytesMax + roomLeftBytes) ending = "room";
+        return ending === undefined;
+      };
+      const left = await this.#empty(planned, done, into, { mayGoOn, tell });
       skipped.push(...left);
       done.bytesIn += bytes;
+      if (ending !== undefined) {
+        complete = false;
+        if (ending === "room") skipped.push({ tenant, segment, reason: noRoom });
+        break;
+      }
       if (left.length === 0) {
         index.supersede(tenant, segment, nowMs());
         done.segments.push({ tenant, segment, bytes, into: [...into] });
@@ -202,7 +217,7 @@ export class LocalCompaction implements Compaction {
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number; readonly expired: Expired },
     into: Set<string>,
-    options: CompactOptions & { readonly tell: (share: number) => void },
+    { mayGoOn, tell }: { readonly mayGoOn: () => boolean; readonly tell: (share: number) => void },
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
     const skipped: SkippedCompaction[] = [];
@@ -217,6 +232,7 @@ export class LocalCompaction implements Compaction {
     }
     const growing = () => this.#tools.segments.growing(tenant);
     let ended = 0;
+    let isWhole = true;
     const work = async ({ group, through, requests }: HeldGroup) => {
       try {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
@@ -225,8 +241,9 @@ export class LocalCompaction implements Compaction {
         const merged = await mergeGroup(
           this.#tools,
           { tenant, group },
-          { through, requests, tier, bases: this.#bases, mayMerge, goOn: () => this.#goOn(options) },
+          { through, requests, tier, bases: this.#bases, room: this.#room, mayMerge, mayGoOn },
         );
+        isWhole &&= merged.isWhole;
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
@@ -237,7 +254,7 @@ export class LocalCompaction implements Compaction {
         skipped.push({ tenant, segment, group, reason: error.message });
       } finally {
         ended += 1;
-        options.tell(ended / groups.length);
+        tell(ended / groups.length);
       }
     };
     const { large = [], small = [] } = Object.groupBy(groups, ({ bytes }) =>
@@ -247,6 +264,8 @@ export class LocalCompaction implements Compaction {
     while (alone < Math.min(small.length, groupsAloneMax) && this.#bases.wants(tenant)) await work(small[alone++]!);
     await inParallel(small.slice(alone), groupsAtOnce, work);
     await inParallel(large, largeGroupsAtOnce, work);
+    // The next run goes on with the groups that are left.
+    if (!isWhole) return skipped;
     for (const { group, through } of groups) {
       if (skipped.some((left) => left.group === group)) continue;
       if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) continue;
@@ -368,6 +387,7 @@ interface Freed {
 
 const nothingFreed: Freed = { freed: [], uploadBytes: 0 };
 
+const noRoom = "the disk has no room to write its payloads again";
 const waitsForOlder = "its deletes are needed until older segments are gone";
 
 function isWaiting({ reason }: SkippedCompaction): boolean {

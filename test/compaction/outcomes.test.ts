@@ -321,6 +321,33 @@ describe("a run with a budget", () => {
     await expectAll(store);
   });
 
+  test("of time ends in the middle of a segment too, and the next run goes on with the groups that are left", async () => {
+    const clock = new ManualClock();
+    const store = await open(newDisk(), {}, clock);
+    for (let i = 0; i < 60; i++) await store.append({ tenant, group: `g${i}`, id: "a" }, noise(2000, i));
+    for (let i = 0; i < 60; i++) await store.append({ tenant, group: `g${i}`, id: "a" }, noise(2000, 100 + i));
+    // Each group that is written again takes 1 ms.
+    let told = 0;
+    const onProgress = ({ bytes }: CompactionProgress) => {
+      if (bytes > told) clock.ms += 1;
+      told = bytes;
+    };
+    const reports = [];
+    do reports.push(await store.compact({ graceMs: 0, timeMsMax: 20, onProgress }));
+    while (!reports.at(-1)!.complete && reports.length < 10);
+
+    expect(reports.length).toBeGreaterThan(2);
+    expect(reports.map(({ segments }) => segments.length)).toEqual(
+      reports.map((_, i) => Number(i === reports.length - 1)),
+    );
+    expect(reports.flatMap(({ skipped }) => skipped)).toEqual([]);
+    // None of them is merged twice.
+    expect(reports.reduce((sum, { pages }) => sum + pages, 0)).toBe(60);
+    for (let i = 0; i < 60; i++)
+      expect(await store.get({ tenant, group: `g${i}`, id: "a" })).toEqual(noise(2000, 100 + i));
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
   test("of no time does nothing, and says so", async () => {
     const fs = newDisk();
     const store = await mostlyDead(fs);
@@ -413,15 +440,43 @@ describe("compaction leaves as it is", () => {
     await expect(store.get({ tenant, group: "bad", id: "a" })).rejects.toMatchObject({ code: "CORRUPT" });
   });
 
-  test("everything, where the disk has no room to write it again", async () => {
-    const disk = newDisk();
-    const full = new Proxy(disk, {
+  /** A disk with so much room as is said at the time. */
+  function withRoom(disk: PowerLossFileSystem, freeBytes: () => number): FileSystem {
+    return new Proxy(disk, {
       get(target, name) {
-        if (name === "freeBytes") return () => 1000;
+        if (name === "freeBytes") return freeBytes;
         const member: unknown = Reflect.get(target, name, target);
         return typeof member === "function" ? member.bind(target) : member;
       },
     });
+  }
+
+  test("the rest, where the disk fills up meanwhile, and goes on with it once there is room", async () => {
+    const disk = newDisk();
+    const plenty = 1e9;
+    let free = plenty;
+    const store = await open(withRoom(disk, () => free));
+    for (let i = 0; i < 60; i++) await store.append({ tenant, group: `g${i >> 1}`, id: "a" }, noise(3000, i));
+    const { segment } = (await store.head({ tenant, group: "g0", id: "a" }))!.location;
+
+    const onProgress = ({ share = 0 }: CompactionProgress) => void (share > 0.3 && (free = 70_000_000));
+    const cut = await store.compact({ graceMs: 0, onProgress });
+
+    expect(cut).toMatchObject({ complete: false, segments: [], freed: [] });
+    expect(cut.skipped).toEqual([{ tenant, segment, reason: expect.stringContaining("no room") }]);
+    expect(cut.pages).toBeLessThan(20);
+    expect(disk.list(`${directory}/segments/${tenant}`)).toContain(`${segment}.seg`);
+    free = plenty;
+    const rest = await store.compact({ graceMs: 0 });
+    expect([rest.complete, cut.pages + rest.pages]).toEqual([true, 30]);
+    for (let i = 1; i < 60; i += 2)
+      expect(await store.get({ tenant, group: `g${i >> 1}`, id: "a" })).toEqual(noise(3000, i));
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
+  test("everything, where the disk has no room to write it again", async () => {
+    const disk = newDisk();
+    const full = withRoom(disk, () => 1000);
     const store = await open(full);
     for (let i = 0; i < 10; i++) await store.append({ tenant, group: "g", id: `${i % 2}` }, noise(3000, i));
     const before = bytesOnDisk(disk);
@@ -434,7 +489,115 @@ describe("compaction leaves as it is", () => {
   });
 });
 
+describe("compaction of one tenant", () => {
+  test("plans, empties and removes its segments, and no other's", async () => {
+    const clock = new ManualClock();
+    const disk = newDisk();
+    const store = await open(disk, {}, clock);
+    const tenants = ["acme", "other"];
+    for (const each of tenants) {
+      for (let i = 0; i < 10; i++) await store.append({ tenant: each, group: "g", id: `${i % 2}` }, noise(3000, i));
+    }
+    const filesNow = () => tenants.map((each) => disk.list(`${directory}/segments/${each}`).toSorted().join());
+    const [, other] = filesNow();
+
+    const planned = await store.compact({ tenant, graceMs: 60_000, dryRun: true });
+    const done = await store.compact({ tenant, graceMs: 60_000 });
+    expect(planned.plan.segments.filter((one) => one.usage.tenant !== tenant)).toEqual([]);
+    expect(done.segments.map((one) => one.tenant)).toEqual([tenant]);
+    expect(filesNow()[1]).toBe(other);
+    // What waits for its grace as well.
+    const rest = await store.compact({ graceMs: 60_000 });
+    expect([rest.segments.map((one) => one.tenant), rest.waiting]).toEqual([["other"], 2]);
+    clock.ms += 60_000;
+    const freed = await store.compact({ tenant: "other", graceMs: 60_000 });
+    expect([freed.freed.map((one) => one.tenant), freed.waiting]).toEqual([["other"], 1]);
+  });
+});
+
+describe("a group that was deleted", () => {
+  test("stays so when what deleted it is compacted, and an older segment still holds it", async () => {
+    const disk = newDisk();
+    const store = await open(disk, { segmentBytesMax: 20_000 });
+    await store.append({ tenant, group: "deleted", id: "a" }, noise(500, 1));
+    await store.append({ tenant, group: "stays", id: "a" }, noise(25_000, 2));
+    await store.deleteGroup({ tenant, group: "deleted" });
+    for (const id of ["a", "b"]) await store.append({ tenant, group: "other", id }, noise(25_000, 3));
+    const [older, newer = ""] = disk.list(`${directory}/segments/${tenant}`).toSorted();
+
+    const mustGo = ({ segment }: { readonly segment: string }) => `${segment}.seg` === newer;
+    const { segments } = await store.compact({ graceMs: 0, mustGo, rules: { deadShareMin: 2 } });
+
+    expect(segments.map(({ segment }) => `${segment}.seg`)).toEqual([newer]);
+    expect(disk.list(`${directory}/segments/${tenant}`)).toContain(older);
+    await store.close();
+    for (const rebuild of [false, true]) {
+      const again = await open(disk, { rebuild });
+      const groups = (await collect(again.groups({ tenant }))).map(({ group }) => group);
+      expect(groups.toSorted()).toEqual(["other", "stays"]);
+      await again.close();
+    }
+  });
+});
+
 describe("beside writers", () => {
+  test.each<readonly [what: string, change: (store: DiskStore) => Promise<unknown>, left: readonly [string, number][]]>(
+    [
+      [
+        "overwritten",
+        (store) => store.append({ tenant, group: "g", id: "a" }, noise(900, 9)),
+        [
+          ["a", 9],
+          ["b", 2],
+        ],
+      ],
+      ["deleted", (store) => store.delete({ tenant, group: "g", id: "a" }), [["b", 2]]],
+      ["deleted with its group", (store) => store.deleteGroup({ tenant, group: "g" }), []],
+      [
+        "joined by another",
+        (store) => store.append({ tenant, group: "g", id: "c" }, noise(900, 9)),
+        [
+          ["a", 1],
+          ["b", 2],
+          ["c", 9],
+        ],
+      ],
+    ],
+  )("what is %s while its group is being merged stays so", async (_what, change, left) => {
+    const disk = newDisk();
+    let store: DiskStore | undefined;
+    let changing: Promise<unknown> | undefined;
+    // The group is looked up, and its payloads are being read: the last read before it is committed.
+    let isArmed = false;
+    const fs = new Proxy(disk, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name, target);
+        if (name === "open" && isArmed && store) {
+          isArmed = false;
+          changing = change(store);
+        }
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    store = await open(fs);
+    await store.append({ tenant, group: "g", id: "a" }, noise(900, 1));
+    await store.append({ tenant, group: "g", id: "b" }, noise(900, 2));
+    await store.close();
+    store = await open(fs, { cacheBytes: 0 });
+    let runs = 0;
+    const compacting = store.compact({ graceMs: 0, mustGo: () => true, onProgress: () => void (runs += 1) });
+    isArmed = true;
+    await compacting;
+    expect(changing).toBeDefined();
+    await changing;
+
+    const found: [string, Uint8Array][] = [];
+    for await (const { id, body } of store.contents({ tenant, group: "g" })) found.push([id, body]);
+    expect(found).toEqual(left.map(([id, seed]) => [id, noise(900, seed)]));
+    expect((await store.verify()).faults).toEqual([]);
+    await store.close();
+  });
+
   test("compaction hides nothing that is written, overwritten or deleted meanwhile", async () => {
     const store = await open(newDisk(), { segmentBytesMax: 20_000 });
     const expected = new Map<string, Uint8Array>();
