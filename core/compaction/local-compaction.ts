@@ -364,11 +364,14 @@ export class LocalCompaction implements Compaction {
     over: readonly IndexedSegment[],
     skipped: SkippedCompaction[],
   ): Promise<{ readonly due: readonly IndexedSegment[]; readonly uploadBytes: number }> {
-    const { segments, uploads } = this.#tools;
+    const { segments, index, uploads } = this.#tools;
     if (!uploads || over.length === 0) return { due: over, uploadBytes: 0 };
     const { uploads: going, kept } = await uploadsThatGo({ segments, uploads }, over);
-    // What takes their place, or hides them, is durable first.
-    if (going.length > 0) await segments.flush();
+    if (going.length > 0) {
+      // What takes their place, or hides them, is durable first; and that the segments are not needed, so that nobody misses what they name.
+      await segments.flush();
+      await index.checkpoint();
+    }
     for (const { tenant, name } of going) await uploads.remove(tenant, name);
     for (const { tenant, name: segment, damaged } of kept) {
       skipped.push({ tenant, segment, reason: `it names an upload that damaged segment ${damaged} may name too` });

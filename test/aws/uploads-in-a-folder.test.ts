@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import type { DirectorySync, FileSystem } from "../../core/adapters/disk/file-system.ts";
-import { openDisk, type DiskStore } from "../../core/entries/disk.ts";
+import { openDisk, type DiskOptions, type DiskStore } from "../../core/entries/disk.ts";
 import { noise, text } from "../conformance/sample-bytes.ts";
 import { startFaultyServers } from "../support/aws/handlers.ts";
 import { freshPlace, openAt } from "../support/aws/aws-under-test.ts";
@@ -68,7 +68,7 @@ async function copied(seed = 1): Promise<PowerLossFileSystem> {
 }
 
 let processes = 0;
-const open = (fs: FileSystem, options: { readonly rebuild?: true } = {}): Promise<DiskStore> =>
+const open = (fs: FileSystem, options: Partial<DiskOptions> = {}): Promise<DiskStore> =>
   openDisk({ directory: folder, ...options }, simulatedMachine(fs, (processes += 1)));
 
 const uploadsOf = (fs: FileSystem) => [...filesOf(fs, `${folder}/uploads`)].length;
@@ -154,6 +154,27 @@ describe("an upload in a folder", () => {
     expect(await again.erasures({ tenant })).toMatchObject([{ state: "waiting" }]);
     expect(uploadsOf(fs)).toBe(2);
     await again.close();
+  });
+
+  test("is there after a power cut that took its delete, in durability fast", async () => {
+    const prepared = await copied();
+    let undone = 0;
+    for (let failAt = 1; ; failAt++) {
+      const disk = prepared.kill();
+      const fs = faultyFileSystem(disk, { failAt, how: "before", changesOnly: true });
+      const failing = await open(fs, { durability: "fast" }).catch(() => undefined);
+      await failing?.erase({ tenant, group: "g", ids: ["goes"] }).catch(() => {});
+      await failing?.compact({ graceMs: 0 }).catch(() => {});
+      const after = await open(disk.powerLoss());
+      const bytes = await after.get({ tenant, group: "g", id: "goes" });
+      if (bytes) undone += 1;
+      expect([undefined, goes], `${fs.failed}`).toContainEqual(bytes);
+      expect((await after.verify()).faults, `${fs.failed}`).toEqual([]);
+      await after.close();
+      await failing?.close().catch(() => {});
+      if (fs.failed === undefined) break;
+    }
+    expect(undone).toBeGreaterThan(1);
   });
 
   test("needs the sync of removed upload: without it, what was erased comes back", async () => {
