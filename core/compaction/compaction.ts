@@ -19,7 +19,8 @@ export interface CompactOptions extends CallOptions {
    * older pages of its groups, which may be more.
    */
   readonly bytesMax?: number | undefined;
-  /** Stops once requests have cost so much, in dollars. Where requests are billed. */
+  /** Stops once it has made so many requests, or they have cost so much, in dollars. Where requests are billed; both are estimates. */
+  readonly requestsMax?: number | undefined;
   readonly dollarsMax?: number | undefined;
   /** Plans, and does nothing. */
   readonly dryRun?: boolean | undefined;
@@ -94,7 +95,8 @@ export interface RowReport {
   readonly deadShare: number;
   /** How long ago the pass began that this run ended or goes on with, in milliseconds. */
   readonly lagMs: number;
-  /** What its requests cost, or would, by list prices. An estimate. */
+  /** How many requests it made, or would, and what they cost by list prices. Estimates. */
+  readonly requests: number;
   readonly dollars: number;
 }
 

@@ -25,6 +25,9 @@ const clock = await startWithMovedClock();
 afterAll(clock.close);
 const { servers, pass } = clock;
 
+/** On a machine that is busy with other things. */
+const patience = { timeout: 10_000 } as const;
+
 const oneTry: HandlerOptions = { s3Config: { maxAttempts: 1 }, dynamoConfig: { maxAttempts: 1 } };
 
 const selectors: readonly (readonly [
@@ -310,12 +313,15 @@ describe("a segment that holds the page of an upload", () => {
     const others: Promise<unknown>[] = [];
     for (const i of [1, 2]) {
       others.push(store.append({ tenant, group: `other-${i}`, id: "a" }, noise(9000, i)));
-      await vi.waitFor(() => expect(puts()).toBe(count + i));
+      await vi.waitFor(() => expect(puts()).toBe(count + i), patience);
     }
     const payload = Buffer.concat([withSecret(1), noise(9000, 3)]);
     others.push(store.append({ tenant, group: "victim", id: "a" }, payload));
     const committing = store.commitUpload(artifact, { upload, ...shape });
-    await vi.waitFor(() => expect(servers.s3.log.count({ key: `uploads/${tenant}/${upload}` })).toBeGreaterThan(2));
+    await vi.waitFor(
+      () => expect(servers.s3.log.count({ key: `uploads/${tenant}/${upload}` })).toBeGreaterThan(2),
+      patience,
+    );
     await setTimeout(50);
     busy.release();
     await Promise.all(others);

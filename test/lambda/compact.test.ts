@@ -92,6 +92,24 @@ describe("the scheduled run", () => {
     expect(compact).toHaveBeenCalledWith({ timeMsMax: 100_000 - farewellMs, dollarsMax });
   });
 
+  test("that is asked for a plan alone answers what it would do, free and cost, and writes nothing", async () => {
+    const { store, run, lines } = await opened();
+    const group = { tenant: "acme", group: "g" };
+    for (let i = 0; i < 3; i++) await store.append({ ...group, id: `${i}` }, noise(9_000, i));
+    clock.pass(hour);
+    servers.dynamo.log.clear();
+
+    const planned = await run({ dryRun: true }, context);
+
+    const writes = servers.dynamo.log.entries().filter(({ operation }) => /Put|Delete|Update/.test(operation));
+    expect([writes, lines]).toEqual([[], []]);
+    expect(planned).toMatchObject({ complete: true, freed: 0, freedBytes: 0, rows: { rowsWritten: 1 } });
+    expect(planned!.rows!.dollars).toBeGreaterThan(0);
+    expect(JSON.parse(JSON.stringify(planned))).toEqual(planned);
+    for (const event of [{}, undefined, null, { dryRun: "true" }]) expect(await run(event, context)).toBeUndefined();
+    expect(lines).toHaveLength(4);
+  });
+
   test("is done where another is at work, and fails otherwise without a word of what is stored", async () => {
     const { store, run, lines } = await opened();
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
@@ -99,6 +117,10 @@ describe("the scheduled run", () => {
     compact.mockRejectedValueOnce(new PayloadStoreError("LOCKED", "the store is being compacted already"));
     await run({}, context);
     expect(said).not.toHaveBeenCalled();
+    // Who asks for a plan hears that there is none.
+    compact.mockRejectedValueOnce(new PayloadStoreError("LOCKED", "the store is being compacted already"));
+    await expect(run({ dryRun: true }, context)).rejects.toThrow("the compaction failed");
+    said.mockClear();
 
     compact.mockRejectedValueOnce(
       new PayloadStoreError("UNAVAILABLE", "group secret-name", { details: { group: "g" } }),
