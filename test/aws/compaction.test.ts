@@ -130,6 +130,43 @@ describe("a group of many commits", () => {
   });
 });
 
+describe("a sweep that is interrupted", () => {
+  test.each([1, 2, 3])(
+    "at its removal %d, leaves the row that tells who knows nothing which number is the next",
+    async (nth) => {
+      const handler = await opened();
+      const { place, another } = handler;
+      // The first row is too long to be joined with the others, so it does not tell how far these go.
+      const ids = ["long", "a", "b", "c", "d"];
+      for (const [i, id] of ids.entries())
+        await handler.store.append({ ...group, id }, i === 0 ? noise(100_000, 1) : prose(300, i));
+      pass(hour);
+      await handler.store.compact();
+      pass(2 * hour);
+      const fault = servers.dynamo.fault({
+        kind: "reset",
+        when: "before",
+        operation: "DeleteItem",
+        nth,
+        resource: place.table,
+      });
+      const { store: interrupted } = await openHandler(servers, place, { dynamoConfig: { maxAttempts: 1 } });
+      await expect(interrupted.compact()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      expect(fault.hits).toBe(1);
+
+      await (await another()).store.append({ ...group, id: "new" }, prose(300, 9));
+
+      for (let runs = 0; runs < 3; runs++) {
+        const { store } = await another();
+        sameBytes(await store.get({ ...group, id: "new" }), prose(300, 9));
+        expect((await collect(store.list(group))).map(({ id }) => id)).toEqual([...ids, "new"]);
+        pass(3 * hour);
+        await store.compact();
+      }
+    },
+  );
+});
+
 describe("a group without payloads", () => {
   async function emptied() {
     const handler = await opened();
