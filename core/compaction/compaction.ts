@@ -65,7 +65,7 @@ export interface CompactionReport {
   readonly payloads: number;
   readonly bytesOut: number;
   readonly expired: Readonly<Expired>;
-  /** Segments that are gone now, and what they took. */
+  /** Segments that are gone now, and what they took, with the uploads that went. */
   readonly freed: readonly RewrittenSegment[];
   readonly freedBytes: number;
   /** Segments that go once the grace is over. */

@@ -67,9 +67,11 @@ async function copied(seed = 1): Promise<PowerLossFileSystem> {
   return fs;
 }
 
+/** Nothing of the bucket is young. */
+const aWeekLater = { nowMs: () => Date.now() + 7 * 86_400_000 };
 let processes = 0;
 const open = (fs: FileSystem, options: Partial<DiskOptions> = {}): Promise<DiskStore> =>
-  openDisk({ directory: folder, ...options }, simulatedMachine(fs, (processes += 1)));
+  openDisk({ directory: folder, ...options }, { ...simulatedMachine(fs, (processes += 1)), clock: aWeekLater });
 
 const uploadsOf = (fs: FileSystem) => [...filesOf(fs, `${folder}/uploads`)].length;
 
@@ -90,6 +92,8 @@ describe("an upload in a folder", () => {
     await store.compact({ graceMs: 60_000 });
     // Who holds its location reads it in the grace.
     expect([uploadsOf(fs), (await store.erasures({ tenant }))[0]?.state]).toEqual([2, "waiting"]);
+    const { faults, superseded } = await store.verify();
+    expect([faults, superseded.bytes > goes.length]).toEqual([[], true]);
     const { freedBytes, freed } = await store.compact({ graceMs: 0 });
 
     expect(await store.erasures({ tenant })).toMatchObject([{ state: "gone" }]);
