@@ -53,6 +53,39 @@ describe("the scheduled run", () => {
     for (const { Name } of _aws.CloudWatchMetrics[0]!.Metrics) expect(values[Name]).toBeTypeOf("number");
   });
 
+  test("tells how much was dead, what was emptied and freed, and what was written for what was read", async () => {
+    const { store, run, lines } = await opened();
+    const put = (group: string, seed: number) => store.append({ tenant: "acme", group, id: "a" }, noise(9_000, seed));
+    // In one segment, of which half is dead then; and what expires.
+    await Promise.all([put("stays", 1), put("goes", 2)]);
+    await store.append({ tenant: "acme", group: "over", id: "a" }, noise(9_000, 3), { expiresAt: Date.now() + hour });
+    await store.deleteGroup({ tenant: "acme", group: "goes" });
+    const compact = vi.spyOn(store, "compact");
+    for (let i = 0; i < 4; i++) {
+      clock.pass(26 * hour);
+      await run({}, context);
+    }
+
+    const told = lines.map((line) => JSON.parse(line) as Record<string, number>);
+    const sum = (name: string) => told.reduce((total, line) => total + line[name]!, 0);
+    const [first] = told;
+    expect(first!["DeadShare"]).toBeGreaterThan(40);
+    expect(first!["DeadShare"]).toBeLessThan(80);
+    expect(told.at(-1)!["DeadShare"]).toBeLessThan(10);
+    expect([sum("EmptiedSegments"), sum("FreedSegments")]).toEqual([1, 2]);
+    expect(sum("FreedBytes")).toBeGreaterThan(27_000);
+    // One payload that expired, and one that stays.
+    expect([sum("ExpiredPayloads"), sum("ExpiredBytes")]).toEqual([1, 9_000]);
+    expect(sum("CompactionBytesOut")).toBeGreaterThan(9_000);
+    expect(sum("CompactionBytesOut")).toBeLessThan(10_000);
+    expect(sum("CompactionBytesIn")).toBeGreaterThan(18_000);
+    for (const [i, line] of told.entries()) {
+      const { bytesIn, bytesOut } = await (compact.mock.results[i]!.value as ReturnType<typeof store.compact>);
+      expect([line["CompactionBytesIn"], line["CompactionBytesOut"]]).toEqual([bytesIn, bytesOut]);
+      expect(line["Amplification"]).toBeCloseTo(bytesIn === 0 ? 0 : bytesOut / bytesIn, 2);
+    }
+  });
+
   test("tells how long ago the pass began that it ends: since an earlier run left it", async () => {
     const { store, run, lines } = await opened();
     for (const group of ["g", "h", "i"]) await store.append({ tenant: "acme", group, id: "a" }, noise(300, 1));
