@@ -15,6 +15,7 @@ import type {
   RewrittenSegment,
   SkippedCompaction,
 } from "./compaction.ts";
+import { checkGrace } from "./compact-options.ts";
 import { type BaseRules, GrowingBases } from "./growing-bases.ts";
 import { joinedReport } from "./joined-report.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -93,7 +94,8 @@ export class LocalCompaction implements Compaction {
   }
 
   /** One run at a time; a second one waits. */
-  run(options: CompactOptions): Promise<CompactionReport> {
+  async run(options: CompactOptions): Promise<CompactionReport> {
+    checkGrace(options.graceMs ?? graceMsDefault);
     const run = this.#running.then(() => this.#run(options));
     this.#running = run.catch(() => {});
     return run;
