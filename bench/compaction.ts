@@ -28,7 +28,7 @@ import { latency, median, type Latency } from "./spread.ts";
  *
  * What compaction does to callers, and to bytes. A folder is filled and half of it deleted; then appends and reads are timed
  * while nothing else goes on, while it is compacted, and while nothing else goes on once more; so in each round, with a folder of its
- * own, and with another that is compacted with rests (`restMs: 8`). Beside these stands a thread pool that compresses all the time, and
+ * own, and with another that is compacted without rests (`restMs: 0`). Beside these stands a thread pool that compresses all the time, and
  * nothing else: what two cores allow. The answer is the median of the rounds. A process of its own tells how much memory it takes. Then
  * the recorded messages and calls of agents, or made-up ones where there are none, and short spans, are stored one by one and
  * compacted, beside gzip and zstd of each payload alone.
@@ -63,8 +63,8 @@ interface Calls {
 type Timed = Latency & { readonly calls: number };
 
 interface Round extends Compacted {
-  /** The same where compaction rests beside callers. */
-  readonly resting: Pick<Compacted, "compacting" | "seconds">;
+  /** The same where compaction does not rest beside callers. */
+  readonly withoutRests: Pick<Compacted, "compacting" | "seconds">;
   /** Beside blocks that are compressed in the thread pool, one after the other. */
   readonly zstdAlone: Calls;
 }
@@ -85,10 +85,10 @@ interface Foreground {
   /** Medians of the rounds. */
   readonly idle: readonly [Calls, Calls];
   readonly compacting: Calls;
-  readonly resting: Calls;
+  readonly withoutRests: Calls;
   readonly zstdAlone: Calls;
   readonly seconds: number;
-  readonly restingSeconds: number;
+  readonly secondsWithoutRests: number;
   /** Medians of what a round's p99 while it compacts is of the mean of its two idle ones. */
   readonly appendP99OfIdle: number;
   readonly readP99OfIdle: number;
@@ -96,10 +96,11 @@ interface Foreground {
 
 const foreground = await measureForeground();
 if (options["only-callers"]) {
-  for (const round of foreground.rounds) console.log(`round: ${told({ ...round, resting: round.resting.compacting })}`);
+  for (const round of foreground.rounds)
+    console.log(`round: ${told({ ...round, withoutRests: round.withoutRests.compacting })}`);
   console.log(`median: ${told(foreground)}`);
-  const { appendP99OfIdle, readP99OfIdle, seconds, restingSeconds } = foreground;
-  console.log(`took ${seconds.toFixed(1)} s, with rests ${restingSeconds.toFixed(1)} s`);
+  const { appendP99OfIdle, readP99OfIdle, seconds, secondsWithoutRests } = foreground;
+  console.log(`took ${seconds.toFixed(1)} s, without rests ${secondsWithoutRests.toFixed(1)} s`);
   console.log(`p99 of idle: append ${appendP99OfIdle.toFixed(2)}, read ${readP99OfIdle.toFixed(2)}`);
 } else await measureTheRest();
 
@@ -125,8 +126,8 @@ async function measureForeground(): Promise<Foreground> {
   const measured: Round[] = [];
   for (let round = 0; round < rounds; round++) {
     const measuredRound = await measureRound(round, {});
-    const { compacting, seconds } = await measureRound(round, { restMs: 8 });
-    measured.push({ ...measuredRound, resting: { compacting, seconds }, zstdAlone: await measureZstdAlone() });
+    const { compacting, seconds } = await measureRound(round, { restMs: 0 });
+    measured.push({ ...measuredRound, withoutRests: { compacting, seconds }, zstdAlone: await measureZstdAlone() });
   }
   const medianOf = (of: (round: Round) => Calls): Calls => {
     const all = measured.map(of);
@@ -147,10 +148,10 @@ async function measureForeground(): Promise<Foreground> {
     rounds: measured,
     idle: [medianOf(({ idle }) => idle[0]), medianOf(({ idle }) => idle[1])],
     compacting: medianOf(({ compacting }) => compacting),
-    resting: medianOf(({ resting }) => resting.compacting),
+    withoutRests: medianOf(({ withoutRests }) => withoutRests.compacting),
     zstdAlone: medianOf(({ zstdAlone }) => zstdAlone),
     seconds: median(measured.map(({ seconds }) => seconds)),
-    restingSeconds: median(measured.map(({ resting }) => resting.seconds)),
+    secondsWithoutRests: median(measured.map(({ withoutRests }) => withoutRests.seconds)),
     appendP99OfIdle: ofIdle("append"),
     readP99OfIdle: ofIdle("read"),
   };
@@ -214,12 +215,12 @@ async function measureZstdAlone(): Promise<Calls> {
 function told({
   idle: [before, after],
   compacting,
-  resting,
+  withoutRests,
   zstdAlone,
 }: {
   readonly idle: readonly [Calls, Calls];
   readonly compacting: Calls;
-  readonly resting: Calls;
+  readonly withoutRests: Calls;
   readonly zstdAlone: Calls;
 }): string {
   const line = ({ append, read, stallMaxMs, stallP99Ms }: Calls) =>
@@ -229,7 +230,7 @@ function told({
     `idle ${line(before)}`,
     `compacting ${line(compacting)}`,
     `idle ${line(after)}`,
-    `compacting with rests ${line(resting)}`,
+    `compacting without rests ${line(withoutRests)}`,
     `zstd alone ${line(zstdAlone)}`,
   ].join("\n  ");
 }

@@ -1,7 +1,8 @@
+import { whenThere } from "./at-once.ts";
 import { emptyBytes } from "./bytes.ts";
 import type { CodecPolicy } from "./codec-policy.ts";
 import { limits } from "./limits.ts";
-import type { Codec, CodecName, Codecs } from "./ports/codec.ts";
+import type { Codec, CodecName, CodecOnBase, Codecs } from "./ports/codec.ts";
 import type { EncodedBlock } from "./segment/block.ts";
 import type { ByteRange } from "./segment/footer.ts";
 import { restingBody } from "./segment/resting.ts";
@@ -51,17 +52,17 @@ export class BlockEncoder {
       const raw = this.#gather(parts);
       const chosen = byName(this.#codecs, codec ?? this.#policy({ raw, payloads: parts.length, payloadBytes: bytes }));
       let body = raw;
+      // What is answered at once is not awaited: `raw` may lie where others gather their blocks.
       if (base && chosen.onBase) {
-        const tried = await this.#onBase(raw, chosen, base);
+        const trying = this.#onBase(raw, { codec: chosen, onBase: chosen.onBase }, base);
+        const tried = trying instanceof Promise ? await trying : trying;
         if (tried.resting) {
           blocks.push(tried.resting);
           continue;
         }
         body = tried.alone;
       } else if (chosen.code !== 0) {
-        const encoding = chosen.encode(raw);
-        // Others gather their blocks while this one is encoded elsewhere.
-        if (encoding instanceof Promise) this.#gathered = emptyBytes;
+        const encoding = this.#apart(chosen.encode(raw));
         body = encoding instanceof Promise ? await encoding : encoding;
       }
       if (body.length < raw.length) blocks.push({ codec: chosen.code, rawBytes: raw.length, body });
@@ -70,28 +71,37 @@ export class BlockEncoder {
     return blocks;
   }
 
-  /** The block on its base, where that pays, or what its codec makes of it alone. */
-  async #onBase(
+  /** The block on its base, where that pays, or what its codec makes of it alone: at once where the codecs answer at once. */
+  #onBase(
     raw: Uint8Array,
-    codec: Codec,
+    { codec, onBase }: { readonly codec: Codec; readonly onBase: CodecOnBase },
     { range, raw: base }: BlockBase,
-  ): Promise<{ readonly resting: EncodedBlock } | { readonly resting?: undefined; readonly alone: Uint8Array }> {
-    // It is encoded elsewhere, while others gather their blocks.
-    this.#gathered = emptyBytes;
+  ): OnBase | Promise<OnBase> {
     const trial = this.#trial ?? codec;
-    const alone = await trial.encode(raw);
-    const tried = await trial.onBase?.encode(raw, base);
-    if (!tried || tried.length > Math.min(alone.length, raw.length) * restingShareMax)
-      return { alone: trial === codec ? alone : await codec.encode(raw) };
-    const frame = trial === codec ? tried : await codec.onBase!.encode(raw, base);
-    const body = restingBody(range, frame);
-    return { resting: { codec: 2, rawBytes: raw.length, body, resting: { base: range, frame } } };
+    const isTold = trial === codec;
+    return whenThere(this.#apart(trial.encode(raw)), (alone) =>
+      whenThere(this.#apart((trial.onBase ?? onBase).encode(raw, base)), (tried) => {
+        if (tried.length > Math.min(alone.length, raw.length) * restingShareMax)
+          return whenThere(isTold ? alone : this.#apart(codec.encode(raw)), (told) => ({ alone: told }));
+        return whenThere(isTold ? tried : this.#apart(onBase.encode(raw, base)), (frame) => {
+          const body = restingBody(range, frame);
+          return { resting: { codec: 2, rawBytes: raw.length, body, resting: { base: range, frame } } };
+        });
+      }),
+    );
+  }
+
+  /** Others gather their blocks elsewhere while one is encoded in the pool. */
+  #apart<T>(encoding: T): T {
+    if (encoding instanceof Promise) this.#gathered = emptyBytes;
+    return encoding;
   }
 
   /** The parts as one; valid until the next call if there are several. */
   #gather(parts: readonly Uint8Array[]): Uint8Array {
     if (parts.length === 1 && parts[0]) return parts[0];
-    if (this.#gathered.length === 0) this.#gathered = new Uint8Array(this.#sharedBytes);
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    if (this.#gathered.length < bytes) this.#gathered = new Uint8Array(bytes);
     let length = 0;
     for (const part of parts) {
       this.#gathered.set(part, length);
@@ -100,6 +110,8 @@ export class BlockEncoder {
     return this.#gathered.subarray(0, length);
   }
 }
+
+type OnBase = { readonly resting: EncodedBlock } | { readonly resting?: undefined; readonly alone: Uint8Array };
 
 interface RawBlock {
   readonly parts: Uint8Array[];

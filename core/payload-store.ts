@@ -251,7 +251,8 @@ export class PayloadStore {
       segments,
       clock,
       random,
-      hideGroup: (tenant, group) => this.deleteGroup({ tenant, group }),
+      // By the clock of another process there may be what has expired by this one's.
+      hideGroup: (tenant, group) => this.#clear(tenant, group, {}, async ({ payloads }) => payloads),
       selected: async (tenant, group, wish) => (await this.#selected(tenant, group, wish)).ids,
       hideSelected: (tenant, group, wish) => this.#hideSelected(tenant, group, wish),
     });
@@ -554,11 +555,21 @@ export class PayloadStore {
   async deleteGroup(key: GroupKey, options: IdempotentOptions = {}): Promise<number> {
     const { tenant, group } = resolveGroup(key);
     this.#enterWriting(options);
+    return this.#clear(tenant, group, options, (count) => this.#unexpired(tenant, group, count));
+  }
+
+  /** @param counted  how many payloads are hidden, by what the index counts; where that is none nothing is done */
+  async #clear(
+    tenant: string,
+    group: string,
+    options: IdempotentOptions,
+    counted: (count: ExpiringCount) => Promise<number>,
+  ): Promise<number> {
     let payloads = 0;
     const outcome = await this.#hide(tenant, group, { clearsGroup: true }, options, async () => {
       const count = await this.#ports.index.count(tenant, group);
       // What is damaged is hidden as well, and counts.
-      payloads = await this.#unexpired(tenant, group, count).catch(whenCorrupt(count.payloads));
+      payloads = await counted(count).catch(whenCorrupt(count.payloads));
       return payloads > 0 || count.incomplete ? { basis: count.basis } : undefined;
     });
     return outcome === "hidden" ? payloads : 0;

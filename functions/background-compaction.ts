@@ -9,7 +9,10 @@ export interface Compactable {
 }
 
 export interface BackgroundOptions {
-  /** From the end of one run to the beginning of the next, in milliseconds; 0 for runs that are asked for alone. */
+  /**
+   * From the end of one run to the beginning of the next, in milliseconds; 0 for runs that are asked for alone. A run that did
+   * something, and whose time was over before all was done, is followed by the next at once.
+   */
   readonly everyMs: number;
   /** How long what was rewritten is kept for who still reads it, in milliseconds; 5 minutes by default. */
   readonly graceMs?: number | undefined;
@@ -79,12 +82,15 @@ export class BackgroundCompaction implements CompactionControl {
 
   async #go(everyMs: number): Promise<void> {
     const { signal } = this.#stopping;
+    let goesOn = false;
     for (;;) {
-      await sleep(everyMs, undefined, { signal, ref: false }).catch(() => {});
+      await sleep(goesOn ? 0 : everyMs, undefined, { signal, ref: false }).catch(() => {});
       await this.#resumed?.promise;
       if (signal.aborted) return;
+      goesOn = false;
       try {
-        await this.now();
+        const { complete, segments } = await this.now();
+        goesOn = !complete && segments.length > 0;
       } catch (error) {
         const isOver = isPayloadStoreError(error, "ABORTED") || isPayloadStoreError(error, "CLOSED");
         if (!isOver) this.#options.onFailure?.(error);

@@ -24,6 +24,7 @@ const knownRules: Readonly<Record<keyof NonNullable<CompactOptions["rules"]>, tr
   baseBytes: true,
   baseEveryBytes: true,
   restMs: true,
+  spreadMs: true,
 };
 
 const budgets = ["timeMsMax", "bytesMax", "requestsMax", "dollarsMax"] as const;

@@ -31,7 +31,7 @@ import {
   type SegmentUsage,
 } from "./plan.ts";
 import { uploadsThatGo } from "./uploads-that-go.ts";
-import { type RestRules, restRules } from "./rest-rules.ts";
+import { type RestRules, restRules, spreadShare } from "./rest-rules.ts";
 
 export interface LocalCompactionTools extends MergeTools {
   readonly segments: ReclaimingSegments;
@@ -39,10 +39,17 @@ export interface LocalCompactionTools extends MergeTools {
   readonly uploads?: ReclaimingUploads | undefined;
   readonly index: RecoverableIndex;
   readonly rules: Partial<PlanRules & BaseRules & RestRules>;
-  /** Told of each pass, by which rules it rests. */
-  readonly begin: (rules: RestRules) => void;
+  readonly pace: Pace;
   /** Forgets what was kept of segments in memory. */
   readonly forget: () => void;
+}
+
+/** Lets others run, as often as it is asked to, and as long as the run's rules say. */
+export interface Pace {
+  /** Begins a pass by these rules. */
+  begin(rules: RestRules): void;
+  /** Told which share of the pass's plan is done, 0 to 1. */
+  reached(share: number): void;
 }
 
 /** How long idempotent requests are honoured after their page was merged away, in milliseconds. */
@@ -130,13 +137,16 @@ export class LocalCompaction implements Compaction {
     const usages = await this.#usages(options);
     const rules = { ...this.#tools.rules, ...options.rules };
     this.#bases.follow(rules);
-    this.#tools.begin({ ...restRules, ...rules });
+    const { restMs, spreadMs } = { ...restRules, ...rules };
+    this.#tools.pace.begin({ restMs, spreadMs: Math.min(spreadMs, spreadShare * (options.timeMsMax ?? Infinity)) });
     const plan = planCompaction(usages, { ...options, rules, nowMs: nowMs() });
+    const bytesPlanned = plan.segments.reduce((sum, { usage }) => sum + usage.bytes, 0);
     const expired = noneExpired();
     const done = { segments: [] as RewrittenSegment[], bytesIn: 0, pages: 0, payloads: 0, bytesOut: 0, expired };
     const skipped: SkippedCompaction[] = [];
     let complete = true;
-    const tell = (share: number) => {
+    const tell = (share: number, bytesOf = 0) => {
+      this.#tools.pace.reached((done.bytesIn + share * bytesOf) / bytesPlanned);
       const progress = {
         segments: done.segments.length,
         ofSegments: plan.segments.length,
@@ -165,14 +175,14 @@ export class LocalCompaction implements Compaction {
         else if (segments.freeBytes() < mergedBytesMax + roomLeftBytes) ending = "room";
         return ending === undefined;
       };
-      const left = await this.#empty(planned, done, into, { mayGoOn, tell });
+      const left = await this.#empty(planned, done, into, { mayGoOn, tell: (share) => tell(share, bytes) });
       skipped.push(...left);
-      done.bytesIn += bytes;
       if (ending !== undefined) {
         complete = false;
         if (ending === "room") skipped.push({ tenant, segment, reason: noRoom });
         break;
       }
+      done.bytesIn += bytes;
       if (left.length === 0) {
         index.supersede(tenant, segment, nowMs());
         done.segments.push({ tenant, segment, bytes, into: [...into] });

@@ -48,6 +48,7 @@ export class RowLease {
   #held: LeaseRecord;
   #signedMs: number;
   #askedMs: number;
+  #answeredMs: number;
 
   private constructor(
     { rows, clock, leaseMs }: LeaseOptions,
@@ -61,6 +62,7 @@ export class RowLease {
     this.#record = encoded(held);
     this.#signedMs = times.signedMs;
     this.#askedMs = times.askedMs;
+    this.#answeredMs = clock.nowMs();
   }
 
   /** @throws {PayloadStoreError} `LOCKED` while another holds it. Cost: a read and a write */
@@ -100,6 +102,14 @@ export class RowLease {
   }
 
   /**
+   * A time that has come, but for how far the date of a signature may be off: what held a request up before it was signed makes
+   * {@link nowMs} later than it is. What is gone for good by a time goes by this one. Milliseconds since 1970.
+   */
+  pastMs(): number {
+    return this.#signedMs + Math.max(0, this.#clock.nowMs() - this.#answeredMs);
+  }
+
+  /**
    * The servers' time when this was asked, or later: {@link nowMs} falls behind in a process that stood still together with its
    * clock. Cost: a read
    */
@@ -127,6 +137,7 @@ export class RowLease {
     this.#record = encoded(next);
     this.#signedMs = put.signedMs;
     this.#askedMs = askedMs;
+    this.#answeredMs = this.#clock.nowMs();
     return true;
   }
 }

@@ -29,6 +29,8 @@ export interface GroupPlan {
 
 export interface RowPlanOptions {
   readonly nowMs: number;
+  /** By when something has to have expired to be dead, milliseconds since 1970; `nowMs` by default. */
+  readonly expiredMs?: number | undefined;
   readonly times: RowTimes;
   readonly graceMs: number;
   /** Rows that were made up to then must go where anything that they bring is dead, also what was overwritten. */
@@ -51,7 +53,7 @@ const fullPayloads = limits.commitPayloadsMax / 2;
  * again as often as the group doubles, and a group of n rows is left with log n.
  */
 export function planRows({ counting, covered, hasGap }: GroupRows, options: RowPlanOptions): GroupPlan {
-  const { nowMs, times, graceMs } = options;
+  const { nowMs, expiredMs = nowMs, times, graceMs } = options;
   const settledMs = nowMs - times.arrivalMs - graceMs;
   const isSettled = (row: ReadRow) => madeMs(row) <= settledMs;
   const sweep = sweepable(counting, covered, isSettled);
@@ -61,7 +63,7 @@ export function planRows({ counting, covered, hasGap }: GroupRows, options: RowP
     return { sweep, runs: [], remove: isSettled(only) ? only : undefined };
   }
   const mentions = new Mentions(counting);
-  const facts = counting.map((row, index) => factsOf(row, index, mentions, nowMs));
+  const facts = counting.map((row, index) => factsOf(row, index, mentions, expiredMs));
   const isEmpty = facts.every(({ alive }) => alive === 0);
   const unswept = covered.filter((row) => !sweep.includes(row)).map(({ sequence }) => sequence);
   const mayGo = counting.map((row, i) => {
@@ -105,7 +107,7 @@ interface Facts {
   readonly isUpload: boolean;
 }
 
-function factsOf({ row, says, record }: CountingRow, index: number, mentions: Mentions, nowMs: number): Facts {
+function factsOf({ row, says, record }: CountingRow, index: number, mentions: Mentions, expiredMs: number): Facts {
   if (typeof says === "string" || !row.ok) {
     const unknown = { isErased: false, hides: false, isIdle: false, isFull: false, isUpload: false };
     return { bytes: 0, payloads: 0, alive: 1, ...unknown };
@@ -116,7 +118,7 @@ function factsOf({ row, says, record }: CountingRow, index: number, mentions: Me
   return {
     bytes,
     payloads: entries.length,
-    alive: hasExpired(says, nowMs) ? 0 : entries.filter((hash) => mentions.isAlive(hash, index)).length,
+    alive: hasExpired(says, expiredMs) ? 0 : entries.filter((hash) => mentions.isAlive(hash, index)).length,
     isErased: mentions.newestClear > index || entries.some((hash) => mentions.isErased(hash, index)),
     hides: says.clearsGroup || deleted.length > 0,
     isIdle: (says.clearsGroup && index === 0) || deleted.some((hash) => !mentions.hasBefore(hash, index)),

@@ -336,7 +336,8 @@ class Run {
   #plan(found: GroupRows, mustMove?: (segment: string) => boolean): GroupPlan {
     const { times, graceMs } = this.#options;
     const erasedMs = this.#options.erasures?.cutMs(found.tenant, found.group);
-    return planRows(found, { nowMs: this.#lease.nowMs(), times, graceMs, erasedMs, mustMove });
+    const [nowMs, expiredMs] = [this.#lease.nowMs(), this.#lease.pastMs()];
+    return planRows(found, { nowMs, expiredMs, times, graceMs, erasedMs, mustMove });
   }
 
   #isWorth(found: GroupRows): boolean {
@@ -430,7 +431,7 @@ class Run {
     const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
     this.#spend(2 * apart.length * this.#prices.objectGet, 2 * apart.length);
     try {
-      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.nowMs(), mustMove, signal });
+      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.pastMs(), mustMove, signal });
     } catch (error) {
       if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
       const { row } = counting[run.from]!;
@@ -572,7 +573,7 @@ class Run {
     const mentions = new Mentions(counting);
     for (const [index, { row, says }] of counts ? counting.entries() : []) {
       if (!row.ok || typeof says === "string" || row.value.place.inline) continue;
-      const isOver = hasExpired(says, this.#lease.nowMs());
+      const isOver = hasExpired(says, this.#lease.pastMs());
       const alive = isOver ? 0 : says.entries.filter((hash) => mentions.isAlive(hash, index)).length;
       const share = says.entries.length === 0 ? 0 : alive / says.entries.length;
       const { place, bodyBytes } = row.value;

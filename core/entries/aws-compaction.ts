@@ -25,6 +25,9 @@ export function awsCompaction(
   tools: Pick<SharedCompactionTools, Made>,
   changes: CompactionChanges = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
+  const encoders = levels.map(
+    (level) => new BlockEncoder({ ...nodeCodecs, 2: compactionCodec(level) }, autoPolicy(), limits.mergedBlockBytes),
+  );
   return ({ frames, retention, eraser }) =>
     new SharedCompaction({
       ...tools,
@@ -32,8 +35,7 @@ export function awsCompaction(
       frames,
       retention,
       eraser,
-      encoderOf: (tier) =>
-        new BlockEncoder({ ...nodeCodecs, 2: compactionCodec(levels[tier]) }, autoPolicy(), limits.mergedBlockBytes),
+      encoderOf: (tier) => encoders[tier]!,
       pause: () => setImmediate(),
     });
 }

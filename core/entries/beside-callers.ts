@@ -1,7 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { setImmediate, setTimeout as wait } from "node:timers/promises";
 import type { CommitLanes } from "../commit-lanes.ts";
-import { type RestRules, restRules } from "../compaction/rest-rules.ts";
+import type { Pace } from "../compaction/local-compaction.ts";
+import { isInTime, type RestRules, restRules } from "../compaction/rest-rules.ts";
 
 /**
  * How long a step lets callers' commits go first, in milliseconds. Those that the disk acknowledges at once are done by then; where it
@@ -20,13 +21,15 @@ const poolRestMsMax = 500;
 
 /**
  * Gives the steps of compaction their turns. One goes on alone in a turn of the event loop, so that many together hold it up no longer
- * than one, and not while a caller waits for a commit. Where it is to rest beside callers, it does so between two steps, and a block in the
+ * than one, and not while a caller waits for a commit. Beside callers it rests between two steps, as long as it is in time, and a block in the
  * pool is a step too: one on this thread and one there take both cores of a small machine, and a sync that has ended waits until one
  * of them is free.
  */
-export class BesideCallers {
+export class BesideCallers implements Pace {
   readonly #lanes: Pick<CommitLanes, "callsBegun" | "callsEnded">;
-  #restMs = restRules.restMs;
+  #rules: RestRules = restRules;
+  #startMs = 0;
+  #share = 0;
   readonly #turns = queue();
   readonly #pool = queue();
   /** Commits that callers had brought when that was asked last, and when there were new ones. */
@@ -37,10 +40,16 @@ export class BesideCallers {
     this.#lanes = lanes;
   }
 
-  /** Begins a run by these rules. */
-  begin({ restMs }: RestRules): void {
-    this.#restMs = restMs;
+  begin(rules: RestRules): void {
+    this.#rules = rules;
+    this.#startMs = performance.now();
+    this.#share = 0;
     this.#begun = this.#lanes.callsBegun;
+    this.#seenMs = -Infinity;
+  }
+
+  reached(share: number): void {
+    this.#share = share;
   }
 
   /** Resolves when the next step may be taken. */
@@ -48,7 +57,7 @@ export class BesideCallers {
     return this.#turns(async () => {
       await this.#callersFirst();
       if (this.#restsNow()) {
-        await wait(this.#restMs);
+        await wait(this.#rules.restMs);
         await this.#callersFirst();
       }
       await setImmediate();
@@ -76,12 +85,13 @@ export class BesideCallers {
 
   /** Whether callers bring commits these days, and it rests beside them. */
   #restsNow(): boolean {
-    if (this.#restMs === 0) return false;
+    const { restMs, spreadMs } = this.#rules;
+    if (restMs === 0) return false;
     const { callsBegun } = this.#lanes;
     const nowMs = performance.now();
     if (callsBegun !== this.#begun) this.#seenMs = nowMs;
     this.#begun = callsBegun;
-    return nowMs - this.#seenMs < callersStayMs;
+    return nowMs - this.#seenMs < callersStayMs && isInTime(this.#share, nowMs - this.#startMs, spreadMs);
   }
 }
 

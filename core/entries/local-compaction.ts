@@ -9,9 +9,7 @@ import type { RestRules } from "../compaction/rest-rules.ts";
 import { type ErasedSegments, ErasingCompaction } from "../erasure/erasing-compaction.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { limits } from "../limits.ts";
-import type { Tier } from "../page/page.ts";
 import type { PayloadStorePorts } from "../payload-store.ts";
-import type { Codecs } from "../ports/codec.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
 import type { ReclaimingUploads } from "../ports/upload-store.ts";
@@ -34,38 +32,29 @@ export function localCompaction(
   { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules & RestRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
   const { clock, heads, blocks } = ports;
-  const codecs = (tier: Tier, beside: BesideCallers): Codecs => {
-    const codec = compactionCodec(levels[tier]);
-    const { onBase } = codec;
-    const inQueue = {
-      ...codec,
-      encode: (raw: Uint8Array) => beside.inPool(async () => codec.encode(raw)),
-      onBase: onBase && {
-        ...onBase,
-        encode: (raw: Uint8Array, base: Uint8Array) => beside.inPool(async () => onBase.encode(raw, base)),
-      },
-    };
-    return { ...nodeCodecs, 2: inQueue };
-  };
   return ({ eraser, ...inside }) => {
     const beside = new BesideCallers(inside.lanes);
+    const zstd = levels.map((level) => compactionCodec(level, (work) => beside.inPool(work)));
+    const encoders = (sharedBytes: number) =>
+      zstd.map((codec, tier) => {
+        // What is smaller on its base at the lowest level is so at others.
+        const trial = levels[tier] === levels[0] ? undefined : zstd[0];
+        return new BlockEncoder({ ...nodeCodecs, 2: codec }, autoPolicy(), sharedBytes, trial);
+      });
+    const [others, bases] = [encoders(limits.mergedBlockBytes), encoders(baseBlockBytes)];
     const compaction = new LocalCompaction({
       ...ports,
       ...inside,
       rules,
-      encoderOf: (tier, kind) => {
-        const sharedBytes = kind === "for a base" ? baseBlockBytes : limits.mergedBlockBytes;
-        // What is smaller on its base at the lowest level is so at others.
-        const trial = levels[tier] === levels[0] ? undefined : codecs(0, beside)[2];
-        return new BlockEncoder(codecs(tier, beside), autoPolicy(), sharedBytes, trial);
-      },
+      encoderOf: (tier, kind) => (kind === "for a base" ? bases : others)[tier]!,
       nowMs: () => clock.nowMs(),
-      begin: (run) => beside.begin(run),
+      pace: beside,
       pause: () => beside.turn(),
       forget: () => {
         heads?.clear();
         blocks?.clear();
         nodeCodecs[2].onBase?.forget();
+        for (const { onBase } of zstd) onBase.forget();
       },
     });
     const nowMs = () => clock.nowMs();

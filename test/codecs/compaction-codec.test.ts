@@ -23,7 +23,36 @@ describe("the codec of compaction", () => {
     const [stored] = await Promise.all([encoding, others]);
 
     expect(ended).toEqual(["others", "block"]);
-    sameBytes(await codec.decode(stored.slice(), raw.length), raw);
+    sameBytes(codec.decode(stored.slice(), raw.length), raw);
+  });
+
+  test("takes turns in the pool for what is long, and compresses what is short in place", async () => {
+    const raw = prose(limits.mergedBlockBytes, 1);
+    const base = prose(20_000, 2);
+    let turns = 0;
+    const pool = async <T>(work: () => Promise<T>) => {
+      turns += 1;
+      return work();
+    };
+    const quick = compactionCodec(3, pool);
+    const strong = compactionCodec(19, pool);
+    const inPlace = [
+      quick.encode(raw.subarray(0, 65_536)),
+      quick.onBase.encode(raw.subarray(0, 65_536), base),
+      strong.onBase.encode(raw.subarray(0, 8191), base),
+    ];
+    expect(inPlace.map((encoded) => encoded instanceof Promise)).toEqual([false, false, false]);
+    expect(turns).toBe(0);
+
+    const inPool = [
+      quick.encode(raw.subarray(0, 65_537)),
+      quick.onBase.encode(raw.subarray(0, 65_537), base),
+      strong.encode(raw.subarray(0, 100)),
+      strong.onBase.encode(raw.subarray(0, 8192), base),
+    ];
+
+    expect(turns).toBe(4);
+    for (const encoding of inPool) await encoding;
   });
 
   test("compresses harder at level 19 than at level 3, to frames that every reader knows", async () => {

@@ -1,12 +1,6 @@
 import { zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import {
-  encodedBytesMax,
-  zstdDecoder,
-  zstdDecodersOnBases,
-  zstdEncoder,
-  type ZstdContext,
-} from "../../core/adapters/node/zstd-context.ts";
+import { encodedBytesMax, zstdDecoder, zstdEncoder, type ZstdContext } from "../../core/adapters/node/zstd-context.ts";
 import { ZstdCodec } from "../../core/adapters/node/zstd-codec.ts";
 import { sameBytes } from "../conformance/expectations.ts";
 import { noise, prose } from "../conformance/sample-bytes.ts";
@@ -51,49 +45,6 @@ describe("a zstd context", () => {
         }
         sameBytes(codec.decode(frame, raw.length), raw, `after damage at ${i}`);
       }
-    }
-  });
-});
-
-describe("zstd decoders on bases", () => {
-  const bases = Array.from({ length: 7 }, (_, i) => prose(20_000, 50 + i));
-  const raw = prose(9000, 60);
-
-  test("are there on this Node, and keep their base from frame to frame", async () => {
-    const decoder = there(zstdDecodersOnBases()?.(bases[0]!));
-    const frame = await new ZstdCodec().onBase.encode(raw, bases[0]!);
-    const output = new Uint8Array(raw.length + 1);
-    for (let i = 0; i < 5; i++) {
-      output.fill(0);
-      expect(decoder.run(frame, output)).toBe(raw.length);
-      sameBytes(output.subarray(0, raw.length), raw);
-      if (i === 2) decoder.reset();
-    }
-  });
-
-  test("are not mixed up: more bases than are kept, in turn, in memory that is used again, and between damage", async () => {
-    const codec = new ZstdCodec();
-    const frames = await Promise.all(bases.map(async (base) => codec.onBase.encode(raw, base)));
-    const memory = new Uint8Array(20_000);
-    const into = new Uint8Array(raw.length + 1);
-    for (let i = 0; i < 200; i++) {
-      const which = (i * i) % bases.length;
-      memory.set(bases[which]!);
-      sameBytes(codec.onBase.decode(frames[which]!, raw.length, memory, i % 2 === 0 ? into : undefined), raw, `${i}`);
-      if (i % 9 === 0) codec.onBase.forget();
-      if (i % 5 !== 0) continue;
-      const bad = frames[which]!.slice(0, -3);
-      expect(() => codec.onBase.decode(bad, raw.length, memory)).toThrow("does not decode");
-    }
-  });
-
-  test("read a base before they write over it", async () => {
-    const codec = new ZstdCodec();
-    const base = bases[0]!;
-    const frame = await codec.onBase.encode(raw, base);
-    for (let i = 0; i < 3; i++) {
-      const memory = base.slice();
-      sameBytes(codec.onBase.decode(frame, raw.length, memory, memory), raw);
     }
   });
 });

@@ -1,5 +1,8 @@
+import { performance } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
-import { expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import type { CompactOptions } from "../../core/compaction/compaction.ts";
+import { restRules } from "../../core/compaction/rest-rules.ts";
 import { openDisk } from "../../core/entries/disk.ts";
 import { text } from "../conformance/sample-bytes.ts";
 import { CountingFileSystem } from "../support/counting-file-system.ts";
@@ -22,6 +25,8 @@ vi.mock(import("node:timers/promises"), async (original) => {
 });
 
 const tenant = "acme";
+
+afterEach(() => void vi.restoreAllMocks());
 
 test("compaction takes no step while a caller waits for a commit, and goes on behind it", async () => {
   let held: Promise<void> | undefined;
@@ -57,15 +62,20 @@ test("compaction takes no step while a caller waits for a commit, and goes on be
   await store.close();
 });
 
-/** Compacts a hundred groups, and brings commits meanwhile if asked. @returns the rests that were taken */
-async function restsOf(rules: { readonly restMs?: number }, beside: boolean): Promise<readonly number[]> {
+/** Compacts a hundred groups, and brings commits meanwhile if asked. @returns the rests that were taken, in milliseconds */
+async function restsOf(
+  beside: boolean,
+  options: Pick<CompactOptions, "rules" | "timeMsMax"> = {},
+): Promise<readonly number[]> {
   const disk = new PowerLossFileSystem({ random: seededRandom(2), syncTakes: setImmediate });
   const store = await openDisk({ directory: "/store" }, simulatedMachine(disk, 2));
   for (let i = 0; i < 100; i++)
     await store.append({ tenant, group: `g${i}`, id: "a" }, text(`payload ${i} `.repeat(100)));
+  // Too long to be compressed in place.
+  await store.append({ tenant, group: "long", id: "a" }, text("payload ".repeat(20_000)));
   let ended = false;
   rests.length = 0;
-  const compacting = store.compact({ graceMs: 0, mustGo: () => true, rules }).finally(() => (ended = true));
+  const compacting = store.compact({ graceMs: 0, mustGo: () => true, ...options }).finally(() => (ended = true));
   for (let i = 0; beside && !ended; i++) {
     await store.append({ tenant: "another", group: "beside", id: `${i}` }, text("beside"));
     await setImmediate();
@@ -75,12 +85,30 @@ async function restsOf(rules: { readonly restMs?: number }, beside: boolean): Pr
   return [...rests];
 }
 
-test("compaction that is to rest does so between its steps while callers bring commits, and goes on at once where none do", async () => {
-  const resting = await restsOf({ restMs: 8 }, true);
+test("compaction rests between its steps while callers bring commits, and goes on at once where none do", async () => {
+  const resting = await restsOf(true);
 
-  expect(resting.filter((ms) => ms === 8).length).toBeGreaterThanOrEqual(100);
+  expect(resting.filter((ms) => ms === restRules.restMs).length).toBeGreaterThanOrEqual(100);
   // Behind work of the thread pool.
-  expect(resting.some((ms) => ms !== 8)).toBe(true);
-  expect(await restsOf({}, true)).toEqual([]);
-  expect(await restsOf({ restMs: 8 }, false)).toEqual([]);
+  expect(resting.some((ms) => ms !== restRules.restMs)).toBe(true);
+  expect(await restsOf(true, { rules: { restMs: 0 } })).toEqual([]);
+  expect(await restsOf(false)).toEqual([]);
+});
+
+// No time goes by but that of the rests.
+test("a run that has done less of its plan than of its time does not rest, and three quarters of the time that it is given are its time", async () => {
+  const sum = (all: readonly number[]) => all.reduce((total, ms) => total + ms, 0);
+  vi.spyOn(performance, "now").mockImplementation(() => sum(rests));
+  const asLongAsItLikes = sum(await restsOf(true, { rules: { restMs: 40 } }));
+  const spread = { restMs: 40, spreadMs: 1000 };
+
+  const spreadOver = sum(await restsOf(true, { rules: spread }));
+  const threeQuarters = sum(await restsOf(true, { rules: spread, timeMsMax: 800 }));
+
+  expect(asLongAsItLikes).toBeGreaterThanOrEqual(100 * 40);
+  // It may be behind by a twentieth, and by the rest that it has begun.
+  expect(spreadOver).toBeGreaterThan(500);
+  expect(spreadOver).toBeLessThanOrEqual(1050 + 40);
+  expect(threeQuarters).toBeGreaterThan(300);
+  expect(threeQuarters).toBeLessThanOrEqual(630 + 40);
 });

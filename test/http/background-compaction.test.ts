@@ -66,6 +66,27 @@ describe("compaction in the background", () => {
     expect(told[0]).toBe(nothing);
   });
 
+  test("goes on at once where its time was over, unless it could do nothing", async () => {
+    const segments = [{ tenant: "acme", segment: "s", bytes: 1, into: [] }];
+    const store = new Compacted(async (_options, number) => ({
+      ...nothing,
+      complete: number > 3,
+      segments: number > 2 ? [] : segments,
+    }));
+    const compaction = begin(store, { everyMs: 3_600_000 });
+    await compaction.now();
+    await aWhile();
+    // Who asks for one asks again.
+    expect(store.asked).toHaveLength(1);
+    await compaction.stop();
+
+    begin(store, { everyMs: 500 });
+    await store.begun(3);
+    await aWhile();
+
+    expect(store.asked).toHaveLength(3);
+  });
+
   test("begins no run while it is paused, and goes on when it is resumed", async () => {
     const store = new Compacted();
     const compaction = begin(store);

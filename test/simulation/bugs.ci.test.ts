@@ -1,10 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { Bug } from "../support/simulation/bug.ts";
 import { rareBugs } from "../support/simulation/bugs.ts";
-import { firstBrokenBy } from "../support/simulation/first-broken.ts";
+import { firstBrokenBy, lapsingSeeds } from "../support/simulation/first-broken.ts";
+import { rareLapsingBugs } from "../support/simulation/lapsing-bugs.ts";
 
 describe("schedules notice where", () => {
   test.each(Object.entries<Bug>(rareBugs))("%s", async (_name, bug) => {
     expect(await firstBrokenBy(bug)).toBeDefined();
+  });
+});
+
+describe("schedules in which payloads expire notice where", () => {
+  test.each(Object.entries<Bug>(rareLapsingBugs))("%s", async (_name, bug) => {
+    expect(await firstBrokenBy(bug, lapsingSeeds)).toBeDefined();
   });
 });

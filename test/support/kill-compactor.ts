@@ -50,7 +50,7 @@ async function compact(): Promise<never> {
   for (;;) {
     await store.compact({
       graceMs: 0,
-      rules: { deadShareMin: 0.1, smallCountMin: 2, baseBytes: 1000, baseEveryBytes: 20_000 },
+      rules: { deadShareMin: 0.1, smallCountMin: 2, baseBytes: 1000, baseEveryBytes: 20_000, restMs: 0 },
     });
     await new Promise(setImmediate);
   }

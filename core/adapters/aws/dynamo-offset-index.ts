@@ -1,12 +1,11 @@
 import { DescribeTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Page } from "../../page/page.ts";
-import type { Term } from "../../page/terms.ts";
-import type { Basis, Candidate, CommitOutcome, PageRecord } from "../../ports/offset-index.ts";
-import { RowOffsetIndex, type RowOffsetIndexOptions } from "../../rows/row-offset-index.ts";
-import { AttributeRows } from "./attribute-rows.ts";
+import { AttributeRows } from "../../rows/attribute-rows.ts";
+import { AttributedOffsetIndex } from "../../rows/attributed-offset-index.ts";
+import type { RowOffsetIndexOptions } from "../../rows/row-offset-index.ts";
 import { awsError } from "./aws-error.ts";
 import type { Deadline } from "./deadline.ts";
+import { DynamoAttributeTable } from "./dynamo-attribute-table.ts";
 import { DynamoRowTable } from "./dynamo-row-table.ts";
 
 export interface DynamoOffsetIndexOptions extends Omit<RowOffsetIndexOptions, "rows" | "sleep"> {
@@ -17,38 +16,15 @@ export interface DynamoOffsetIndexOptions extends Omit<RowOffsetIndexOptions, "r
   readonly indexed?: readonly string[] | undefined;
 }
 
-/**
- * Pages as rows of a DynamoDB table.
- *
- * Cost: as {@link RowOffsetIndex}, and one write for each indexed attribute that is new in its group.
- */
-export class DynamoOffsetIndex extends RowOffsetIndex {
+/** Pages as rows of a DynamoDB table. Cost: as {@link AttributedOffsetIndex}. */
+export class DynamoOffsetIndex extends AttributedOffsetIndex {
   readonly #options: Pick<DynamoOffsetIndexOptions, "client" | "table" | "deadline">;
-  readonly #attributes: AttributeRows;
-  /** The rows that pages on their way need of their attributes. */
-  readonly #prepared = new WeakMap<Page, Promise<void>>();
 
   constructor({ client, table, deadline, indexed = [], ...options }: DynamoOffsetIndexOptions) {
-    super({ ...options, rows: new DynamoRowTable({ client, table, deadline }), sleep });
-    this.#options = { client, table, deadline };
-    this.#attributes = new AttributeRows({ ...options, client, table, deadline, indexed });
-  }
-
-  /** A page that is committed is found; one that is not leaves rows that nobody minds. */
-  override async commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome> {
-    await (this.#prepared.get(page) ?? this.#attributes.put(record.tenant, record.group, page));
-    return super.commit(record, page, basis);
-  }
-
-  /** Puts the rows of its attributes while its segment is put. */
-  prepare(tenant: string, group: string, page: Page): void {
-    const putting = this.#attributes.put(tenant, group, page);
-    putting.catch(() => {});
-    this.#prepared.set(page, putting);
-  }
-
-  candidates(tenant: string, terms: readonly Term[], from?: string): AsyncIterable<Candidate> {
-    return this.#attributes.candidates(tenant, terms, from);
+    const dynamo = { client, table, deadline };
+    const attributes = new AttributeRows({ ...options, indexed, table: new DynamoAttributeTable(dynamo) });
+    super({ ...options, attributes, rows: new DynamoRowTable(dynamo), sleep });
+    this.#options = dynamo;
   }
 
   /** As DynamoDB counts them, every six hours. For the operator: a handler may not ask. */

@@ -23,6 +23,14 @@ export class DiskUploads implements ReclaimingUploads {
   }
 
   async list(): Promise<UploadSummary[]> {
+    try {
+      return this.#list();
+    } catch (error) {
+      throw diskError(error, "listing the uploads failed");
+    }
+  }
+
+  #list(): UploadSummary[] {
     const found: UploadSummary[] = [];
     for (const tenant of listOrNothing(this.#fs, this.#layout.uploads)) {
       for (const name of listOrNothing(this.#fs, join(this.#layout.uploads, tenant))) {

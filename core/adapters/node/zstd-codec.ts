@@ -1,61 +1,91 @@
-import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { promisify } from "node:util";
-import { PayloadStoreError } from "../../errors.ts";
-import type { Codec, CodecOnBase } from "../../ports/codec.ts";
-import { encodedBytesMax, zstdDecoder, zstdDecodersOnBases, zstdEncoder, type ZstdContext } from "./zstd-context.ts";
+import type { Codec } from "../../ports/codec.ts";
+import { encodedBytesMax, zstdDecoder, zstdEncoder, zstdEncodersOnBases, type ZstdContext } from "./zstd-context.ts";
+import { ZstdOnBase } from "./zstd-on-base.ts";
+import { compressInPool, compressOnce, decompressOnce, type InPool, uncleared } from "./zstd-once.ts";
 
-const compressInPool = promisify(zstdCompress);
+/** Longer blocks are decoded by one call of node:zlib: what a context saves is little of that. In bytes. */
+const againBytesMax = 256 * 1024;
 
-/**
- * Up to here a block is compressed in place: 256 KiB take about 0.5 ms at level 1, and the pool costs 5–10 times a small
- * block's work. Larger blocks would hold up everybody else.
- */
-const inPlaceBytesMax = 256 * 1024;
+/** How blocks are compressed. */
+interface Effort {
+  /** Longer blocks are compressed in the thread pool, which costs 5–10 times a small block's work; in bytes. */
+  readonly inPlaceBytesMax: number;
+  /** Levels of zstd, in place and in the pool. */
+  readonly inPlace: number;
+  readonly inPool: number;
+}
 
 /**
  * In place everybody waits for the encoder, and level 1 takes three quarters of level 3's time for 3 % more bytes
- * (docs/decisions/0020); in the pool nobody does.
+ * (docs/decisions/0020): about 0.5 ms for 256 KiB. In the pool nobody does.
  */
-const levels = { inPlace: 1, inPool: 3 } as const;
+const foreground: Effort = { inPlaceBytesMax: 256 * 1024, inPlace: 1, inPool: 3 };
+
+/** What compaction compresses in place, at level 3, in bytes: some half a millisecond, alone and on a base together. */
+const inPlaceBytesOfCompaction = 64 * 1024;
+
+/**
+ * Shorter blocks are compressed at one level on a base, whatever level longer ones have, in bytes: from level 12 on reading the base takes
+ * 3–6 ms, for 10 % of 100 bytes.
+ */
+const shortOnBaseBytes = 8192;
 
 /** Room for about a dozen shared blocks. It goes with the last frame in it, so whoever keeps one for long keeps all that. */
 const roomBytes = 128 * 1024;
+
+export interface ZstdOptions {
+  /** Without them every frame is one call of node:zlib: the same bytes, half as fast. */
+  readonly contexts?: boolean | undefined;
+  readonly effort?: Effort | undefined;
+  readonly pool?: InPool | undefined;
+}
 
 /** Zstandard frames (RFC 8878) by Node's own zlib, with content size and without a second checksum: blocks carry their own. */
 export class ZstdCodec implements Codec {
   readonly name = "zstd" as const;
   readonly code = 2 as const;
-  readonly onBase: CodecOnBase;
+  readonly onBase: ZstdOnBase;
+  readonly #effort: Effort;
+  readonly #pool: InPool;
   readonly #encoder: () => ZstdContext | undefined;
   readonly #decoder: () => ZstdContext | undefined;
   /** Where the next frames are written, one behind the other: memory for each alone costs more than its bytes do. */
   #room = new Uint8Array(0);
 
-  /** @param contexts  without them every frame is one call of node:zlib: the same bytes, half as fast */
-  constructor({ contexts = true }: { readonly contexts?: boolean } = {}) {
-    this.#encoder = fromTheSecond(() => (contexts ? zstdEncoder(levels.inPlace) : undefined));
+  constructor({ contexts = true, effort = foreground, pool = (work) => work() }: ZstdOptions = {}) {
+    this.#effort = effort;
+    this.#pool = pool;
+    this.#encoder = fromTheSecond(() => (contexts ? zstdEncoder(effort.inPlace) : undefined));
     this.#decoder = fromTheSecond(() => (contexts ? zstdDecoder() : undefined));
-    this.onBase = onBase(levels.inPool, new DecodersOnBases(contexts));
+    this.onBase = new ZstdOnBase({
+      ...effort,
+      inPlaceBytesMax: Math.max(shortOnBaseBytes - 1, effort.inPlaceBytesMax),
+      pool,
+      decoder: this.#decoder,
+      encoders: fromTheSecond(() => (contexts ? zstdEncodersOnBases(effort.inPlace) : undefined)),
+      againBytesMax,
+    });
   }
 
   encode(raw: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    if (raw.length > inPlaceBytesMax) return compressInPool(raw, encodeOptions(raw, levels.inPool));
+    const { inPlaceBytesMax, inPlace, inPool } = this.#effort;
+    if (raw.length > inPlaceBytesMax) return this.#pool(() => compressInPool(raw, inPool));
     const room = encodedBytesMax(raw.length);
     if (this.#room.length < room) this.#room = uncleared(Math.max(room, roomBytes));
     const bytes = this.#encoder()?.run(raw, this.#room);
-    if (bytes === undefined) return zstdCompressSync(raw, encodeOptions(raw, levels.inPlace));
+    if (bytes === undefined) return compressOnce(raw, inPlace);
     const frame = this.#room.subarray(0, bytes);
     this.#room = this.#room.subarray(bytes);
     return frame;
   }
 
   decode(stored: Uint8Array, rawBytes: number, into?: Uint8Array): Uint8Array {
-    return this.#decodeAgain(stored, rawBytes, into) ?? decodeOnce(stored, rawBytes);
+    return this.#decodeAgain(stored, rawBytes, into) ?? decompressOnce(stored, rawBytes);
   }
 
   /** `undefined` where one call of node:zlib has to tell what is wrong. */
   #decodeAgain(stored: Uint8Array, rawBytes: number, into: Uint8Array | undefined): Uint8Array | undefined {
-    const decoder = rawBytes > inPlaceBytesMax ? undefined : this.#decoder();
+    const decoder = rawBytes > againBytesMax ? undefined : this.#decoder();
     if (!decoder) return undefined;
     // One byte more than the frame may fill, by which it shows that it ended.
     const raw = into?.subarray(0, rawBytes + 1) ?? uncleared(rawBytes + 1);
@@ -66,86 +96,15 @@ export class ZstdCodec implements Codec {
   }
 }
 
-/** The same frames, made in the thread pool at a level of its own: for who is in no hurry. */
-export function compactionCodec(level: number): Codec {
-  const codec = new ZstdCodec();
-  return {
-    name: codec.name,
-    code: codec.code,
-    encode: (raw) => compressInPool(raw, encodeOptions(raw, level)),
-    decode: (stored, rawBytes, into) => codec.decode(stored, rawBytes, into),
-    onBase: onBase(level, codec.onBase),
-  };
-}
-
-/** Decoders that are kept, each with a copy of its base and some 0.2 MB of its own. */
-const decodersMax = 4;
-
-interface DecoderOnBase {
-  /** A copy of its own. */
-  readonly base: Uint8Array;
-  readonly context: ZstdContext;
-}
-
-/** Decodes what rests on a few bases again and again, each with a decoder that has read its base once. */
-class DecodersOnBases {
-  readonly #make: () => ((base: Uint8Array) => ZstdContext) | undefined;
-  /** That used last is last. */
-  readonly #kept: DecoderOnBase[] = [];
-
-  constructor(contexts: boolean) {
-    this.#make = fromTheSecond(() => (contexts ? zstdDecodersOnBases() : undefined));
-  }
-
-  decode(stored: Uint8Array, rawBytes: number, base: Uint8Array, into?: Uint8Array): Uint8Array {
-    const decoder = rawBytes > inPlaceBytesMax ? undefined : this.#on(base);
-    if (!decoder) return decodeOnce(stored, rawBytes, base);
-    const raw = into?.subarray(0, rawBytes + 1) ?? new Uint8Array(Buffer.allocUnsafeSlow(rawBytes + 1).buffer);
-    if (decoder.context.run(stored, raw) === rawBytes) return raw.subarray(0, rawBytes);
-    decoder.context.reset();
-    // One call of node:zlib tells what is wrong.
-    return decodeOnce(stored, rawBytes, decoder.base);
-  }
-
-  forget(): void {
-    for (const { base, context } of this.#kept.splice(0)) {
-      base.fill(0);
-      context.reset();
-    }
-  }
-
-  #on(base: Uint8Array): DecoderOnBase | undefined {
-    // The bytes decide: where they lie, others may have lain before.
-    const at = this.#kept.findLastIndex((kept) => Buffer.compare(kept.base, base) === 0);
-    const [known] = at < 0 ? [] : this.#kept.splice(at, 1);
-    const context = known?.context ?? this.#make()?.(base);
-    if (!context) return undefined;
-    const decoder = known ?? { base: Uint8Array.from(base), context };
-    this.#kept.push(decoder);
-    if (this.#kept.length > decodersMax) this.#kept.shift()?.context.reset();
-    return decoder;
-  }
-}
-
 /**
- * Shorter blocks are written at one level on a base, in bytes: most of the work is to read the base, which takes 0.14 ms up to
- * level 9 and 3–6 ms from level 12 on, for 10 % of 100 bytes.
+ * The same frames at a level of its own, for who is in no hurry: in the thread pool, but for short ones at level 3, which cost as much
+ * to be brought there as to be compressed.
+ *
+ * @param pool  when work of the pool has its turn
  */
-const shortOnBaseBytes = 8192;
-const shortOnBaseLevel = 6;
-
-function onBase(level: number, decoders: Pick<CodecOnBase, "decode" | "forget">): CodecOnBase {
-  const levelOf = (raw: Uint8Array) => (raw.length < shortOnBaseBytes ? shortOnBaseLevel : level);
-  return {
-    encode: (raw, base) => compressInPool(raw, { ...encodeOptions(raw, levelOf(raw)), dictionary: base }),
-    decode: (stored, rawBytes, base, into) => decoders.decode(stored, rawBytes, base, into),
-    forget: () => decoders.forget(),
-  };
-}
-
-/** A plain view, since slices of a Buffer would share its memory. */
-function uncleared(bytes: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+export function compactionCodec(level: number, pool?: InPool): ZstdCodec {
+  const inPlaceBytesMax = level > 3 ? 0 : inPlaceBytesOfCompaction;
+  return new ZstdCodec({ effort: { inPlaceBytesMax, inPlace: 3, inPool: level }, pool });
 }
 
 /** A context is tried when it is made, which takes a millisecond or more: the first answer of a process does not wait for it. */
@@ -157,32 +116,4 @@ function fromTheSecond<T>(make: () => T | undefined): () => T | undefined {
     if (asked === 2) made = make();
     return made;
   };
-}
-
-function encodeOptions(raw: Uint8Array, level: number) {
-  return { pledgedSrcSize: raw.length, params: { [constants.ZSTD_c_compressionLevel]: level } };
-}
-
-function decodeOnce(stored: Uint8Array, rawBytes: number, base?: Uint8Array): Uint8Array {
-  let raw: Uint8Array;
-  // One chunk that is a byte longer than the block: one call into zlib, and nothing to join.
-  try {
-    raw = zstdDecompressSync(stored, {
-      maxOutputLength: Math.max(rawBytes, 1),
-      chunkSize: Math.max(rawBytes + 1, 64),
-      ...(base && { dictionary: base }),
-    });
-  } catch (cause) {
-    throw new PayloadStoreError(
-      "CORRUPT",
-      `zstd frame of ${stored.length} bytes does not decode to ${rawBytes} bytes`,
-      {
-        cause,
-      },
-    );
-  }
-  if (raw.length !== rawBytes) {
-    throw new PayloadStoreError("CORRUPT", `zstd frame decodes to ${raw.length} bytes, expected ${rawBytes}`);
-  }
-  return raw;
 }

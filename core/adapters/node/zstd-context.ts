@@ -35,23 +35,24 @@ export function zstdEncoder(level: number): ZstdContext | undefined {
   }));
 }
 
+/** Makes encoders of frames that all have one dictionary, which it takes a copy of and reads once: 0.14 ms. */
+export function zstdEncodersOnBases(level: number): ((base: Uint8Array) => ZstdContext) | undefined {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const make = (base: Uint8Array): ZstdContext => {
+    const dictionary = Buffer.from(base);
+    return new BindingContext(() => createZstdCompress({ params, dictionary }));
+  };
+  const sample = sampleBytes.at(-1)!;
+  const tried = works(make(sample), (raw) => ({
+    input: raw,
+    expected: zstdCompressSync(raw, { params, dictionary: sample, pledgedSrcSize: raw.length }),
+  }));
+  return tried && make;
+}
+
 export function zstdDecoder(): ZstdContext | undefined {
   const decoder = new BindingContext(() => createZstdDecompress());
   return works(decoder, (raw) => ({ input: zstdCompressSync(raw), expected: raw }));
-}
-
-/**
- * Makes decoders of frames that all have one dictionary, which it takes a copy of: reading it for each frame is most of the
- * work on a block of 22 KB, 100 µs in place of 25.
- */
-export function zstdDecodersOnBases(): ((base: Uint8Array) => ZstdContext) | undefined {
-  const make = (base: Uint8Array): ZstdContext => {
-    const dictionary = Buffer.from(base);
-    return new BindingContext(() => createZstdDecompress({ dictionary }));
-  };
-  const sample = sampleBytes.at(-1)!;
-  const tried = works(make(sample), (raw) => ({ input: zstdCompressSync(raw, { dictionary: sample }), expected: raw }));
-  return tried && make;
 }
 
 /** What is used of lib/zlib.js and src/node_zlib.cc; the same in Node 24.6 to 24.21. */

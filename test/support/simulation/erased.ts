@@ -1,7 +1,8 @@
 import type { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
-import type { ErasureRecord } from "../../../core/erasure/erasure.ts";
+import type { ErasureRecord, ErasureWish } from "../../../core/erasure/erasure.ts";
 import { collect } from "../../conformance/expectations.ts";
 import { bodyOf, type Call } from "./calls.ts";
+import type { Moments } from "./moments.ts";
 import type { ObjectServer } from "./object-server.ts";
 
 /**
@@ -16,8 +17,12 @@ export class Erased {
   /** What each is of, of what was stored before. */
   readonly #values = new Map<string, readonly string[]>();
 
-  constructor(servers: { readonly rows: MemoryRowTable; readonly objects: ObjectServer }) {
+  readonly #moments: Moments | undefined;
+
+  /** @param moments  where erasures are also asked for by time and by attribute */
+  constructor(servers: { readonly rows: MemoryRowTable; readonly objects: ObjectServer }, moments?: Moments) {
     this.#servers = servers;
+    this.#moments = moments;
   }
 
   /** To be called when a call was answered that stored something. */
@@ -27,9 +32,7 @@ export class Erased {
 
   async kept({ id, state, version, selector }: ErasureRecord): Promise<void> {
     if (version === 1) {
-      const isMeant = ({ group, ids }: Call) =>
-        group === selector.group && ids.every((one) => selector.ids?.includes(one) ?? true);
-      const before = this.#stored.filter(isMeant).map(({ value }) => value);
+      const before = this.#stored.filter((call) => this.#isMeant(call, selector)).map(({ value }) => value);
       this.#values.set(id, before);
     }
     if (state !== "gone") return;
@@ -38,6 +41,11 @@ export class Erased {
       for (const place of await this.#placesOf(bodyOf(value)))
         this.broken.push(`erasure ${id} is gone, and ${place} has ${value}`);
     }
+  }
+
+  #isMeant({ group, ids, value }: Call, selector: ErasureWish): boolean {
+    if (this.#moments) return this.#moments.isMeant(value, selector) === true;
+    return group === selector.group && ids.every((one) => selector.ids?.includes(one) ?? true);
   }
 
   async #placesOf(sought: Uint8Array): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import type { Bug } from "./bug.ts";
 import { bugs, rareBugs } from "./bugs.ts";
+import { lapsingBugs, rareLapsingBugs } from "./lapsing-bugs.ts";
 import { runSchedule } from "./schedule.ts";
 import { runSchedules } from "./schedules.ts";
 
@@ -38,7 +39,7 @@ if (count === 1) {
 }
 
 function bugNamed(name: string | undefined): Bug | undefined {
-  const all: Readonly<Record<string, Bug>> = { ...bugs, ...rareBugs };
+  const all: Readonly<Record<string, Bug>> = { ...bugs, ...rareBugs, ...lapsingBugs, ...rareLapsingBugs };
   if (name === undefined || name in all) return name === undefined ? undefined : all[name];
   throw new Error(`--bug: there is no ${JSON.stringify(name)}, only\n${Object.keys(all).join("\n")}`);
 }

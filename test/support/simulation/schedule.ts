@@ -1,15 +1,30 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { SeededRandom } from "../../../bench/agent-trace-random.ts";
+import { MemoryAttributeTable } from "../../../core/adapters/memory/memory-attribute-table.ts";
 import { MemoryErasureLedger } from "../../../core/adapters/memory/memory-erasure-ledger.ts";
 import { MemoryRowTable } from "../../../core/adapters/memory/memory-row-table.ts";
 import { type ErrorCode, isPayloadStoreError } from "../../../core/errors.ts";
 import { arrivalMsMax, type RowTimes, rowTimes } from "../../../core/compaction/row-times.ts";
 import { knowledgeMsMax } from "../../../core/rows/knowledge.ts";
 import { type Bug, noBug } from "./bug.ts";
-import { type Answer, type Call, type CallKind, drawCall, idsOf, makeCall, tenant, textOf } from "./calls.ts";
+import {
+  type Answer,
+  type Call,
+  type CallKind,
+  drawCall,
+  everyGroup,
+  idsOf,
+  makeCall,
+  subjectName,
+  tenant,
+  textOf,
+  valueIn,
+} from "./calls.ts";
 import { Erased } from "./erased.ts";
-import { type Handler, openHandler, type Servers } from "./handler.ts";
+import { type Handler, type LapsingServers, openHandler, type Servers } from "./handler.ts";
 import { History } from "./history.ts";
+import { classesMs, drawLapsing, drawLapsingCall, type LapsingKind, soonMs } from "./lapsing.ts";
+import { Moments } from "./moments.ts";
 import { ObjectServer } from "./object-server.ts";
 import type { Weather } from "./process.ts";
 import { World } from "./world.ts";
@@ -29,6 +44,9 @@ export interface ScheduleReport {
   readonly closed: number;
   /** Erasures that are gone. */
   readonly erased: number;
+  /** Finds that found something, and groups that went since all in them had expired. */
+  readonly found: number;
+  readonly lapsed: number;
   /** What happened, where it was asked for. */
   readonly story: readonly string[];
 }
@@ -98,12 +116,30 @@ interface Kind extends CallKind {
   /** What compaction waits for is as short as its rules allow. */
   readonly tight: boolean;
   readonly pageRowsMax: number;
+  /** Set where payloads have attributes and expire. */
+  readonly lapsing?: LapsingKind;
 }
 
-/** Every third is {@link closing}, by its seed alone: the others draw as they did when some of them broke. */
+/**
+ * Every third is {@link closing}, and in every fourth payloads have attributes and expire, by the seed alone: the others draw as they
+ * did when some of them broke.
+ */
 function drawKind(random: SeededRandom, seed: number): Kind {
-  const kind = drawAnyKind(random);
-  return seed % 3 === 2 ? closing(kind, random) : kind;
+  const any = drawAnyKind(random);
+  const kind = seed % 3 === 2 ? closing(any, random) : any;
+  return seed % 4 === 3 ? lapsing(kind, random) : kind;
+}
+
+/** Payloads have attributes and expire, compactors come while they do, and erasures are also asked for by attributes and times. */
+function lapsing(kind: Kind, random: SeededRandom): Kind {
+  return {
+    ...kind,
+    lapsing: drawLapsing(random, kind.groups),
+    erases: random.chance(0.6),
+    compactors: Math.max(1, kind.compactors),
+    workPauseMsMax: random.pick([20, 30, 9 * 60]) * minute,
+    tight: random.chance(0.7),
+  };
 }
 
 /**
@@ -179,6 +215,7 @@ class Schedule {
   readonly #servers: Servers;
   readonly #history: History;
   readonly #erased: Erased;
+  readonly #moments: Moments | undefined;
   readonly #beganMs: number;
   readonly #handlers: Handler[] = [];
   readonly #violations = new Set<string>();
@@ -188,6 +225,8 @@ class Schedule {
   #written = 0;
   #swept = 0;
   #closed = 0;
+  #found = 0;
+  #lapsed = 0;
   #started = 0;
   #working = 0;
 
@@ -195,18 +234,21 @@ class Schedule {
     this.#world = new World(seed, { tells });
     this.#bug = bug;
     this.#kind = drawKind(this.#world.random, seed);
-    const { pageRowsMax, ids } = this.#kind;
+    const { pageRowsMax, ids, groups, lapsing, weather } = this.#kind;
+    const moments = lapsing && new Moments();
+    this.#moments = moments;
     const rows = new MemoryRowTable({ clock: this.#world, pageRowsMax });
     const objects = new ObjectServer(this.#world);
-    this.#erased = new Erased({ rows, objects });
+    this.#erased = new Erased({ rows, objects }, moments);
     this.#servers = {
       world: this.#world,
       rows,
       objects,
       erasures: new MemoryErasureLedger(),
       whenErasureKept: (record) => void this.#erased.kept(record),
+      lapsing: moments && lapsingServers(moments),
     };
-    this.#history = new History(ids);
+    this.#history = new History(ids, moments && { groups, moments, aheadMsMax: weather.skewMsMax });
     this.#beganMs = this.#world.nowMs();
   }
 
@@ -231,6 +273,8 @@ class Schedule {
       swept: this.#swept,
       closed: this.#closed,
       erased: this.#erased.gone,
+      found: this.#found,
+      lapsed: this.#lapsed,
       story: this.#world.story ?? [],
     };
   }
@@ -255,15 +299,26 @@ class Schedule {
       const call: Call =
         empties && isLast
           ? { kind: "delete the group", group: random.pick(groups), ids: idsOf(ids), value }
-          : drawCall(random, this.#kind, value);
+          : this.#drawCall(value);
       let answer = await this.#makeCall(name, call);
       if (answer?.kind === "done" && random.chance(0.2)) void this.#readAt(name, call, answer);
+      if (answer?.kind === "done" && call.subject !== undefined && random.chance(0.5)) void this.#findAgain(name, call);
       // A request with a key may be made again: because nobody answered, or by mistake.
       for (let again = 0; again < 3 && call.key !== undefined && random.chance(answer ? 0.15 : 0.8); again++) {
         await this.#world.sleep(this.#drawPauseMs());
         answer = await this.#makeCall(name, call);
       }
     }
+  }
+
+  #drawCall(value: string): Call {
+    const { random } = this.#world;
+    const { lapsing } = this.#kind;
+    if (!lapsing || !this.#moments) return drawCall(random, this.#kind, value);
+    const known = { nowMs: this.#world.nowMs(), times: this.#moments.times };
+    const call = drawLapsingCall(random, { ...this.#kind, lapsing }, value, known);
+    this.#moments.writes(value, { group: call.group, ids: call.ids, subject: call.subject });
+    return call;
   }
 
   /** @returns `undefined` where its client gave up, or was told that the outcome is unknown */
@@ -275,6 +330,7 @@ class Schedule {
     const what = `${name}: ${call.kind} ${call.group}/${call.ids.join()} ${call.value}${call.key ? " by key" : ""}`;
     this.#world.tell(() => `${what}, of ${handler.process.name}`);
     const answering = makeCall(handler.store, call).catch((error: unknown) => this.#unknownOutcome(what, error));
+    const watch = handler.clock.watch(answering);
     const givingUp = this.#world.sleep(random.pick([30 * second, 30 * second, 5 * minute, 60 * minute]));
     const answer = await Promise.race([
       answering,
@@ -285,7 +341,9 @@ class Schedule {
     this.#world.tell(() => `${what} → ${JSON.stringify(answer) ?? "?"}`);
     if (!answer) this.#unknown += 1;
     if (answer?.kind === "done") this.#erased.stored(call);
-    this.#history.ended(call, startedMs, endedMs, answer);
+    if (answer?.kind === "found" && Object.keys(answer.found).length > 0) this.#found += 1;
+    const clocks = { leastMs: watch.leastMs, mostMs: this.#world.nowMs() };
+    this.#history.ended(call, startedMs, endedMs, answer, clocks);
     return answer;
   }
 
@@ -354,19 +412,39 @@ class Schedule {
     return meetAtMs - leadMs - passedMs;
   }
 
-  /** Compacts in peace until every erasure has to be gone. */
-  async #seeErasuresThrough(): Promise<void> {
+  /** Compacts in peace until every erasure has to be gone, and whatever has expired. */
+  async #seeThrough(): Promise<void> {
     const { process, store } = openHandler(this.#servers, "the last compactor", calm, this.#bug);
     const compacting = (async () => {
-      const isOpen = async () => (await this.#servers.erasures.open()).length > 0;
+      const isOpen = async () => (await this.#servers.erasures.open()).length > 0 || (await this.#left()).length > 0;
       for (let runs = 0; runs < runsUntilGone && (await isOpen()); runs++) {
         await this.#world.sleep(26 * 60 * minute);
         await store.compact().catch((error: unknown) => this.#unknownOutcome(process.name, error));
       }
       for (const { id, state, reason } of await this.#servers.erasures.open())
         this.#violations.add(`erasure ${id} is never gone, but ${state}: ${reason ?? "no reason"}`);
+      for (const left of await this.#left()) this.#violations.add(`all has expired, and there still is ${left}`);
+      this.#lapsed += this.#lapsedGroups().length;
     })();
     await this.#runUntil(compacting);
+  }
+
+  /** Groups whose payloads all expire. */
+  #lapsedGroups(): readonly string[] {
+    const { groups, lapsing } = this.#kind;
+    return groups.filter((group) => lapsing?.expiring[group] === 1);
+  }
+
+  /** What has to go since all of it expires: rows of such groups, and objects where there are no others. */
+  async #left(): Promise<readonly string[]> {
+    const { rows, objects } = this.#servers;
+    const groups = this.#lapsedGroups();
+    if (groups.length === 0) return [];
+    const left: string[] = [];
+    for await (const { partition, number } of rows.scan(`${tenant}/`))
+      if (groups.some((group) => partition === `${tenant}/${group}`)) left.push(`row ${partition}#${number}`);
+    if (groups.length === this.#kind.groups.length) for (const [key] of objects.all()) left.push(key);
+    return left;
   }
 
   /** Also where code is loaded on the way, the first time in a process: that takes time of ours. */
@@ -380,10 +458,12 @@ class Schedule {
 
   /** When everything that was on its way has arrived, a new handler reads all there is. */
   async #lookAtTheEnd(): Promise<void> {
-    const { groups, ids } = this.#kind;
-    if (this.#kind.erases) await this.#seeErasuresThrough();
+    const { groups, ids, lapsing, erases } = this.#kind;
+    if (lapsing) await this.#runUntil(this.#findAtTheEnd());
+    if (erases || lapsing) await this.#seeThrough();
     const last = openHandler(this.#servers, "the last handler", calm, this.#bug);
     const looking = (async () => {
+      if (lapsing) await this.#findAtTheEnd(last);
       for (const group of groups) {
         for (const kind of ["get many", "list"] as const)
           await this.#makeCall("at the end", { kind, group, ids: idsOf(ids), value: "" }, last);
@@ -395,4 +475,30 @@ class Schedule {
     })();
     await this.#runUntil(looking);
   }
+
+  async #findAtTheEnd(handler: Handler = openHandler(this.#servers, "a late handler", calm, this.#bug)): Promise<void> {
+    for (const subject of this.#kind.lapsing?.subjects ?? []) await this.#find("at the end", subject, handler);
+  }
+
+  /** Looks for what a call stored: at once, or shortly before it expires. */
+  async #findAgain(name: string, { subject = "", expires }: Call): Promise<void> {
+    const { random } = this.#world;
+    if (typeof expires === "number" && random.chance(0.6))
+      await this.#world.sleep(Math.max(0, expires - random.pick(soonMs) - this.#world.nowMs()));
+    await this.#find(name, subject);
+  }
+
+  async #find(name: string, subject: string, handler?: Handler): Promise<void> {
+    const call: Call = { kind: "find", group: everyGroup, ids: idsOf(this.#kind.ids), value: "", subject };
+    await this.#makeCall(name, call, handler);
+  }
+}
+
+function lapsingServers(moments: Moments): LapsingServers {
+  return {
+    attributes: new MemoryAttributeTable(),
+    indexed: [subjectName],
+    classesMs,
+    whenFramed: (frame) => moments.framed(frame, valueIn),
+  };
 }

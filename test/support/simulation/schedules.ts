@@ -18,6 +18,8 @@ const counted = [
   "swept",
   "closed",
   "erased",
+  "found",
+  "lapsed",
 ] as const satisfies readonly (keyof ScheduleReport)[];
 
 /** Runs the schedules of the seeds from `firstSeed` on. */
@@ -35,6 +37,8 @@ export async function runSchedules(
     swept: 0,
     closed: 0,
     erased: 0,
+    found: 0,
+    lapsed: 0,
   };
   const violations: { seed: number; what: string }[] = [];
   const { stackTraceLimit } = Error;

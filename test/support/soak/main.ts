@@ -30,13 +30,20 @@ const { values: options } = parseArgs({
     record: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
     replay: { type: "string" },
+    help: { type: "boolean", default: false },
   },
 });
 
 /** A chunk takes seconds. One that takes so long does not end. */
 const chunkMinutesMax = 15;
 
-if (options.replay === undefined) await soak();
+if (options.help) {
+  console.log(
+    "npm run soak -- [--parts A,B] [--scale 1] [--minutes 120] [--workers 2] [--nice 19] [--record] [--fresh]",
+  );
+  console.log("npm run soak -- --replay PART:SEED:COUNT");
+  console.log(`parts: ${Object.keys(soakParts).join(", ")}`);
+} else if (options.replay === undefined) await soak();
 else await replay(options.replay);
 
 interface Job {

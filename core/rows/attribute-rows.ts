@@ -1,24 +1,20 @@
-import { type AttributeValue, type DynamoDBClient, PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
-import { concat, hex, utf8, utf8Text, view } from "../../bytes.ts";
-import { PayloadStoreError } from "../../errors.ts";
-import { KeyHasher } from "../../index/key-hasher.ts";
-import { limits } from "../../limits.ts";
-import type { Page } from "../../page/page.ts";
-import { type Term, termsOf } from "../../page/terms.ts";
-import type { Digest } from "../../ports/digest.ts";
-import type { Candidate } from "../../ports/offset-index.ts";
-import { damaged, decoded, type Decoded } from "../../segment/decoded.ts";
-import { crcText } from "../../segment/header.ts";
-import { awsError } from "./aws-error.ts";
-import type { Deadline } from "./deadline.ts";
+import { concat, hex, utf8, utf8Text, view } from "../bytes.ts";
+import { PayloadStoreError } from "../errors.ts";
+import { KeyHasher } from "../index/key-hasher.ts";
+import { limits } from "../limits.ts";
+import type { Page } from "../page/page.ts";
+import { type Term, termsOf } from "../page/terms.ts";
+import type { AttributeTable } from "../ports/attribute-table.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { Candidate } from "../ports/offset-index.ts";
+import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
+import { crcText } from "../segment/header.ts";
 
 export interface AttributeRowsOptions {
-  readonly client: DynamoDBClient;
-  readonly table: string;
+  readonly table: AttributeTable;
   readonly digest: Digest;
   /** Of the store: groups and attributes are hashed with it, and rows sealed. */
   readonly secret: Uint8Array;
-  readonly deadline: Deadline;
   /** The attributes that have rows, as the table's own row says. */
   readonly indexed: readonly string[];
 }
@@ -35,8 +31,6 @@ const furtherRows = 500;
 
 const rowVersion = 0;
 const crcBytes = 4;
-
-type Item = Record<string, AttributeValue>;
 
 /**
  * Attribute and value → the groups that have had payloads with it: a row for each, partition key `~find/<tenant>/<hash>`, sort
@@ -85,58 +79,32 @@ export class AttributeRows {
   async *candidates(tenant: string, terms: readonly Term[], from?: string): AsyncGenerator<Candidate> {
     const indexed = terms.filter(([name]) => this.#indexed.has(name));
     if (indexed.length === 0) throw this.#notIndexed(terms);
-    const start = from === undefined ? "0" : sortKeyIn(from);
+    const start = from === undefined ? 0n : sortKeyIn(from);
+    const { table } = this.#options;
     const partitions = await Promise.all(
       indexed.map(async (term) => {
         const pk = this.#partition(tenant, term);
-        return { pk, ...(await this.#query(pk, start, firstRows)) };
+        return { pk, ...(await table.query(pk, start, firstRows)) };
       }),
     );
-    const shortest = partitions.reduce((a, b) => (b.items.length < a.items.length ? b : a));
+    const shortest = partitions.reduce((a, b) => (b.rows.length < a.rows.length ? b : a));
+    const { pk } = shortest;
     let damage: PayloadStoreError | undefined;
-    for (let { items, last } = shortest; ; { items, last } = await this.#query(shortest.pk, start, furtherRows, last)) {
-      for (const item of items) {
-        const sk = item["sk"]?.N ?? "";
-        const group = this.#decode(item["r"]?.B, shortest.pk, sk);
-        if (group.ok) yield { kind: "group", group: group.value, cursor: BigInt(sk).toString(36) };
-        else damage ??= damagedRow(shortest.pk, sk, this.#options.table, group.damage);
+    for (let { rows, next } = shortest; ; { rows, next } = await table.query(pk, next, furtherRows)) {
+      for (const { number, record } of rows) {
+        const group = this.#decode(record, pk, number);
+        if (group.ok) yield { kind: "group", group: group.value, cursor: number.toString(36) };
+        else damage ??= damagedRow(pk, number, table.name, group.damage);
       }
-      if (!last) break;
+      if (next === undefined) break;
     }
     if (damage) throw damage;
   }
 
-  async #putRow(pk: string, sk: string, group: string): Promise<void> {
-    const { client, table, deadline } = this.#options;
-    const command = new PutItemCommand({
-      TableName: table,
-      Item: { pk: { S: pk }, sk: { N: sk }, r: { B: this.#encode(group, pk, sk) } },
-    });
-    try {
-      await client.send(command, deadline.options());
-    } catch (error) {
-      throw awsError(error, `indexing an attribute in table ${table} failed, nothing was committed`);
-    }
+  async #putRow(pk: string, sk: bigint, group: string): Promise<void> {
+    await this.#options.table.put(pk, sk, this.#encode(group, pk, sk));
     this.#known.add(`${pk} ${sk}`);
     if (this.#known.size > knownRowsMax) this.#known.delete(this.#known.keys().next().value!);
-  }
-
-  async #query(pk: string, from: string, rows: number, after?: Item) {
-    const { client, table, deadline } = this.#options;
-    const command = new QueryCommand({
-      TableName: table,
-      KeyConditionExpression: "pk = :pk AND sk >= :from",
-      ExpressionAttributeValues: { ":pk": { S: pk }, ":from": { N: from } },
-      ConsistentRead: true,
-      Limit: rows,
-      ExclusiveStartKey: after,
-    });
-    try {
-      const { Items: items = [], LastEvaluatedKey: last } = await client.send(command, deadline.options());
-      return { items, last };
-    } catch (error) {
-      throw awsError(error, `reading from table ${table} failed`);
-    }
   }
 
   #partition(tenant: string, term: Term): string {
@@ -147,20 +115,20 @@ export class AttributeRows {
   }
 
   /** A sort key is a number of at most 38 digits: 120 bits of the hash, so that no two groups of one value ever share it. */
-  #sortKey(tenant: string, group: string): string {
+  #sortKey(tenant: string, group: string): bigint {
     const hash = new Int32Array(4);
     this.#hasher.group(tenant, group, hash);
-    return String(BigInt(`0x${hex(new Uint8Array(hash.buffer).subarray(0, sortKeyBytes))}`));
+    return BigInt(`0x${hex(new Uint8Array(hash.buffer).subarray(0, sortKeyBytes))}`);
   }
 
-  #encode(group: string, pk: string, sk: string): Uint8Array {
+  #encode(group: string, pk: string, sk: bigint): Uint8Array {
     const body = concat([Uint8Array.of(rowVersion), utf8(group)]);
     const crc = new Uint8Array(crcBytes);
     view(crc).setUint32(0, this.#crc(body, pk, sk), true);
     return concat([body, crc]);
   }
 
-  #decode(bytes: Uint8Array | undefined, pk: string, sk: string): Decoded<string> {
+  #decode(bytes: Uint8Array | undefined, pk: string, sk: bigint): Decoded<string> {
     if (!bytes || bytes.length < 1 + crcBytes) return damaged(`record of ${bytes?.length ?? 0} bytes`);
     const body = bytes.subarray(0, bytes.length - crcBytes);
     const stored = view(bytes).getUint32(body.length, true);
@@ -172,13 +140,16 @@ export class AttributeRows {
   }
 
   /** Bound to the row's key and the store's secret, as those of pages are. */
-  #crc(body: Uint8Array, pk: string, sk: string): number {
+  #crc(body: Uint8Array, pk: string, sk: bigint): number {
     const { digest } = this.#options;
     return digest.crc32(body, digest.crc32(utf8(`${pk} ${sk}`), this.#crcSeed));
   }
 
   #notIndexed(terms: readonly Term[]): PayloadStoreError {
-    const { table, indexed } = this.#options;
+    const {
+      table: { name: table },
+      indexed,
+    } = this.#options;
     const asked = terms.map(([name]) => JSON.stringify(name)).join(", ");
     const known = indexed.length === 0 ? "no attributes" : indexed.map((name) => JSON.stringify(name)).join(", ");
     const message = `table ${table} indexes ${known}, so nothing is found by ${asked} alone: name one with \`indexedAttributes\` when a table is new`;
@@ -190,15 +161,15 @@ export class AttributeRows {
 const partitionDigits = 32;
 const sortKeyBytes = 15;
 
-function damagedRow(pk: string, sk: string, table: string, damage: string): PayloadStoreError {
+function damagedRow(pk: string, sk: bigint, table: string, damage: string): PayloadStoreError {
   return new PayloadStoreError("CORRUPT", `row ${sk} of ${JSON.stringify(pk)} in table ${table}: ${damage}`);
 }
 
 /** The sort key that a cursor spells in base 36. */
-function sortKeyIn(cursor: string): string {
+function sortKeyIn(cursor: string): bigint {
   let key = 0n;
   for (const digit of cursor) key = key * 36n + BigInt(Number.parseInt(digit, 36) || 0);
-  if (/^[0-9a-z]{1,24}$/.test(cursor) && key < 1n << BigInt(8 * sortKeyBytes)) return String(key);
+  if (/^[0-9a-z]{1,24}$/.test(cursor) && key < 1n << BigInt(8 * sortKeyBytes)) return key;
   throw new PayloadStoreError("INVALID", "`after` is not a cursor that a find answered", {
     details: { field: "after" },
   });
