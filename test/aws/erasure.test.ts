@@ -137,6 +137,33 @@ describe("an erasure on S3 and DynamoDB", () => {
     expect(hours).toBeGreaterThanOrEqual(24);
   });
 
+  test("of what lies in rows alone is not gone while a row has it that another stands for", async () => {
+    const place = await freshPlaceOf(servers);
+    const handler = await openHandler(servers, place);
+    const { store } = handler;
+    // The rows of both are joined, so that the first is another's at once, and the second is only passed over.
+    for (const [i, id] of ["a", "b"].entries()) await store.append({ tenant, group: "victim", id }, withSecret(i));
+    await store.append({ tenant, group: "victim", id: "stays" }, text("stays"));
+    pass(hour);
+    expect((await traces(handler, place)).toSorted()).toEqual([`${tenant}/victim#1`, `${tenant}/victim#2`]);
+
+    await store.erase({ tenant, group: "victim", ids: ["a", "b"] });
+    const states: string[] = [];
+    await untilGone(
+      clock,
+      store,
+      async () => {
+        const [erasure] = await store.erasures({ tenant });
+        states.push(erasure!.state);
+        if (erasure!.state === "gone") expect(await traces(handler, place)).toEqual([]);
+      },
+      1 / 3,
+    );
+
+    expect([...new Set(states)]).toEqual(["compacting", "waiting", "gone"]);
+    expect(await store.get({ tenant, group: "victim", id: "stays" })).toEqual(text("stays"));
+  });
+
   test("of ids that were deleted before takes what is left of them, and tells that they are unknown", async () => {
     const of = await filled(clock);
     const { store } = of.handler;
