@@ -15,7 +15,9 @@ export class MergeRoom {
   async within<T>(bytes: number, work: () => Promise<T>): Promise<T> {
     const needed = Math.min(bytes, this.#bytesMax);
     if (this.#waiting.length > 0 || this.#taken + needed > this.#bytesMax) {
-      await new Promise<void>((enter) => this.#waiting.push({ bytes: needed, enter }));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.push({ bytes: needed, enter: resolve });
+      await promise;
     } else this.#taken += needed;
     try {
       return await work();

@@ -86,8 +86,9 @@ describe.skipIf(!hasScript && process.env["CI"] === undefined)("on a terminal a 
     });
     let told = "";
     terminal.stdout.on("data", (bytes: Buffer) => {
-      if (!told.includes("?25l") && `${told}${bytes}`.includes("?25l")) terminal.stdin.write("\u0003");
+      const wasHidden = told.includes("?25l");
       told += bytes.toString();
+      if (!wasHidden && told.includes("?25l")) terminal.stdin.write("\u0003");
     });
     const [code] = (await once(terminal, "exit")) as [number | null];
 
