@@ -7,6 +7,8 @@ export interface Progress {
   stop(): void;
 }
 
+const ends = ["SIGINT", "SIGTERM"] as const;
+
 /** @param unit  what is counted, as it stands behind the numbers */
 export function progressBar(label: string, unit: string): Progress {
   const bar = new SingleBar({
@@ -16,18 +18,28 @@ export function progressBar(label: string, unit: string): Progress {
     hideCursor: true,
   });
   let started = false;
+  // Ctrl-C ends the command as it would without a bar, but for the cursor, which it would leave hidden.
+  const interrupted = (signal: NodeJS.Signals) => {
+    stop();
+    process.kill(process.pid, signal);
+  };
+  const stop = () => {
+    if (!started) return;
+    for (const signal of ends) process.off(signal, interrupted);
+    bar.stop();
+  };
   return {
     update(done, total) {
       if (!process.stderr.isTTY || total === 0) return;
-      if (!started) bar.start(total, done);
-      else {
+      if (!started) {
+        for (const signal of ends) process.once(signal, interrupted);
+        bar.start(total, done);
+      } else {
         bar.setTotal(total);
         bar.update(done);
       }
       started = true;
     },
-    stop() {
-      if (started) bar.stop();
-    },
+    stop,
   };
 }

@@ -32,6 +32,7 @@ import {
   type TenantKey,
 } from "./key.ts";
 import { limits } from "./limits.ts";
+import { checkCompactOptions } from "./compaction/compact-options.ts";
 import type { Compaction, CompactionReport, CompactOptions } from "./compaction/compaction.ts";
 import { type Decided, describeKey, type FoundPayload, Lookup } from "./lookup.ts";
 import { lookedUp, lookUp, type Named, segmentIsGone } from "./looked-up.ts";
@@ -695,10 +696,11 @@ export class PayloadStore {
    * Gives back the room of what is dead, and lays the payloads of a group together, compressed anew. Reads and writes go on
    * meanwhile, and may end it at any moment: what was done is kept, and the next run goes on.
    *
-   * @throws {PayloadStoreError} `UNAVAILABLE`; `ABORTED` when its signal fires
+   * @throws {PayloadStoreError} `UNAVAILABLE`; `ABORTED` when its signal fires; `INVALID` for an option that is unknown
    * Cost: reads and writes what is alive in the segments of its plan; `dryRun` tells that before.
    */
   async compact(options: CompactOptions = {}): Promise<CompactionReport> {
+    checkCompactOptions(options);
     if (options.tenant !== undefined) resolveTenant({ tenant: options.tenant });
     if (options.dryRun === true) this.#enter(options);
     else this.#enterWriting(options);

@@ -12,14 +12,15 @@ export interface CompactOptions extends CallOptions {
    * Where several processes write an hour, and never less than 35 minutes.
    */
   readonly graceMs?: number | undefined;
-  /** Stops after so many milliseconds; what was done stays done, and the next run goes on. */
+  /** Stops after so many milliseconds, between two pages that it writes; what was done stays done, and the next run goes on. */
   readonly timeMsMax?: number | undefined;
   /**
    * Ends once so many bytes of payloads were written again; the next run goes on. One segment at least is compacted, with the
    * older pages of its groups, which may be more.
    */
   readonly bytesMax?: number | undefined;
-  /** Stops once requests have cost so much, in dollars. Where requests are billed. */
+  /** Stops once it has made so many requests, or they have cost so much, in dollars. Where requests are billed; both are estimates. */
+  readonly requestsMax?: number | undefined;
   readonly dollarsMax?: number | undefined;
   /** Plans, and does nothing. */
   readonly dryRun?: boolean | undefined;
@@ -64,7 +65,7 @@ export interface CompactionReport {
   readonly payloads: number;
   readonly bytesOut: number;
   readonly expired: Readonly<Expired>;
-  /** Segments that are gone now, and what they took. */
+  /** Segments that are gone now, and what they took, with the uploads that went. */
   readonly freed: readonly RewrittenSegment[];
   readonly freedBytes: number;
   /** Segments that go once the grace is over. */
@@ -94,7 +95,8 @@ export interface RowReport {
   readonly deadShare: number;
   /** How long ago the pass began that this run ended or goes on with, in milliseconds. */
   readonly lagMs: number;
-  /** What its requests cost, or would, by list prices. An estimate. */
+  /** How many requests it made, or would, and what they cost by list prices. Estimates. */
+  readonly requests: number;
   readonly dollars: number;
 }
 

@@ -7,6 +7,7 @@ import { decodePlacedPage, type MergedRequest } from "../page/page.ts";
 import { locationOf } from "../payload-head.ts";
 import { Steps } from "../steps.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
+import type { ReclaimingUploads } from "../ports/upload-store.ts";
 import { segmentTimeMs } from "../segment/name.ts";
 import type { SegmentScan } from "../segment/scan.ts";
 import type {
@@ -16,11 +17,13 @@ import type {
   RewrittenSegment,
   SkippedCompaction,
 } from "./compaction.ts";
+import { checkGrace } from "./compact-options.ts";
 import { type BaseRules, GrowingBases } from "./growing-bases.ts";
 import { joinedReport } from "./joined-report.ts";
 import { inParallel } from "./in-parallel.ts";
 import { addExpired, type Expired, noneExpired } from "./expired-count.ts";
-import { mergeGroup, type MergeTools } from "./merge-group.ts";
+import { mergedBytesMax, mergeGroup, type MergeTools } from "./merge-group.ts";
+import { MergeRoom } from "./merge-room.ts";
 import {
   deadShare,
   liveBytes,
@@ -30,10 +33,13 @@ import {
   planRules,
   type SegmentUsage,
 } from "./plan.ts";
+import { uploadsThatGo } from "./uploads-that-go.ts";
 import { type RestRules, restRules, spreadShare } from "./rest-rules.ts";
 
 export interface LocalCompactionTools extends MergeTools {
   readonly segments: ReclaimingSegments;
+  /** Uploads that came with a copy of a bucket, if there may be any. */
+  readonly uploads?: ReclaimingUploads | undefined;
   readonly index: RecoverableIndex;
   readonly rules: Partial<PlanRules & BaseRules & RestRules>;
   readonly pace: Pace;
@@ -88,6 +94,7 @@ export class LocalCompaction implements Compaction {
   /** Segments whose removal was begun and has failed, by their path. */
   readonly #leaving = new Set<string>();
   readonly #bases: GrowingBases;
+  readonly #room = new MergeRoom(largeGroupsAtOnce * mergedBytesMax);
   #running: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
@@ -97,7 +104,8 @@ export class LocalCompaction implements Compaction {
   }
 
   /** One run at a time; a second one waits. */
-  run(options: CompactOptions): Promise<CompactionReport> {
+  async run(options: CompactOptions): Promise<CompactionReport> {
+    checkGrace(options.graceMs ?? graceMsDefault);
     const run = this.#running.then(() => this.#run(options));
     this.#running = run.catch(() => {});
     return run;
@@ -162,16 +170,26 @@ export class LocalCompaction implements Compaction {
       const full = segments.freeBytes() < planned.usage.bytes + roomLeftBytes;
       if (isSpent || full) {
         complete = false;
-        if (full) skipped.push({ tenant, segment, reason: "the disk has no room to write its payloads again" });
+        if (full) skipped.push({ tenant, segment, reason: noRoom });
         break;
       }
       const into = new Set<string>();
       tell(0);
-      const left = await this.#empty(planned, done, into, {
-        ...options,
-        tell: (share) => tell(share, bytes),
-      });
+      let ending: "time" | "room" | undefined;
+      // Groups reach into other segments, so one may take longer, and need more room, than it has bytes.
+      const mayGoOn = () => {
+        this.#goOn(options);
+        if (nowMs() >= endMs) ending = "time";
+        else if (segments.freeBytes() < mergedBytesMax + roomLeftBytes) ending = "room";
+        return ending === undefined;
+      };
+      const left = await this.#empty(planned, done, into, { mayGoOn, tell: (share) => tell(share, bytes) });
       skipped.push(...left);
+      if (ending !== undefined) {
+        complete = false;
+        if (ending === "room") skipped.push({ tenant, segment, reason: noRoom });
+        break;
+      }
       done.bytesIn += bytes;
       if (left.length === 0) {
         index.supersede(tenant, segment, nowMs());
@@ -179,9 +197,9 @@ export class LocalCompaction implements Compaction {
       }
       tell(0);
     }
-    const freed = options.dryRun === true ? [] : await this.#free(options);
+    const { freed, uploadBytes } = options.dryRun === true ? nothingFreed : await this.#free(options, skipped);
     const waiting = index.segments.all().filter((segment) => isSuperseded(segment)).length;
-    const freedBytes = freed.reduce((sum, { bytes }) => sum + bytes, 0);
+    const freedBytes = freed.reduce((sum, { bytes }) => sum + bytes, uploadBytes);
     return { plan, ...done, freed, freedBytes, waiting, skipped, complete };
   }
 
@@ -260,7 +278,7 @@ export class LocalCompaction implements Compaction {
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number; readonly expired: Expired },
     into: Set<string>,
-    options: CompactOptions & { readonly tell: (share: number) => void },
+    { mayGoOn, tell }: { readonly mayGoOn: () => boolean; readonly tell: (share: number) => void },
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
     const skipped: SkippedCompaction[] = [];
@@ -281,6 +299,7 @@ export class LocalCompaction implements Compaction {
     }
     const growing = () => this.#tools.segments.growing(tenant);
     let ended = 0;
+    let isWhole = true;
     const work = async ({ group, through, requests }: HeldGroup) => {
       try {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
@@ -289,8 +308,9 @@ export class LocalCompaction implements Compaction {
         const merged = await mergeGroup(
           this.#tools,
           { tenant, group },
-          { through, requests, tier, bases: this.#bases, mayMerge, goOn: () => this.#goOn(options) },
+          { through, requests, tier, bases: this.#bases, room: this.#room, mayMerge, mayGoOn },
         );
+        isWhole &&= merged.isWhole;
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
@@ -301,7 +321,7 @@ export class LocalCompaction implements Compaction {
         skipped.push({ tenant, segment, group, reason: error.message });
       } finally {
         ended += 1;
-        options.tell(ended / groups.length);
+        tell(ended / groups.length);
       }
     };
     const { large = [], small = [] } = Object.groupBy(groups, ({ bytes }) =>
@@ -311,6 +331,8 @@ export class LocalCompaction implements Compaction {
     while (alone < Math.min(small.length, groupsAloneMax) && this.#bases.wants(tenant)) await work(small[alone++]!);
     await inParallel(small.slice(alone), groupsAtOnce, work);
     await inParallel(large, largeGroupsAtOnce, work);
+    // The next run goes on with the groups that are left.
+    if (!isWhole) return skipped;
     const left = new Set(skipped.map(({ group }) => group));
     for (const { group, through } of groups) {
       const due = steps.did(1);
@@ -375,16 +397,20 @@ export class LocalCompaction implements Compaction {
   }
 
   /** Removes what was superseded long enough ago. */
-  async #free({ graceMs = graceMsDefault, tenant: only }: CompactOptions): Promise<RewrittenSegment[]> {
+  async #free(
+    { graceMs = graceMsDefault, tenant: only }: CompactOptions,
+    skipped: SkippedCompaction[],
+  ): Promise<Freed> {
     const { segments, index, nowMs, forget } = this.#tools;
-    const due = index.segments.all().filter((segment) => {
+    const over = index.segments.all().filter((segment) => {
       const isAsked = only === undefined || segment.tenant === only;
       const isOver = isSuperseded(segment) && segment.supersededMs! + graceMs <= nowMs();
       return isAsked && (isOver || this.#leaving.has(pathOf(segment)));
     });
+    const { due, uploadBytes } = await this.#freeUploads(over, skipped);
     if (due.length === 0) {
       await index.checkpoint();
-      return [];
+      return nothingFreed;
     }
     for (const segment of due) {
       this.#leaving.add(pathOf(segment));
@@ -402,10 +428,45 @@ export class LocalCompaction implements Compaction {
       this.#bases.forgetSealed();
       await forget();
     }
-    return due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
+    const freed = due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
+    return { freed, uploadBytes };
+  }
+
+  /**
+   * Removes the uploads that go with some segments, before these: wherever it ends, a segment that is still there tells which they are.
+   * @returns the segments that may go, and what the uploads took
+   */
+  async #freeUploads(
+    over: readonly IndexedSegment[],
+    skipped: SkippedCompaction[],
+  ): Promise<{ readonly due: readonly IndexedSegment[]; readonly uploadBytes: number }> {
+    const { segments, index, uploads } = this.#tools;
+    if (!uploads || over.length === 0) return { due: over, uploadBytes: 0 };
+    const { uploads: going, kept } = await uploadsThatGo({ segments, uploads }, over);
+    if (going.length > 0) {
+      // What takes their place, or hides them, is durable first; and that the segments are not needed, so that nobody misses what they name.
+      await segments.flush();
+      await index.checkpoint();
+    }
+    for (const { tenant, name } of going) await uploads.remove(tenant, name);
+    for (const { tenant, name: segment, damaged } of kept) {
+      skipped.push({ tenant, segment, reason: `it names an upload that damaged segment ${damaged} may name too` });
+    }
+    const stays = new Set(kept.map(({ tenant, name }) => `${tenant}/${name}`));
+    const due = over.filter((segment) => !stays.has(pathOf(segment)));
+    return { due, uploadBytes: going.reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 }
 
+interface Freed {
+  readonly freed: readonly RewrittenSegment[];
+  /** What uploads took that went with them. */
+  readonly uploadBytes: number;
+}
+
+const nothingFreed: Freed = { freed: [], uploadBytes: 0 };
+
+const noRoom = "the disk has no room to write its payloads again";
 const waitsForOlder = "its deletes are needed until older segments are gone";
 
 function isWaiting({ reason }: SkippedCompaction): boolean {

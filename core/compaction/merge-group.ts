@@ -16,6 +16,7 @@ import { isStrayFrame } from "../segment/stray.ts";
 import type { RetentionRules } from "../retention.ts";
 import { countExpired, type Expired, noneExpired } from "./expired-count.ts";
 import type { GrowingBases } from "./growing-bases.ts";
+import type { MergeRoom } from "./merge-room.ts";
 import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
 
 /** What merging the pages of a group needs. */
@@ -35,8 +36,10 @@ export interface MergeWish {
   readonly requests: readonly MergedRequest[];
   readonly tier: Tier;
   readonly bases: GrowingBases;
-  /** Throws when it is to end. */
-  readonly goOn: () => void;
+  /** What payloads of all groups may take while they are merged. */
+  readonly room: MergeRoom;
+  /** Whether there is time and room for one page more. Throws when it is to end. */
+  readonly mayGoOn: () => boolean;
 }
 
 export interface Merged {
@@ -47,6 +50,8 @@ export interface Merged {
   readonly expired: Readonly<Expired>;
   /** Segments that it was written to. */
   readonly into: ReadonlySet<string>;
+  /** False where it ended early, and the rest is left for another time. */
+  readonly isWhole: boolean;
 }
 
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
@@ -74,7 +79,7 @@ export async function mergeGroup(
   const merged = { pages: 0, payloads: 0, bytes: 0, expired: noneExpired(), into: new Set<string>() };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    wish.goOn();
+    if (!wish.mayGoOn()) return { ...merged, isWhole: false };
     await tools.pause();
     const { view, records, basis } = await tools.lookup.view(tenant, group, tools.pause);
     const nowMs = tools.nowMs();
@@ -82,16 +87,20 @@ export async function mergeGroup(
       isExpired(found.entry, nowMs) ? "over" : "live",
     );
     const upTo = newestToMerge(records, live, basis, wish);
-    if (upTo === 0 && requests.length === 0) return merged;
+    if (upTo === 0 && requests.length === 0) return { ...merged, isWhole: true };
     const chunk = nextChunk(live, upTo);
-    const draft = await draftOf(tools, tenant, { ...chunk, requests, tier: wish.tier }, wish.bases);
-    const committed = await tools.lanes
-      .decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis), "compaction")
-      .catch((error: unknown) => {
-        // The segment that it rests in was sealed meanwhile: it is made anew for the next one.
-        if (isStrayFrame(error)) return undefined;
-        throw error;
-      });
+    const made = { ...chunk, requests, tier: wish.tier };
+    const { draft, committed } = await wish.room.within(bytesInMemory(chunk.payloads), async () => {
+      const draft = await draftOf(tools, tenant, made, wish.bases);
+      const committed = await tools.lanes
+        .decide(tenant, group, () => stillHolds(tools, { tenant, group }, draft, basis), "compaction")
+        .catch((error: unknown) => {
+          // The segment that it rests in was sealed meanwhile: it is made anew for the next one.
+          if (isStrayFrame(error)) return undefined;
+          throw error;
+        });
+      return { draft, committed };
+    });
     if (!committed) continue;
     await wish.bases.wrote(tenant, committed.place, draft.blocks);
     merged.pages += 1;
@@ -103,7 +112,7 @@ export async function mergeGroup(
       countExpired(merged.expired, tools.retention, tenant, found.entry, found.entry.origin?.timeMs ?? page.timeMs);
     }
     requests = [];
-    if (chunk.through >= wish.through) return merged;
+    if (chunk.through >= wish.through) return { ...merged, isWhole: true };
     // There is more of it: it went on, so it may be disturbed anew.
     attempt = -1;
   }
@@ -111,6 +120,11 @@ export async function mergeGroup(
     "CONFLICT",
     `group ${JSON.stringify(group)} changed ${attemptsMax} times while it was merged`,
   );
+}
+
+/** What lies in an upload stays there. */
+function bytesInMemory(payloads: readonly PlacedPayload[]): number {
+  return payloads.reduce((sum, { found }) => sum + (found.upload === undefined ? found.entry.bytes : 0), 0);
 }
 
 /** The newest page that is merged: all that may be of a group that fits one page, else what has to be. */

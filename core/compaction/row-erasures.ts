@@ -11,6 +11,7 @@ import type {
 } from "../erasure/erasure.ts";
 import type { Eraser } from "../erasure/eraser.ts";
 import { limits } from "../limits.ts";
+import type { Prices } from "../placement.ts";
 import { type CompactedRows, type GroupRows, madeMs, Mentions } from "../rows/group-rows.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { SkippedCompaction } from "./compaction.ts";
@@ -159,11 +160,11 @@ export class RowErasures {
    * Compares the frames of segments that were stored before the cut with the rows, once for each erasure, and writes down
    * those that have a frame which no row needs. Cost: two GETs a segment, and a query for each group that is looked up.
    *
-   * @param mayGoOn  throws, or answers that there is no time: the next run goes on behind what was compared
+   * @param budget  `mayGoOn` throws, or answers that there is no time: the next run goes on behind what was compared
    */
   async survey(
     { objects, sinceMs, isNamed }: Pick<SeenObjects, "objects" | "sinceMs" | "isNamed">,
-    mayGoOn: () => Promise<boolean>,
+    { mayGoOn, ...bill }: SurveyBill & { readonly mayGoOn: () => Promise<boolean> },
   ): Promise<void> {
     const due = this.#open.filter(({ record: { shared } }) => !shared!.surveyed && shared!.cutMs <= sinceMs);
     for (const tenant of new Set(due.map(({ record }) => record.tenant))) {
@@ -173,7 +174,7 @@ export class RowErasures {
       const old = objects
         .filter((object) => object.kind === "segments" && object.tenant === tenant && isNamed(object) && isOld(object))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-      const survey = new Survey(this.#tools, tenant);
+      const survey = new Survey(this.#tools, tenant, bill);
       let at = 0;
       for (; at < old.length && (await mayGoOn()); at += surveyedInOneGo) {
         const some = old.slice(at, at + surveyedInOneGo);
@@ -252,14 +253,22 @@ export class RowErasures {
   }
 }
 
+/** What comparing costs is counted. */
+interface SurveyBill {
+  readonly prices: Prices;
+  readonly spend: (dollars: number, requests: number) => void;
+}
+
 /** Which frames rows need, and which segments have others. */
 class Survey {
   readonly #tools: RowErasuresTools;
   readonly #tenant: string;
+  readonly #bill: SurveyBill;
   readonly #needed = new Map<string, Promise<ReadonlySet<string>>>();
   readonly #found = new Map<Open, ErasedSegment[]>();
 
-  constructor(tools: RowErasuresTools, tenant: string) {
+  constructor(tools: RowErasuresTools, tenant: string, bill: SurveyBill) {
+    this.#bill = bill;
     this.#tools = tools;
     this.#tenant = tenant;
   }
@@ -268,8 +277,10 @@ class Survey {
     return (this.#found.get(one) ?? []).toSorted((a, b) => (a.segment < b.segment ? -1 : 1));
   }
 
-  async compare({ name, modifiedMs }: StoredObject, open: readonly Open[]): Promise<void> {
+  async compare({ name, modifiedMs, bytes }: StoredObject, open: readonly Open[]): Promise<void> {
+    const { prices, spend } = this.#bill;
     const asked = open.filter(({ record: { shared } }) => modifiedMs <= shared!.cutMs && name > shared!.surveyedTo);
+    spend(2 * prices.objectGet, 2);
     const scan = await this.#tools.segments.scan(this.#tenant, name).catch(whenGone);
     if (!scan) return;
     const dead = new Set<string>();
@@ -280,6 +291,8 @@ class Survey {
     const isDamaged = scan.damage.length > 0;
     const holding = asked.filter(({ record }) => isDamaged || [...dead].some((group) => isScope(record, group)));
     if (holding.length === 0) return;
+    const gets = Math.ceil(bytes / hashedBytes);
+    spend(gets * prices.objectGet, gets);
     const hash = await sha256(this.#tools, this.#tenant, name).catch(whenGone);
     for (const one of holding) {
       const found = this.#found.get(one) ?? [];
@@ -301,6 +314,9 @@ class Survey {
 
   async #ask(group: string): Promise<ReadonlySet<string>> {
     const { counting } = await this.#tools.rows.group(this.#tenant, group);
+    const { prices, spend } = this.#bill;
+    const bytes = counting.reduce((sum, { record }) => sum + record.length, 0);
+    spend(prices.readUnit * Math.max(1, Math.ceil(bytes / 4096)), 1);
     const mentions = new Mentions(counting);
     return new Set(
       counting.flatMap(({ row, says }, index) => {

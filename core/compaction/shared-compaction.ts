@@ -168,6 +168,8 @@ class Run {
   readonly #inUse = new Set<string>();
   readonly #untold = new UntoldRows();
   readonly #live = new Map<string, number>();
+  /** How many rows lie in each, as far as this run has looked. */
+  readonly #rowsIn = new Map<string, number>();
   readonly #skipped: SkippedCompaction[] = [];
   /** Segments that took the place of the one that is being emptied. */
   readonly #into = new Set<string>();
@@ -181,6 +183,7 @@ class Run {
     rowsWaiting: 0,
     racesLost: 0,
     uploadsFreed: 0,
+    requests: 0,
     dollars: 0,
   };
   readonly #prices: Prices;
@@ -223,7 +226,8 @@ class Run {
         this.#count.groups += 1;
         const found = scanned.hasGap ? await this.#askAgain(scanned) : scanned;
         erasures?.look(found);
-        this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
+        const bytes = recordBytes(found);
+        this.#spend(this.#prices.readUnit * Math.ceil(bytes / 4096), bytes / scanPageBytes);
         if (this.#isWorth(found)) pending.push({ tenant: found.tenant, group: found.group });
         else await this.#mark(found);
         seen = `${found.tenant}/${found.group}`;
@@ -243,9 +247,11 @@ class Run {
           const isOld = object.modifiedMs <= sinceMs && segmentTimeMs(object.name) <= sinceMs;
           if (isOld) objects.push(object);
         }
-        this.#spend(this.#prices.objectPut * Math.max(1, Math.ceil(objects.length / 1000)));
+        const lists = Math.max(1, Math.ceil(objects.length / 1000));
+        this.#spend(this.#prices.objectPut * lists, lists);
         const isNamed = ({ kind, tenant, name }: StoredObject) => this.#marks.has(markOf(kind, tenant, name));
-        if (dryRun !== true) await erasures?.survey({ objects, sinceMs, isNamed }, () => this.#mayGoOn());
+        const budget = { prices: this.#prices, spend: this.#spend.bind(this), mayGoOn: () => this.#mayGoOn() };
+        if (dryRun !== true) await erasures?.survey({ objects, sinceMs, isNamed }, budget);
         const usages = this.#usages(objects);
         deadShare = deadOf(usages);
         const held = new Set(usages.map(({ tenant, segment }) => markOf("segments", tenant, segment)));
@@ -261,7 +267,8 @@ class Run {
           nowMs: sinceMs,
           rules: this.#planRules(),
         });
-        if (dryRun !== true) complete = await this.#emptySegments(plan.segments, segments);
+        if (dryRun === true) this.#priceSegments(plan.segments);
+        else complete = await this.#emptySegments(plan.segments, segments);
         for (const { tenant, group, reason } of this.#untold.all()) {
           this.#skipped.push({ tenant, group, segment: "", reason });
         }
@@ -288,7 +295,8 @@ class Run {
     }
     const freedSegments = freed.filter(({ kind }) => kind === "segments");
     this.#count.uploadsFreed = freed.length - freedSegments.length;
-    const rows: RowReport = { ...this.#count, deadShare, lagMs: Math.max(0, this.#lease.nowMs() - sinceMs) };
+    const requests = Math.ceil(this.#count.requests);
+    const rows: RowReport = { ...this.#count, requests, deadShare, lagMs: Math.max(0, this.#lease.nowMs() - sinceMs) };
     return {
       plan,
       segments,
@@ -314,7 +322,7 @@ class Run {
     if (this.#options.dryRun === true) return { free, kept };
     for (const object of over.filter((object) => this.#untold.mayName(object) === undefined)) {
       if (!(await this.#mayGoOn())) break;
-      this.#spend(2 * this.#prices.objectGet);
+      this.#spend(2 * this.#prices.objectGet, 2);
       const { tenant, name } = object;
       const scan = await this.#tools.segments.scan(tenant, name).catch(whenGone);
       // Of one that is damaged it is not known what it has.
@@ -334,7 +342,7 @@ class Run {
   /** Rows that are swept while a scan goes on look like a gap: a group that has one is read once more, by itself. */
   async #askAgain({ tenant, group }: GroupRows): Promise<GroupRows> {
     const found = await this.#rows.group(tenant, group);
-    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096));
+    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096), 1);
     return found;
   }
 
@@ -343,11 +351,12 @@ class Run {
     throwIfAborted(this.#options.signal);
   }
 
-  /** Whether there is time, money and a lease left. */
+  /** Whether there is time, money and all else of the budget left, and the lease. */
   async #mayGoOn(): Promise<boolean> {
-    const { bytesMax = Infinity, dollarsMax = Infinity } = this.#options;
+    const { bytesMax = Infinity, requestsMax = Infinity, dollarsMax = Infinity } = this.#options;
+    const { requests, dollars } = this.#count;
     if (this.#tools.clock.nowMs() >= this.#endMs) return false;
-    if (this.#done.bytesOut >= bytesMax || this.#count.dollars >= dollarsMax) return false;
+    if (this.#done.bytesOut >= bytesMax || requests >= requestsMax || dollars >= dollarsMax) return false;
     return this.#lease.goesOn();
   }
 
@@ -375,11 +384,24 @@ class Run {
       const apart = run.filter(({ row }) => row.ok && !row.value.place.inline).length;
       const units = Math.max(...run.slice(0, 1).map(({ record }) => writeUnits(record.length)), 1);
       this.#count.rowsWritten += 1;
-      this.#spend(units * writeUnit + getsOfRow * apart * objectGet + objectPut / batchGroups);
+      this.#spend(
+        units * writeUnit + getsOfRow * apart * objectGet + objectPut / batchGroups,
+        1 + getsOfRow * apart + 1 / batchGroups,
+      );
     }
     for (const { record } of [...sweep, ...(remove ? [remove] : [])])
-      this.#spend(writeUnits(record.length) * writeUnit);
+      this.#spend(writeUnits(record.length) * writeUnit, 1);
     this.#count.rowsRemoved += sweep.length;
+  }
+
+  /** What emptying segments would cost: each row that lies in one is read with its group, and written again. */
+  #priceSegments(planned: readonly PlannedSegment[]): void {
+    const { readUnit, writeUnit, objectGet, objectPut } = this.#prices;
+    for (const { usage } of planned) {
+      const rows = this.#rowsIn.get(markOf("segments", usage.tenant, usage.segment)) ?? 0;
+      this.#spend(2 * objectGet + objectPut, 3);
+      this.#spend(rows * (readUnit + 2 * objectGet + writeUnit), 4 * rows);
+    }
   }
 
   /** Does what pays about some groups, which share segments. */
@@ -418,14 +440,14 @@ class Run {
     this.#goOn();
     const partition = `${tenant}/${group}`;
     let rows = await this.#rows.group(tenant, group);
-    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(rows) / 4096));
+    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(rows) / 4096), 1);
     const { sweep, remove } = this.#plan(rows, mustMove);
     if (sweep.length > 0) rows = await this.#sweep(rows, sweep);
     // What is alive in the segments that are emptied was counted when the pass came to the group.
     await this.#mark(rows, mustMove === undefined);
     this.#count.groupsChanged += 1;
     if (remove) {
-      this.#spend(this.#prices.writeUnit * writeUnits(remove.record.length));
+      this.#spend(this.#prices.writeUnit * writeUnits(remove.record.length), 1);
       if (await this.#rows.remove(partition, remove, rows.knownMs)) this.#count.groupsRemoved += 1;
       return;
     }
@@ -449,7 +471,7 @@ class Run {
     const { tenant, group, counting } = rows;
     const { signal } = this.#options;
     const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
-    this.#spend(getsOfRow * apart.length * this.#prices.objectGet);
+    this.#spend(getsOfRow * apart.length * this.#prices.objectGet, getsOfRow * apart.length);
     try {
       return await draftRun(this.#merging, rows, run, mentions, { ...options, nowMs: this.#lease.pastMs(), signal });
     } catch (error) {
@@ -469,7 +491,7 @@ class Run {
     const partition = `${rows.tenant}/${rows.group}`;
     const gone = new Set<ReadRow>();
     const remove = async (row: ReadRow) => {
-      this.#spend(this.#prices.writeUnit * writeUnits(row.record.length));
+      this.#spend(this.#prices.writeUnit * writeUnits(row.record.length), 1);
       if (await this.#rows.remove(partition, row, rows.knownMs)) gone.add(row);
     };
     const last = sweep.at(-1)!;
@@ -513,7 +535,7 @@ class Run {
       ? await segments.appendWhole(tenant, frames)
       : await Promise.all(frames.map(({ frame }) => segments.append(tenant, frame)));
     const apart = new Set(places.filter(({ inline }) => !inline).map(({ segment }) => segment));
-    this.#spend(apart.size * this.#prices.objectPut);
+    this.#spend(apart.size * this.#prices.objectPut, apart.size);
     const pairs = prepared.map((one, i) => ({ ...one, place: places[i]! }));
     await inParallel(pairs, writesAtOnce, (one) => this.#swap(one));
     this.#options.onProgress?.({ segments: 0, ofSegments: 0, bytes: this.#done.bytesOut });
@@ -549,7 +571,7 @@ class Run {
       return;
     }
     await this.#forgetLost(rows, draft);
-    this.#spend(this.#prices.writeUnit * Math.max(writeUnits(length), writeUnits(before.record.length)));
+    this.#spend(this.#prices.writeUnit * Math.max(writeUnits(length), writeUnits(before.record.length)), 1);
     if (!(await this.#rows.swap(swap))) {
       this.#count.racesLost += 1;
       return;
@@ -583,7 +605,7 @@ class Run {
       if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
       return [];
     });
-    this.#spend(this.#prices.writeUnit * gone.length);
+    this.#spend(this.#prices.writeUnit * gone.length, gone.length);
     await terms.forget(tenant, group, gone, knownMs - this.#options.times.foundMs);
   }
 
@@ -623,6 +645,7 @@ class Run {
       const isDead = alive === 0 && says.entries.length > 0;
       const bytes = isDead ? 0 : place.headBytes + bodyBytes * share + utf8Length(group) + footerBytesPerFrame;
       this.#live.set(name, (this.#live.get(name) ?? 0) + bytes);
+      this.#rowsIn.set(name, (this.#rowsIn.get(name) ?? 0) + 1);
     }
   }
 
@@ -665,6 +688,7 @@ class Run {
     for (const { usage } of planned) {
       const { tenant, segment, bytes } = usage;
       if (!(await this.#mayGoOn())) return false;
+      this.#spend(2 * this.#prices.objectGet, 2);
       const scan = await this.#tools.segments.scan(tenant, segment).catch(whenGone);
       // Another pass has freed it while this one stood still.
       if (!scan) continue;
@@ -729,7 +753,7 @@ class Run {
       const record = utf8(lines.join("\n"));
       const key = { partition: compactPartition, number };
       const put = await this.#tools.rows.put(key, record, "free", this.#lease.nowMs());
-      this.#spend(this.#prices.writeUnit * writeUnits(record.length));
+      this.#spend(this.#prices.writeUnit * writeUnits(record.length), 1);
       if (!isDone(put, record)) return undefined;
       numbers.push(number);
     }
@@ -744,7 +768,8 @@ class Run {
     }
   }
 
-  #spend(dollars: number): void {
+  #spend(dollars: number, requests: number): void {
+    this.#count.requests += requests;
     this.#count.dollars += dollars;
   }
 }
@@ -782,6 +807,9 @@ function missingBetween(counting: readonly ReadRow[]): string {
 
 /** Stands in a note for the bytes that are alive in what was replaced. */
 const replacedMark = "-";
+
+/** A request of a scan answers so much, in bytes. */
+const scanPageBytes = 1_048_576;
 
 /** What a merged row has beside its frame, in bytes. */
 const rowOverheadBytes = 128;

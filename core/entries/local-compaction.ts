@@ -15,6 +15,7 @@ import { Lookup } from "../lookup.ts";
 import type { PayloadStorePorts } from "../payload-store.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
+import type { ReclaimingUploads } from "../ports/upload-store.ts";
 import { FrameReader } from "../segment/read-frame.ts";
 import { SpareMemory } from "../spare-memory.ts";
 import { BesideCallers } from "./beside-callers.ts";
@@ -34,6 +35,7 @@ export function localCompaction(
   ports: Pick<PayloadStorePorts, "clock" | "digest" | "codecs" | "heads" | "blocks"> & {
     readonly segments: ReclaimingSegments;
     readonly index: RecoverableIndex;
+    readonly uploads?: ReclaimingUploads | undefined;
   },
   { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules & RestRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {

@@ -1,5 +1,6 @@
 import { PayloadStoreError } from "../errors.ts";
 import { type PayloadId, resolveName } from "../key.ts";
+import { checkKnown } from "../known-options.ts";
 import { limits } from "../limits.ts";
 import type { Attributes } from "../page/page.ts";
 
@@ -94,8 +95,20 @@ export interface SharedErasure {
   readonly takesAll: boolean;
 }
 
+const known: Readonly<Record<keyof ErasureSelector | "tenant", true>> = {
+  tenant: true,
+  group: true,
+  ids: true,
+  where: true,
+  fromMs: true,
+  toMs: true,
+  everything: true,
+};
+
 /** @throws {PayloadStoreError} `INVALID` */
 export function resolveSelector(selector: ErasureSelector): ErasureWish {
+  // One that is misspelled would be left out, and more be erased than is meant.
+  checkKnown(selector, known);
   const { group, ids, where, fromMs, toMs, everything } = selector;
   const named = { group, ids, where, fromMs, toMs };
   const isLimited = Object.values(named).some((value) => value !== undefined);

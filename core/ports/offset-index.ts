@@ -193,6 +193,9 @@ export interface OffsetIndex {
   /** What is known of one segment now; a reader beside the writer may have to ask what that has saved. */
   segmentState?(tenant: string, segment: string): SegmentState | undefined;
 
+  /** Whether pages lie in a segment, or did, which others stand for, by what {@link all} met last. Of an index with several writers. */
+  isReplaced?(tenant: string, segment: string): boolean;
+
   /** Its rows and their bytes, about, where scanning them has a price. */
   size?(): Promise<{ readonly rows: number; readonly bytes: number }>;
 

@@ -13,6 +13,14 @@ export interface UploadReader {
   list?(): Promise<readonly UploadSummary[]>;
 }
 
+/** Uploads of one writer, that give back their room. */
+export interface ReclaimingUploads extends UploadReader {
+  list(): Promise<readonly UploadSummary[]>;
+
+  /** Removes an upload, for good and durably; one that is gone already is no fault. */
+  remove(tenant: string, name: string): Promise<void>;
+}
+
 export interface UploadSummary {
   readonly tenant: string;
   readonly name: string;

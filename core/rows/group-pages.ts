@@ -54,6 +54,7 @@ export class GroupPages {
   readonly #group: string;
   /** Those that count, oldest first. */
   readonly #rows: readonly ReadRow[];
+  readonly #covered: readonly ReadRow[];
   readonly #tools: GroupPagesTools;
   readonly #hashes = new Map<number, PageHashes | string>();
 
@@ -64,7 +65,9 @@ export class GroupPages {
   ) {
     this.#tenant = key.tenant;
     this.#group = key.group;
-    this.#rows = dividedRows(rows).counting;
+    const { counting, covered } = dividedRows(rows);
+    this.#rows = counting;
+    this.#covered = covered;
     this.#tools = tools;
   }
 
@@ -88,6 +91,15 @@ export class GroupPages {
       expected = endOf(row) + 1;
     }
     return false;
+  }
+
+  /** Segments that pages lie in, or did, which others stand for: they are kept for a grace. */
+  *replaced(): Generator<{ readonly tenant: string; readonly segment: string }> {
+    const tenant = this.#tenant;
+    for (const { row } of this.#rows)
+      if (row.ok && row.value.covers) yield { tenant, segment: row.value.covers.replaces };
+    for (const { row } of this.#covered)
+      if (row.ok && !row.value.place.inline) yield { tenant, segment: row.value.place.segment };
   }
 
   /** The pages that are not hidden, newest first. */

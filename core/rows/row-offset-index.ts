@@ -65,6 +65,7 @@ export class RowOffsetIndex implements OffsetIndex {
   readonly #crcOf: RowCrc;
   readonly #known: KnownGroups;
   #damage: readonly SegmentDamage[] = [];
+  #replaced: ReadonlySet<string> = new Set();
 
   constructor(options: RowOffsetIndexOptions) {
     const { secret, digest, clock } = options;
@@ -161,8 +162,11 @@ export class RowOffsetIndex implements OffsetIndex {
   async *all(): AsyncGenerator<PageRecord> {
     const damage: SegmentDamage[] = [];
     this.#damage = damage;
+    const replaced = new Set<string>();
+    this.#replaced = replaced;
     for await (const { pages } of this.#scan()) {
       damage.push(...pages.damage());
+      for (const { tenant, segment } of pages.replaced()) replaced.add(`${tenant}/${segment}`);
       yield* pages.records();
     }
   }
@@ -186,6 +190,10 @@ export class RowOffsetIndex implements OffsetIndex {
       }
     }
     return totals;
+  }
+
+  isReplaced(tenant: string, segment: string): boolean {
+    return this.#replaced.has(`${tenant}/${segment}`);
   }
 
   damage(): readonly SegmentDamage[] {

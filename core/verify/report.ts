@@ -52,7 +52,7 @@ export interface VerifyReport {
   readonly unreferenced: number;
   /** Objects that nothing refers to, and that are too young to be called orphans. */
   readonly young: SegmentsLeft;
-  /** Segments that compaction has replaced, and keeps for those who still read them. They are not read. */
+  /** Segments that compaction has replaced, and uploads that these name: they are kept for those who still read them. They are not read. */
   readonly superseded: SegmentsLeft;
   /** Segments that compaction leaves as they are, since they are damaged: `<tenant>/<segment>`. */
   readonly notCompacted: readonly string[];

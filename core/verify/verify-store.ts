@@ -57,6 +57,9 @@ class Verification {
   readonly #total = { segments: 0, frames: 0, payloads: 0, bytes: 0, ids: 0, unreferenced: 0, accepted: 0 };
   readonly #young = { segments: 0, bytes: 0 };
   readonly #superseded = { segments: 0, bytes: 0 };
+  /** Segments that are kept for those who still read them. */
+  readonly #replaced: SegmentSummary[] = [];
+  #keptUploads: Promise<ReadonlySet<string>> | undefined;
   readonly #indexed = new Map<string, Indexed>();
   readonly #uploads = new Set<string>();
   /** Groups that could not be made of their pages, and why. */
@@ -146,9 +149,9 @@ class Verification {
     const path = pathOf(summary);
     const known = this.#indexed.get(path) ?? new Map<number, PageRecord | undefined>();
     this.#indexed.delete(path);
-    if (this.#isReplaced(summary)) {
-      this.#superseded.segments += 1;
-      this.#superseded.bytes += bytes;
+    if (this.#isReplaced(summary) || (known.size === 0 && index.isReplaced?.(tenant, segment) === true)) {
+      this.#keep(bytes);
+      this.#replaced.push(summary);
       return;
     }
     if (index.shared && known.size === 0 && this.#isYoung(segment)) {
@@ -288,11 +291,35 @@ class Verification {
   async #orphanUploads(): Promise<void> {
     for (const { tenant, name, bytes } of (await this.#ports.uploads?.list?.()) ?? []) {
       if (this.#uploads.has(`${tenant}/${name}`)) continue;
-      if (this.#isYoung(name)) {
+      if ((await this.#replacedUploads()).has(`${tenant}/${name}`)) this.#keep(bytes);
+      else if (this.#isYoung(name)) {
         this.#young.segments += 1;
         this.#young.bytes += bytes;
       } else this.#fault("orphan", { tenant, segment: name, start: 0 }, "no page refers to the upload");
     }
+  }
+
+  /** Uploads that pages name which compaction has replaced: they are kept as long as these. */
+  #replacedUploads(): Promise<ReadonlySet<string>> {
+    this.#keptUploads ??= (async () => {
+      const names = new Set<string>();
+      for (const { tenant, segment } of this.#replaced) {
+        const scan = await this.#ports.segments.scan(tenant, segment).catch((error: unknown) => {
+          if (!isPayloadStoreError(error, "GONE")) throw error;
+        });
+        for (const { page: encoded } of scan?.frames ?? []) {
+          const page = decodePage(encoded);
+          if (page.ok && page.value.upload !== undefined) names.add(`${tenant}/${page.value.upload}`);
+        }
+      }
+      return names;
+    })();
+    return this.#keptUploads;
+  }
+
+  #keep(bytes: number): void {
+    this.#superseded.segments += 1;
+    this.#superseded.bytes += bytes;
   }
 
   #isYoung(name: string): boolean {

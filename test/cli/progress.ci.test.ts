@@ -1,4 +1,5 @@
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,7 +7,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDisk } from "../../core/entries/disk.ts";
 import { serveLocal } from "../../functions/local.ts";
-import { noise } from "../conformance/sample-bytes.ts";
+import { noise, prose } from "../conformance/sample-bytes.ts";
 import { run } from "../support/command-line.ts";
 
 const program = path.resolve(import.meta.dirname, "../../cli/main.ts");
@@ -67,6 +68,38 @@ describe.skipIf(!hasScript && process.env["CI"] === undefined)("on a terminal a 
     } finally {
       await server.close();
     }
+  });
+
+  test("compact leaves the terminal its cursor when Ctrl-C ends it, and the folder is whole", async () => {
+    const store = await openDisk({ directory });
+    const group = (g: number) => ({ tenant, group: `long-${g}` });
+    for (let g = 0; g < 100; g++) {
+      const items = Array.from({ length: 100 }, (_, i) => ({ id: `${i}`, bytes: prose(3000, 100 * g + i) }));
+      await store.appendMany(group(g), items);
+    }
+    for (let g = 0; g < 60; g++) await store.deleteGroup(group(g));
+    await store.close();
+
+    const line = `exec '${process.execPath}' '${program}' --dir '${directory}' compact --grace 0`;
+    const terminal = spawn("script", ["-qec", line, "/dev/null"], {
+      env: { ...process.env, TERM: "xterm", COLUMNS: "120" },
+    });
+    let told = "";
+    terminal.stdout.on("data", (bytes: Buffer) => {
+      const wasHidden = told.includes("?25l");
+      told += bytes.toString();
+      if (!wasHidden && told.includes("?25l")) terminal.stdin.write("\u0003");
+    });
+    const [code] = (await once(terminal, "exit")) as [number | null];
+
+    // 128, and the number of SIGINT: as without a bar.
+    expect(code).toBe(130);
+    expect(told).not.toContain("freed");
+    expect(told.lastIndexOf("?25h")).toBeGreaterThan(told.lastIndexOf("?25l"));
+    const again = await openDisk({ directory });
+    expect((await again.verify()).faults).toEqual([]);
+    expect(await again.get({ ...group(99), id: "7" })).toEqual(prose(3000, 9907));
+    await again.close();
   });
 
   test("export is not where the lines themselves come, nor any command in a pipe", async () => {

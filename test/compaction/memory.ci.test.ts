@@ -61,6 +61,7 @@ describe.skipIf(process.platform !== "linux")("the memory of compaction", () => 
     { what: "groups of 8 MiB", shape: { ...many, groups: 8 } },
     { what: "65,000 short payloads", shape: { ...many, payloadBytes: 1000 } },
     { what: "payloads of 7.9 MB", shape: { ...many, payloadBytes: 7_900_000 } },
+    { what: "payloads of 60 MB", shape: { ...many, payloadBytes: 60_000_000, groups: 2 } },
     { what: "what compresses well, and is much longer when it is read", shape: { ...many, groups: 20, make: prose } },
   ])("of a segment of 64 MiB is 128 MiB at most: $what", async ({ what, shape }) => {
     const told = await compacted({ ...shape, segmentBytesMax: 64 * mebibyte });

@@ -321,6 +321,33 @@ describe("a run with a budget", () => {
     await expectAll(store);
   });
 
+  test("of time ends in the middle of a segment too, and the next run goes on with the groups that are left", async () => {
+    const clock = new ManualClock();
+    const store = await open(newDisk(), {}, clock);
+    for (let i = 0; i < 60; i++) await store.append({ tenant, group: `g${i}`, id: "a" }, noise(2000, i));
+    for (let i = 0; i < 60; i++) await store.append({ tenant, group: `g${i}`, id: "a" }, noise(2000, 100 + i));
+    // Each group that is written again takes 1 ms.
+    let told = 0;
+    const onProgress = ({ bytes }: CompactionProgress) => {
+      if (bytes > told) clock.ms += 1;
+      told = bytes;
+    };
+    const reports = [];
+    do reports.push(await store.compact({ graceMs: 0, timeMsMax: 20, onProgress }));
+    while (!reports.at(-1)!.complete && reports.length < 10);
+
+    expect(reports.length).toBeGreaterThan(2);
+    expect(reports.map(({ segments }) => segments.length)).toEqual(
+      reports.map((_, i) => Number(i === reports.length - 1)),
+    );
+    expect(reports.flatMap(({ skipped }) => skipped)).toEqual([]);
+    // None of them is merged twice.
+    expect(reports.reduce((sum, { pages }) => sum + pages, 0)).toBe(60);
+    for (let i = 0; i < 60; i++)
+      expect(await store.get({ tenant, group: `g${i}`, id: "a" })).toEqual(noise(2000, 100 + i));
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
   test("of no time does nothing, and says so", async () => {
     const fs = newDisk();
     const store = await mostlyDead(fs);
@@ -466,15 +493,43 @@ describe("compaction leaves as it is", () => {
     await expect(store.get({ tenant, group: "bad", id: "a" })).rejects.toMatchObject({ code: "CORRUPT" });
   });
 
-  test("everything, where the disk has no room to write it again", async () => {
-    const disk = newDisk();
-    const full = new Proxy(disk, {
+  /** A disk with so much room as is said at the time. */
+  function withRoom(disk: PowerLossFileSystem, freeBytes: () => number): FileSystem {
+    return new Proxy(disk, {
       get(target, name) {
-        if (name === "freeBytes") return () => 1000;
+        if (name === "freeBytes") return freeBytes;
         const member: unknown = Reflect.get(target, name, target);
         return typeof member === "function" ? member.bind(target) : member;
       },
     });
+  }
+
+  test("the rest, where the disk fills up meanwhile, and goes on with it once there is room", async () => {
+    const disk = newDisk();
+    const plenty = 1e9;
+    let free = plenty;
+    const store = await open(withRoom(disk, () => free));
+    for (let i = 0; i < 60; i++) await store.append({ tenant, group: `g${i >> 1}`, id: "a" }, noise(3000, i));
+    const { segment } = (await store.head({ tenant, group: "g0", id: "a" }))!.location;
+
+    const onProgress = ({ share = 0 }: CompactionProgress) => void (share > 0.3 && (free = 70_000_000));
+    const cut = await store.compact({ graceMs: 0, onProgress });
+
+    expect(cut).toMatchObject({ complete: false, segments: [], freed: [] });
+    expect(cut.skipped).toEqual([{ tenant, segment, reason: expect.stringContaining("no room") }]);
+    expect(cut.pages).toBeLessThan(20);
+    expect(disk.list(`${directory}/segments/${tenant}`)).toContain(`${segment}.seg`);
+    free = plenty;
+    const rest = await store.compact({ graceMs: 0 });
+    expect([rest.complete, cut.pages + rest.pages]).toEqual([true, 30]);
+    for (let i = 1; i < 60; i += 2)
+      expect(await store.get({ tenant, group: `g${i >> 1}`, id: "a" })).toEqual(noise(3000, i));
+    expect((await store.verify()).faults).toEqual([]);
+  });
+
+  test("everything, where the disk has no room to write it again", async () => {
+    const disk = newDisk();
+    const full = withRoom(disk, () => 1000);
     const store = await open(full);
     for (let i = 0; i < 10; i++) await store.append({ tenant, group: "g", id: `${i % 2}` }, noise(3000, i));
     const before = bytesOnDisk(disk);
@@ -487,7 +542,110 @@ describe("compaction leaves as it is", () => {
   });
 });
 
+describe("compaction of one tenant", () => {
+  test("plans, empties and removes its segments, and no other's", async () => {
+    const clock = new ManualClock();
+    const disk = newDisk();
+    const store = await open(disk, { segmentBytesMax: 20_000 }, clock);
+    const tenants = ["acme", "other"];
+    for (const each of tenants) {
+      for (let i = 0; i < 10; i++) await store.append({ tenant: each, group: "g", id: `${i % 2}` }, noise(3000, i));
+    }
+    const filesOfOther = () => disk.list(`${directory}/segments/other`).toSorted();
+    const before = filesOfOther();
+    const owners = (of: readonly { readonly tenant: string }[]) => [...new Set(of.map((one) => one.tenant))];
+
+    const { plan } = await store.compact({ tenant, graceMs: 60_000, dryRun: true });
+    const done = await store.compact({ tenant, graceMs: 60_000 });
+    expect([owners(plan.segments.map(({ usage }) => usage)), owners(done.segments)]).toEqual([[tenant], [tenant]]);
+    expect(filesOfOther()).toEqual(before);
+    const rest = await store.compact({ graceMs: 60_000 });
+    expect(owners(rest.segments)).toEqual(["other"]);
+    clock.ms += 60_000;
+    // What waited for its grace goes as well, of that tenant alone.
+    const { freed, waiting } = await store.compact({ tenant: "other", graceMs: 60_000 });
+    expect([owners(freed), waiting]).toEqual([["other"], done.segments.length]);
+  });
+});
+
+describe("a group that was deleted", () => {
+  test("stays so when what deleted it is compacted, and an older segment still holds it", async () => {
+    const disk = newDisk();
+    const store = await open(disk, { segmentBytesMax: 20_000 });
+    await store.append({ tenant, group: "deleted", id: "a" }, noise(500, 1));
+    await store.append({ tenant, group: "stays", id: "a" }, noise(25_000, 2));
+    await store.deleteGroup({ tenant, group: "deleted" });
+    for (const id of ["a", "b"]) await store.append({ tenant, group: "other", id }, noise(25_000, 3));
+    const [older, newer = ""] = disk.list(`${directory}/segments/${tenant}`).toSorted();
+
+    const mustGo = ({ segment }: { readonly segment: string }) => `${segment}.seg` === newer;
+    const { segments } = await store.compact({ graceMs: 0, mustGo, rules: { deadShareMin: 2 } });
+
+    expect(segments.map(({ segment }) => `${segment}.seg`)).toEqual([newer]);
+    expect(disk.list(`${directory}/segments/${tenant}`)).toContain(older);
+    await store.close();
+    for (const rebuild of [false, true]) {
+      const again = await open(disk, { rebuild });
+      const groups = (await collect(again.groups({ tenant }))).map(({ group }) => group);
+      expect(groups.toSorted()).toEqual(["other", "stays"]);
+      await again.close();
+    }
+  });
+});
+
 describe("beside writers", () => {
+  test.each<readonly [what: string, change: (store: DiskStore) => Promise<unknown>, left: readonly [string, number][]]>(
+    [
+      [
+        "overwritten",
+        (store) => store.append({ tenant, group: "g", id: "a" }, noise(900, 9)),
+        [
+          ["a", 9],
+          ["b", 2],
+        ],
+      ],
+      ["deleted", (store) => store.delete({ tenant, group: "g", id: "a" }), [["b", 2]]],
+      ["deleted with its group", (store) => store.deleteGroup({ tenant, group: "g" }), []],
+      [
+        "joined by another",
+        (store) => store.append({ tenant, group: "g", id: "c" }, noise(900, 9)),
+        [
+          ["a", 1],
+          ["b", 2],
+          ["c", 9],
+        ],
+      ],
+    ],
+  )("what is %s while its group is being merged stays so", async (_what, change, left) => {
+    // The clock is looked at between the steps of a run, also between reading a group and committing what was made of it.
+    for (let changeAt = 1; ; changeAt++) {
+      expect(changeAt).toBeLessThan(100);
+      const clock = new ManualClock();
+      const store = await open(newDisk(), {}, clock);
+      await store.append({ tenant, group: "g", id: "a" }, noise(900, 1));
+      await store.append({ tenant, group: "g", id: "b" }, noise(900, 2));
+      let changing: Promise<unknown> | undefined;
+      const nowMs = clock.nowMs.bind(clock);
+      let looks = 0;
+      clock.nowMs = () => {
+        looks += 1;
+        if (looks === changeAt) changing ??= Promise.resolve().then(() => change(store));
+        return nowMs();
+      };
+
+      await store.compact({ graceMs: 0, mustGo: () => true });
+      clock.nowMs = nowMs;
+      if (!changing) break;
+      await changing;
+
+      const found: [string, Uint8Array][] = [];
+      for await (const { id, body } of store.contents({ tenant, group: "g" })) found.push([id, body]);
+      expect(found, `at look ${changeAt}`).toEqual(left.map(([id, seed]) => [id, noise(900, seed)]));
+      expect((await store.verify()).faults).toEqual([]);
+      await store.close();
+    }
+  });
+
   test("compaction hides nothing that is written, overwritten or deleted meanwhile", async () => {
     const store = await open(newDisk(), { segmentBytesMax: 20_000 });
     const expected = new Map<string, Uint8Array>();

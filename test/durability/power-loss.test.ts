@@ -73,11 +73,12 @@ describe("power loss", () => {
     (reason) => reason.includes("index") && reason !== "old index",
   );
   // Those of the keys are in test/access/key-stores.test.ts, those of erasures in test/erasure/erasure-ledgers.test.ts, that of
-  // removed segments in test/compaction/crashes.test.ts, those of a repair in test/repair/repair.test.ts.
+  // removed segments in test/compaction/crashes.test.ts, that of removed uploads in test/aws/uploads-in-a-folder.test.ts, those of a repair in test/repair/repair.test.ts.
   const elsewhere = new Set<string>([
     "new store.json",
     "header",
     "removed segment",
+    "removed upload",
     "keys.json",
     "new keys.json",
     "erasure",

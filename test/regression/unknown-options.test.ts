@@ -44,4 +44,44 @@ describe("an option that there is not", () => {
       code: "INVALID",
     });
   });
+
+  test("is refused by compact, which would else do what was only to be planned, or go on without an end", async () => {
+    const disk = new PowerLossFileSystem({ random: seededRandom(1) });
+    const store = await openDisk({ directory: storeFolder }, simulatedMachine(disk, 1));
+    const key = { tenant: "acme", group: "g", id: "a" };
+    await store.append(key, new Uint8Array(1000));
+    await store.delete(key);
+    const before = disk.files();
+
+    for (const [wrong, field] of [
+      [{ dryrun: true }, "dryrun"],
+      [{ dryRun: "yes" }, "dryRun"],
+      [{ grace: 0 }, "grace"],
+      [{ graceMs: Number.NaN }, "graceMs"],
+      [{ graceMs: -1 }, "graceMs"],
+      [{ graceMs: "0" }, "graceMs"],
+      [{ timeMsMax: Number.NaN }, "timeMsMax"],
+      [{ bytesMax: "1000" }, "bytesMax"],
+      [{ requestsMax: -1 }, "requestsMax"],
+      [{ dollarsMax: null }, "dollarsMax"],
+      [{ rules: { deadShare: 0.5 } }, "deadShare"],
+    ] as const) {
+      const compacting = store.compact({ graceMs: 0, ...(wrong as object) });
+      await expect(compacting, JSON.stringify(wrong)).rejects.toMatchObject({ code: "INVALID", details: { field } });
+    }
+    expect(disk.files()).toEqual(before);
+    expect(await store.compact({ graceMs: 0, timeMsMax: Infinity })).toMatchObject({ complete: true });
+    await store.close();
+  });
+
+  test("is refused by erase, which would else erase more than is meant", async () => {
+    const store = openMemory();
+    const key = { tenant: "acme", group: "g", id: "a" };
+    await store.append(key, new Uint8Array(1));
+
+    const erasing = store.erase({ tenant: "acme", group: "g", wher: { subject: "u-1" } } as { tenant: string });
+    await expect(erasing).rejects.toMatchObject(refusal("wher", "everything", "ids", "where"));
+
+    expect(await store.has(key)).toBe(true);
+  });
 });

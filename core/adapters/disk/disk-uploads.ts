@@ -1,15 +1,15 @@
 import { PayloadStoreError } from "../../errors.ts";
-import type { UploadReader, UploadSummary } from "../../ports/upload-store.ts";
+import type { ReclaimingUploads, UploadSummary } from "../../ports/upload-store.ts";
 import { isSegmentName } from "../../segment/name.ts";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { diskError, errorCode } from "./disk-error.ts";
 import { listOrNothing } from "./disk-segment-store.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
-import { readUpTo } from "./files.ts";
+import { readUpTo, removeFile } from "./files.ts";
 import type { Layout } from "./layout.ts";
 
 /** Uploads that came with a copy of a bucket, as files `uploads/<tenant>/<name>`. A store in a folder takes none itself. */
-export class DiskUploads implements UploadReader {
+export class DiskUploads implements ReclaimingUploads {
   readonly #fs: FileSystem;
   readonly #layout: Layout;
 
@@ -23,6 +23,14 @@ export class DiskUploads implements UploadReader {
   }
 
   async list(): Promise<UploadSummary[]> {
+    try {
+      return this.#list();
+    } catch (error) {
+      throw diskError(error, "listing the uploads failed");
+    }
+  }
+
+  #list(): UploadSummary[] {
     const found: UploadSummary[] = [];
     for (const tenant of listOrNothing(this.#fs, this.#layout.uploads)) {
       for (const name of listOrNothing(this.#fs, join(this.#layout.uploads, tenant))) {
@@ -31,6 +39,17 @@ export class DiskUploads implements UploadReader {
       }
     }
     return found;
+  }
+
+  async remove(tenant: string, name: string): Promise<void> {
+    const path = this.#layout.upload(tenant, name);
+    try {
+      removeFile(this.#fs, path);
+      // Also where the file is gone: an earlier attempt may have failed here.
+      await this.#fs.syncDirectory(dirname(path), "removed upload");
+    } catch (error) {
+      throw diskError(error, `removing upload ${tenant}/${name} failed`);
+    }
   }
 
   async read(tenant: string, name: string, offset: number, bytes: number): Promise<Uint8Array> {

@@ -98,6 +98,7 @@ export const directorySyncs = [
   "new tenant",
   "new segment",
   "removed segment",
+  "removed upload",
   "new checkpoint",
   "new store.json",
   "new keys.json",
