@@ -47,6 +47,20 @@ export const lapsingBugs = {
       });
     },
   },
+  "a row to be found by is put once in the life of a process": {
+    attributes: (table) => {
+      const known = new Set<string>();
+      return changed(table, {
+        put: async (partition, number, record, putMs) => {
+          const name = `${partition} ${number}`;
+          if (known.has(name)) return { signedMs: putMs };
+          const put = await table.put(partition, number, record, putMs);
+          known.add(name);
+          return put;
+        },
+      });
+    },
+  },
   "an erasure passes over the last group": {
     index: (index) =>
       changed(index, {
@@ -80,6 +94,12 @@ export const rareLapsingBugs = {
   "what compaction leaves out hides nothing any more": merging((entry, nowMs) =>
     isExpired(entry, nowMs) ? { ...entry, id: `not ${entry.id}` } : entry,
   ),
+  "a row to be found by is removed though it was put again": {
+    attributes: (table) =>
+      changed(table, {
+        removePutBefore: (partition, number) => table.removePutBefore(partition, number, Infinity),
+      }),
+  },
   "a row to be found by that is not answered counts as put": {
     attributes: (table) =>
       changed(table, {
