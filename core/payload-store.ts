@@ -229,7 +229,7 @@ export class PayloadStore {
   async #commitOne(key: ResolvedKey, draft: Promise<PageDraft>, options: CreateOptions): Promise<Location> {
     const { tenant, group } = key;
     const refuseTaken = async () => {
-      const { value: taken, basis } = await this.#lookup.has(key);
+      const { value: taken, basis } = await lookedUp(key, () => this.#lookup.has(key));
       if (!taken) return basis;
       throw new PayloadStoreError("EXISTS", `${describeKey(key)} has a payload already`, { details: { ...key } });
     };
@@ -807,7 +807,7 @@ export class PayloadStore {
   /** Whether there is a payload, and the state of its group; `undefined` where damage may have taken the answer. */
   async #hasIfWhole(key: ResolvedKey): Promise<Decided<boolean> | undefined> {
     try {
-      return await this.#lookup.has(key);
+      return await lookedUp(key, () => this.#lookup.has(key));
     } catch (error) {
       return whenCorrupt(undefined)(error);
     }

@@ -31,8 +31,11 @@ function opened() {
   const rows = new MemoryRowTable(shared);
   const frames = new FrameReader(segments, nodeDigest);
   const secret = new Uint8Array(16);
-  const index = new RowOffsetIndex({ ...shared, rows, frames, secret, sleep: () => Promise.resolve() });
-  return { segments, happenings, store: new PayloadStore({ ...shared, segments, index, codecs: nodeCodecs }) };
+  const storeOf = () => {
+    const index = new RowOffsetIndex({ ...shared, rows, frames, secret, sleep: () => Promise.resolve() });
+    return new PayloadStore({ ...shared, segments, index, codecs: nodeCodecs });
+  };
+  return { segments, happenings, store: storeOf(), other: storeOf() };
 }
 
 /** Writes the payload again, elsewhere, and removes what held it. */
@@ -50,6 +53,24 @@ describe("a payload whose segment goes while it is read", () => {
     happenings.push(...[1, 2, 3].map((seed) => moved({ segments, store }, seed)));
 
     sameBytes(await store.get(key), prose(100, 3));
+  });
+
+  test("is taken for whoever puts it if it is absent, and is there for who deletes it", async () => {
+    const expiresAt = Date.now() + 3_600_000;
+    const { store, other, segments, happenings } = opened();
+    await store.append(key, prose(100, 0), { expiresAt });
+    const moves = [1, 2].map((seed) => async (segment: string) => {
+      await other.append(key, prose(100, seed), { expiresAt });
+      await segments.remove(key.tenant, segment);
+    });
+
+    happenings.push(moves[0]!);
+    await rejectsWith("EXISTS", () => store.append(key, prose(100, 3), { ifAbsent: true }));
+    happenings.push(moves[1]!);
+    expect(await store.delete(key)).toBe(true);
+
+    expect(happenings).toEqual([]);
+    expect(await other.has(key)).toBe(false);
   });
 
   test("is not called corrupt, nor absent, when it never stays long enough to be read", async () => {
