@@ -23,6 +23,7 @@ const knownRules: Readonly<Record<keyof NonNullable<CompactOptions["rules"]>, tr
   tierAgesMs: true,
   baseBytes: true,
   baseEveryBytes: true,
+  apartBytes: true,
   restMs: true,
   spreadMs: true,
 };

@@ -1,6 +1,7 @@
 import type { CallOptions } from "../payload.ts";
 import type { Expired } from "./expired-count.ts";
 import type { BaseRules } from "./growing-bases.ts";
+import type { ApartRules } from "./lay-apart.ts";
 import type { RestRules } from "./rest-rules.ts";
 import type { CompactionPlan, PlanRules, SegmentUsage } from "./plan.ts";
 
@@ -26,7 +27,7 @@ export interface CompactOptions extends CallOptions {
   readonly dryRun?: boolean | undefined;
   /** Segments that hold something that has to be gone, and are compacted first. */
   readonly mustGo?: ((usage: SegmentUsage) => boolean) | undefined;
-  readonly rules?: Partial<PlanRules & BaseRules & RestRules> | undefined;
+  readonly rules?: Partial<PlanRules & BaseRules & RestRules & ApartRules> | undefined;
   readonly onProgress?: ((done: CompactionProgress) => void) | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
 import { isExpired } from "../expiry.ts";
-import { expiredAt } from "../index/expiring.ts";
+import { expiredAt, firstExpiryMs, goneByMs } from "../index/expiring.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import type { IndexedSegment } from "../index/segment-table.ts";
 import { decodePlacedPage, type MergedRequest } from "../page/page.ts";
@@ -20,6 +20,7 @@ import type {
 import { checkGrace } from "./compact-options.ts";
 import { type BaseRules, GrowingBases } from "./growing-bases.ts";
 import { joinedReport } from "./joined-report.ts";
+import { type ApartRules, apartRules, layApart } from "./lay-apart.ts";
 import { inParallel } from "./in-parallel.ts";
 import { addExpired, type Expired, noneExpired } from "./expired-count.ts";
 import { mergedBytesMax, mergeGroup, type MergeTools } from "./merge-group.ts";
@@ -32,6 +33,7 @@ import {
   type PlanRules,
   planRules,
   type SegmentUsage,
+  trifle,
 } from "./plan.ts";
 import { uploadsThatGo } from "./uploads-that-go.ts";
 import { type RestRules, restRules, spreadShare } from "./rest-rules.ts";
@@ -41,7 +43,7 @@ export interface LocalCompactionTools extends MergeTools {
   /** Uploads that came with a copy of a bucket, if there may be any. */
   readonly uploads?: ReclaimingUploads | undefined;
   readonly index: RecoverableIndex;
-  readonly rules: Partial<PlanRules & BaseRules & RestRules>;
+  readonly rules: Partial<PlanRules & BaseRules & RestRules & ApartRules>;
   readonly pace: Pace;
   /** Forgets what was kept of segments in memory, and resolves when it is overwritten. */
   readonly forget: () => Promise<void>;
@@ -80,6 +82,9 @@ const largeGroupBytes = 1_048_576;
 
 /** Frames and their entries, or groups, that are looked at before others run: some half a millisecond. */
 const lookedAtBetweenPauses = 128;
+
+/** A segment of payloads that expire does not grow for longer than this share of the time until the first of them does. */
+const spanMax = 0.25;
 
 /** Room that compaction leaves for others, in bytes. */
 const roomLeftBytes = 67_108_864;
@@ -158,6 +163,8 @@ export class LocalCompaction implements Compaction {
       };
       options.onProgress?.(progress);
     };
+    const apart = { ...apartRules, ...rules };
+    const closed = new Set<string>();
     const { deadShareMin } = { ...planRules, ...rules };
     const left = usages.filter(
       ({ draggedBytes = 0, ...usage }) =>
@@ -183,7 +190,12 @@ export class LocalCompaction implements Compaction {
         else if (segments.freeBytes() < mergedBytesMax + roomLeftBytes) ending = "room";
         return ending === undefined;
       };
-      const left = await this.#empty(planned, done, into, { mayGoOn, tell: (share) => tell(share, bytes) });
+      const left = await this.#empty(planned, done, into, {
+        mayGoOn,
+        tell: (share) => tell(share, bytes),
+        apart,
+        closed,
+      });
       skipped.push(...left);
       if (ending !== undefined) {
         complete = false;
@@ -204,18 +216,19 @@ export class LocalCompaction implements Compaction {
   }
 
   /** A growing segment is compacted like the others where that pays: a small store has no other. */
-  async #sealWhatPays({ tenant: only, mustGo, rules }: CompactOptions): Promise<void> {
-    const { segments, index } = this.#tools;
-    const { deadShareMin } = { ...planRules, ...this.#tools.rules, ...rules };
+  async #sealWhatPays({ tenant: only, mustGo, ...options }: CompactOptions): Promise<void> {
+    const { segments, index, nowMs } = this.#tools;
+    const rules = { ...planRules, ...apartRules, ...this.#tools.rules, ...options.rules };
     const tenants = new Set(index.segments.all().map(({ tenant }) => tenant));
     for (const tenant of tenants) {
       const segment = segments.growing(tenant);
       const known = segment === undefined ? undefined : index.segments.find(tenant, segment);
       if (!known || (only !== undefined && tenant !== only)) continue;
-      const usage = usageOf(known, this.#tools.nowMs());
+      const now = nowMs();
+      const usage = usageOf(known, now);
       const isWorth = async () =>
-        usage.stored > 0 && deadShare(await this.#dragging(usage, deadShareMin)) >= deadShareMin;
-      if (mustGo?.(usage) || (await isWorth())) await segments.seal(tenant);
+        usage.stored > 0 && deadShare(await this.#dragging(usage, rules.deadShareMin)) >= rules.deadShareMin;
+      if (mustGo?.(usage) || spansLongEnough(known, now, rules) || (await isWorth())) await segments.seal(tenant);
     }
   }
 
@@ -232,7 +245,7 @@ export class LocalCompaction implements Compaction {
     if (scan.damage.length > 0) return usage;
     const draggedMax = usage.stored * (1 / deadShareMin - 1);
     let draggedBytes = 0;
-    for (const { group, through } of await this.#groupsOf(scan)) {
+    for (const { group, through } of await this.#groupsOf(scan, nowMs())) {
       if (draggedBytes > draggedMax) break;
       if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) continue;
       await pause();
@@ -278,39 +291,47 @@ export class LocalCompaction implements Compaction {
     { usage, tier, reason }: PlannedSegment,
     done: { pages: number; payloads: number; bytesOut: number; readonly expired: Expired },
     into: Set<string>,
-    { mayGoOn, tell }: { readonly mayGoOn: () => boolean; readonly tell: (share: number) => void },
+    { mayGoOn, tell, apart, closed }: Emptying,
   ): Promise<readonly SkippedCompaction[]> {
     const { tenant, segment } = usage;
     const skipped: SkippedCompaction[] = [];
     const scan = await this.#tools.segments.scan(tenant, segment);
     const [damage] = scan.damage;
     if (damage) return [{ tenant, segment, reason: `it is damaged: ${damage.reason}` }];
-    const groups = await this.#groupsOf(scan);
+    const nowMs = this.#tools.nowMs();
+    const groups = await this.#groupsOf(scan, nowMs);
+    const due: HeldGroup[] = [];
     const steps = this.#steps();
     let waiting = 0;
-    for (const { group, through } of groups) {
+    for (const held of groups) {
+      const { group, through, requests } = held;
       if (this.#waits(tenant, segment, group, through)) waiting += 1;
-      const due = steps.did(1);
-      if (due) await due;
+      // An earlier run may have had it.
+      if (!this.#isHidden(tenant, group, through) || requests.length > 0) due.push(held);
+      const turn = steps.did(1);
+      if (turn) await turn;
     }
     // Its deletes would only be written again, and again, until what they hide is gone.
     if (waiting * 2 > groups.length && reason !== "erasure") {
       return [{ tenant, segment, reason: waitsForOlder }];
     }
     const growing = () => this.#tools.segments.growing(tenant);
-    let ended = 0;
+    let ended = groups.length - due.length;
     let isWhole = true;
-    const work = async ({ group, through, requests }: HeldGroup) => {
+    const outliving: HeldGroup[] = [];
+    const work = async (held: HeldGroup, untilMs: number) => {
+      const { group, through, requests } = held;
       try {
         if (this.#isHidden(tenant, group, through) && requests.length === 0) return;
         if (this.#goesWith(tenant, segment, group, through) && requests.length === 0) return;
-        const mayMerge = (held: string) => held !== growing();
+        const mayMerge = (name: string) => name !== growing() && !closed.has(name);
         const merged = await mergeGroup(
           this.#tools,
           { tenant, group },
-          { through, requests, tier, bases: this.#bases, room: this.#room, mayMerge, mayGoOn },
+          { through, requests, tier, bases: this.#bases, room: this.#room, mayMerge, untilMs, mayGoOn },
         );
         isWhole &&= merged.isWhole;
+        if (merged.outlives) outliving.push(held);
         done.pages += merged.pages;
         done.payloads += merged.payloads;
         done.bytesOut += merged.bytes;
@@ -321,16 +342,17 @@ export class LocalCompaction implements Compaction {
         skipped.push({ tenant, segment, group, reason: error.message });
       } finally {
         ended += 1;
-        tell(ended / groups.length);
+        tell(Math.min(1, ended / groups.length));
       }
     };
-    const { large = [], small = [] } = Object.groupBy(groups, ({ bytes }) =>
-      bytes > largeGroupBytes ? "large" : "small",
-    );
-    let alone = 0;
-    while (alone < Math.min(small.length, groupsAloneMax) && this.#bases.wants(tenant)) await work(small[alone++]!);
-    await inParallel(small.slice(alone), groupsAtOnce, work);
-    await inParallel(large, largeGroupsAtOnce, work);
+    const parts = layApart(due, nowMs, apart);
+    if (parts.length > 1) await this.#close(tenant, closed);
+    for (const { untilMs, things } of parts) {
+      const isLast = untilMs === Infinity;
+      await this.#eachOf(tenant, isLast ? [...things, ...outliving] : things, (held) => work(held, untilMs));
+      if (!isLast) await this.#close(tenant, closed);
+      if (!isWhole) break;
+    }
     // The next run goes on with the groups that are left.
     if (!isWhole) return skipped;
     const left = new Set(skipped.map(({ group }) => group));
@@ -344,24 +366,49 @@ export class LocalCompaction implements Compaction {
     return skipped;
   }
 
+  /** Small groups first; the first of them alone, as long as what they are written on is to become a base. */
+  async #eachOf(tenant: string, groups: readonly HeldGroup[], work: (held: HeldGroup) => Promise<void>): Promise<void> {
+    const { large = [], small = [] } = Object.groupBy(groups, ({ bytes }) =>
+      bytes > largeGroupBytes ? "large" : "small",
+    );
+    let alone = 0;
+    while (alone < Math.min(small.length, groupsAloneMax) && this.#bases.wants(tenant)) await work(small[alone++]!);
+    await inParallel(small.slice(alone), groupsAtOnce, work);
+    await inParallel(large, largeGroupsAtOnce, work);
+  }
+
+  /** Ends the growing segment, so that what comes next shares none with what is in it. */
+  async #close(tenant: string, closed: Set<string>): Promise<void> {
+    const { segments } = this.#tools;
+    const segment = segments.growing(tenant);
+    if (segment === undefined) return;
+    closed.add(segment);
+    await segments.seal(tenant);
+  }
+
   #steps(): Steps {
     return new Steps(this.#tools.pause, lookedAtBetweenPauses);
   }
 
   /** What a segment holds of each group, and the requests that may be sent again. */
-  async #groupsOf(scan: SegmentScan): Promise<HeldGroup[]> {
+  async #groupsOf(scan: SegmentScan, nowMs: number): Promise<HeldGroup[]> {
     const { tenant, segment } = scan;
-    const since = this.#tools.nowMs() - requestsKeptMs;
-    const held = new Map<string, { through: number; bytes: number; requests: MergedRequest[] }>();
+    const since = nowMs - requestsKeptMs;
+    const held = new Map<string, Held>();
     const steps = this.#steps();
     for (const { group, sequence, timeMs, offset, headBytes, page: bytes } of scan.frames) {
-      const known = held.get(group) ?? { through: 0, bytes: 0, requests: [] };
+      const known = held.get(group) ?? { through: 0, bytes: 0, aliveBytes: 0, lastsMs: 0, requests: [] };
       held.set(group, known);
       known.through = Math.max(known.through, sequence);
       const read = decodePlacedPage(bytes);
       if (!read.ok) throw new PayloadStoreError("CORRUPT", `segment ${tenant}/${segment}: ${read.damage}`);
       const { page, places } = read.value;
-      for (const entry of page.entries) known.bytes += entry.bytes;
+      for (const { entry, storedShare, upload } of places) {
+        known.bytes += entry.bytes;
+        if (upload !== undefined || isExpired(entry, nowMs)) continue;
+        known.aliveBytes += storedShare;
+        known.lastsMs = Math.max(known.lastsMs, entry.expiresMs ?? Infinity);
+      }
       if (page.request && timeMs > since) {
         const placed = { group, sequence, timeMs, place: { segment, offset, headBytes } };
         known.requests.push({ ...page.request, timeMs, answer: places.map((found) => locationOf(placed, found)) });
@@ -370,7 +417,7 @@ export class LocalCompaction implements Compaction {
       const due = steps.did(1 + page.entries.length + page.deleted.length);
       if (due) await due;
     }
-    return Array.from(held, ([group, { through, bytes, requests }]) => ({ group, through, bytes, requests }));
+    return Array.from(held, ([group, of]) => ({ group, ...of }));
   }
 
   #isHidden(tenant: string, group: string, through: number): boolean {
@@ -477,14 +524,28 @@ function pathOf({ tenant, name }: IndexedSegment): string {
   return `${tenant}/${name}`;
 }
 
-interface HeldGroup {
-  readonly group: string;
-  /** The newest of its pages in the segment. */
-  readonly through: number;
-  /** Lengths of its payloads in the segment, dead ones too. */
-  readonly bytes: number;
-  readonly requests: readonly MergedRequest[];
+/** What emptying a segment has to know of its pass. */
+interface Emptying {
+  readonly mayGoOn: () => boolean;
+  readonly tell: (share: number) => void;
+  readonly apart: ApartRules;
+  /** Segments that grew when it began, or that it has written: what lies in them is not written again by it for being near. */
+  readonly closed: Set<string>;
 }
+
+/** What a segment holds of a group. */
+interface Held {
+  /** The newest of its pages in the segment. */
+  through: number;
+  /** Lengths of its payloads in the segment, dead ones too. */
+  bytes: number;
+  /** Of those that have not expired what is stored, in bytes, and when the last of them has, milliseconds since 1970. */
+  aliveBytes: number;
+  lastsMs: number;
+  readonly requests: MergedRequest[];
+}
+
+type HeldGroup = Readonly<Held> & { readonly group: string };
 
 function isSuperseded({ supersededMs, removed }: IndexedSegment): boolean {
   return supersededMs !== undefined && removed === undefined;
@@ -493,5 +554,14 @@ function isSuperseded({ supersededMs, removed }: IndexedSegment): boolean {
 function usageOf(segment: IndexedSegment, nowMs: number): SegmentUsage {
   const { tenant, name, covered, stored, live, expiring } = segment;
   const { bytes: expired } = expiredAt(expiring, nowMs);
-  return { tenant, segment: name, bytes: covered.bytes, stored, live, expired, createdMs: segmentTimeMs(name) };
+  const goesMs = goneByMs(expiring, live[0] + live[1] + live[2], trifle * stored);
+  return { tenant, segment: name, bytes: covered.bytes, stored, live, expired, goesMs, createdMs: segmentTimeMs(name) };
+}
+
+/** Whether what comes next had better lie in another segment: this one would go whole too long after its first payload expires. */
+function spansLongEnough({ name, expiring }: IndexedSegment, nowMs: number, { apartBytes }: ApartRules): boolean {
+  const firstMs = firstExpiryMs(expiring, name);
+  const bytes = (expiring ?? []).reduce((sum, [, stored]) => sum + stored, 0);
+  const createdMs = segmentTimeMs(name);
+  return firstMs !== undefined && bytes >= apartBytes && nowMs - createdMs >= spanMax * (firstMs - createdMs);
 }

@@ -36,6 +36,8 @@ export interface MergeWish {
   readonly requests: readonly MergedRequest[];
   readonly tier: Tier;
   readonly bases: GrowingBases;
+  /** When all of it is to have expired, milliseconds since 1970; `Infinity` where that does not matter. */
+  readonly untilMs: number;
   /** What payloads of all groups may take while they are merged. */
   readonly room: MergeRoom;
   /** Whether there is time and room for one page more. Throws when it is to end. */
@@ -52,6 +54,8 @@ export interface Merged {
   readonly into: ReadonlySet<string>;
   /** False where it ended early, and the rest is left for another time. */
   readonly isWhole: boolean;
+  /** It ended since something of the group lasts longer than {@link MergeWish.untilMs}. */
+  readonly outlives: boolean;
 }
 
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
@@ -76,7 +80,7 @@ export async function mergeGroup(
   { tenant, group }: { readonly tenant: string; readonly group: string },
   wish: MergeWish,
 ): Promise<Merged> {
-  const merged = { pages: 0, payloads: 0, bytes: 0, expired: noneExpired(), into: new Set<string>() };
+  const merged = { pages: 0, payloads: 0, bytes: 0, expired: noneExpired(), into: new Set<string>(), outlives: false };
   let { requests } = wish;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     if (!wish.mayGoOn()) return { ...merged, isWhole: false };
@@ -88,6 +92,9 @@ export async function mergeGroup(
     );
     const upTo = newestToMerge(records, live, basis, wish);
     if (upTo === 0 && requests.length === 0) return { ...merged, isWhole: true };
+    // Also what stays where it is: the page that comes now could not go without it.
+    if (live.some(({ found: { entry } }) => (entry.expiresMs ?? Infinity) > wish.untilMs))
+      return { ...merged, isWhole: true, outlives: true };
     const chunk = nextChunk(live, upTo);
     const made = { ...chunk, requests, tier: wish.tier };
     const { draft, committed } = await wish.room.within(bytesInMemory(chunk.payloads), async () => {
@@ -138,10 +145,13 @@ function newestToMerge(
   const isSmall = bytes <= mergedBytesMax && live.length <= mergedPayloadsMax;
   // Without a payload nothing keeps its newest page from going too.
   if (live.length === 0) return basis.sequence;
-  const mayGo = records.find(({ place }) => isSmall && wish.mayMerge(place.segment))?.sequence ?? 0;
   // A segment may hold a page that is about to be committed: what the index does not know yet is not hidden.
   const mustGo = Math.min(wish.through, basis.sequence);
-  return Math.max(mayGo, records.some(({ sequence }) => sequence <= mustGo) ? mustGo : 0);
+  const mayStay = records.every(({ sequence }) => sequence > mustGo);
+  // Where nothing of what has to go is alive, it is hidden, and what comes behind it stays where it is.
+  if (!mayStay && live.every(({ page }) => page.sequence > mustGo)) return mustGo;
+  const mayGo = records.find(({ place }) => isSmall && wish.mayMerge(place.segment))?.sequence ?? 0;
+  return Math.max(mayGo, mayStay ? 0 : mustGo);
 }
 
 interface Chunk {

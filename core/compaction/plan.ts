@@ -12,6 +12,8 @@ export interface SegmentUsage {
   readonly live: readonly [number, number, number];
   /** Of `live` what has expired, in bytes. */
   readonly expired: number;
+  /** When all but a trifle of what it was written with is dead by itself, milliseconds since 1970; `undefined` for never. */
+  readonly goesMs?: number | undefined;
   /** When it was begun, milliseconds since 1970. */
   readonly createdMs: number;
   /**
@@ -59,7 +61,10 @@ export interface CompactionPlan {
 
 /** When compaction pays. docs/decisions/0024 says why these. */
 export interface PlanRules {
-  /** A segment is compacted once so much of it is dead; then at most (1 − share) / share bytes are written for one freed. */
+  /**
+   * A segment is compacted once so much of it is dead; then at most (1 − share) / share bytes are written for one freed. One that goes
+   * by itself is waited for, as long as the share that is dead, times the share of its life that is left, is less than half of this.
+   */
   readonly deadShareMin: number;
   /** Segments shorter than this are joined, in bytes … */
   readonly smallBytes: number;
@@ -92,8 +97,8 @@ export interface PlanOptions {
 export function planCompaction(usages: readonly SegmentUsage[], options: PlanOptions): CompactionPlan {
   const rules = { ...planRules, ...options.rules };
   const small = new Map<string, number>();
-  for (const { tenant, bytes } of usages) {
-    if (bytes < rules.smallBytes) small.set(tenant, (small.get(tenant) ?? 0) + 1);
+  for (const usage of usages) {
+    if (isSmall(usage, options.nowMs, rules)) small.set(usage.tenant, (small.get(usage.tenant) ?? 0) + 1);
   }
   const wanted = usages.flatMap((usage): PlannedSegment[] => {
     const tier = tierOf(usage.createdMs, options.nowMs, rules);
@@ -149,18 +154,43 @@ function reasonFor(
   usage: SegmentUsage,
   tier: Tier,
   smallOnes: number,
-  { mustGo }: PlanOptions,
+  { mustGo, nowMs }: PlanOptions,
   rules: PlanRules,
 ): PlanReason | undefined {
   const live = liveBytes(usage);
   if (mustGo?.(usage)) return "erasure";
   if (rewrittenWith(usage) === 0 && usage.stored > 0) return "dead";
-  if (deadShare(usage) >= rules.deadShareMin) return "garbage";
+  const dead = deadShare(usage);
+  const left = lifeLeft(usage, nowMs);
+  const waits = left !== undefined && removedShare(usage) < rules.deadShareMin && 2 * dead * left < rules.deadShareMin;
+  if (dead >= rules.deadShareMin && !waits) return "garbage";
   // It would be joined with others of its kind again and again, and each time with what it hides.
   if (live === 0 && usage.stored > 0) return undefined;
-  if (usage.bytes < rules.smallBytes && smallOnes >= rules.smallCountMin) return "small";
+  if (isSmall(usage, nowMs, rules) && smallOnes >= rules.smallCountMin) return "small";
   const younger = usage.live.slice(0, tier).reduce((sum, bytes) => sum + bytes, 0);
-  return younger * 2 > live ? "aged" : undefined;
+  return younger * 2 > live && (left ?? 1) >= agedForShareMin ? "aged" : undefined;
+}
+
+/** Whether it is one of those that are joined: one that goes by itself within a month is no burden. */
+function isSmall({ bytes, goesMs = Infinity }: SegmentUsage, nowMs: number, rules: PlanRules): boolean {
+  return bytes < rules.smallBytes && goesMs - nowMs > rules.tierAgesMs[1];
+}
+
+/** Share of what a segment was written with that counts as nothing: what is left then is written again. */
+export const trifle = 0.05;
+
+/** It is not compressed anew for less than this share of its life. */
+const agedForShareMin = 0.25;
+
+/** Share of a segment's life that is left, from 0 to 1; `undefined` where it does not go by itself, or should have gone. */
+function lifeLeft({ createdMs, goesMs }: SegmentUsage, nowMs: number): number | undefined {
+  if (goesMs === undefined || goesMs <= nowMs) return undefined;
+  return Math.min(1, (goesMs - nowMs) / (goesMs - createdMs));
+}
+
+/** Share of what a segment was written with that is dead for other reasons than its age. */
+function removedShare({ stored, live: [recent, day, month] }: SegmentUsage): number {
+  return stored === 0 ? 0 : 1 - (recent + day + month) / stored;
 }
 
 const urgencies: readonly PlanReason[] = ["erasure", "dead", "garbage", "small", "aged"];

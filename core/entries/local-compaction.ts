@@ -5,6 +5,7 @@ import { BlockEncoder } from "../blocks.ts";
 import { calledStretches } from "../coalesce.ts";
 import { autoPolicy } from "../codec-policy.ts";
 import { baseBlockBytes, type BaseRules } from "../compaction/growing-bases.ts";
+import type { ApartRules } from "../compaction/lay-apart.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
 import type { PlanRules } from "../compaction/plan.ts";
 import type { RestRules } from "../compaction/rest-rules.ts";
@@ -37,7 +38,7 @@ export function localCompaction(
     readonly index: RecoverableIndex;
     readonly uploads?: ReclaimingUploads | undefined;
   },
-  { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules & RestRules> } = {},
+  { rules = {} }: { readonly rules?: Partial<PlanRules & BaseRules & RestRules & ApartRules> } = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
   const { clock, heads, blocks } = ports;
   return ({ eraser, ...inside }) => {

@@ -1,3 +1,4 @@
+import { isGap } from "./damage-notes.ts";
 import type { RecoverableIndex } from "./recoverable-index.ts";
 
 /**
@@ -17,4 +18,16 @@ export function carryMarks(from: RecoverableIndex, to: RecoverableIndex): void {
   carryRemovals(from, to);
   for (const { tenant, name, supersededMs } of from.segments.all())
     if (supersededMs !== undefined) to.supersede(tenant, name, supersededMs);
+}
+
+/**
+ * Says to an index that was made from all segments what another one knows to be lost, which may be in no segment any more. A gap that
+ * the other has met alone, in the middle of taking segments in, is none where a page in a later segment stands for what is missing.
+ */
+export function carryDamage(from: RecoverableIndex, to: RecoverableIndex): void {
+  for (const damage of from.damage()) {
+    const { tenant, group, sequence = Infinity } = damage;
+    const isExplained = isGap(damage) && to.hiddenThrough(tenant, group!) >= sequence;
+    if (!isExplained) to.noteDamage(damage);
+  }
 }

@@ -116,7 +116,7 @@ function placeOf({ tenant, segment, start }: SegmentDamage): string {
 }
 
 /** Pages that are known to be missing only since a later one follows. */
-function isGap({ start, end, group }: SegmentDamage): boolean {
+export function isGap({ start, end, group }: SegmentDamage): boolean {
   return start === end && group !== undefined;
 }
 

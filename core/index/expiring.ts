@@ -44,6 +44,19 @@ export function expiredAt(
   return expired;
 }
 
+/**
+ * By when so much of what is alive has expired that at most `leftBytes` are left, milliseconds since 1970; `undefined` if that is never.
+ * @param liveBytes  of all that is alive or has expired
+ */
+export function goneByMs(expiring: Expiring | undefined, liveBytes: number, leftBytes: number): number | undefined {
+  let left = liveBytes;
+  for (const [byMs, bytes] of expiring ?? []) {
+    left -= bytes;
+    if (left <= leftBytes) return byMs;
+  }
+  return undefined;
+}
+
 /** Before then nothing of a segment has expired, `undefined` if nothing ever does. */
 export function firstExpiryMs(expiring: Expiring | undefined, segment: string): number | undefined {
   const first = expiring?.[0]?.[0];

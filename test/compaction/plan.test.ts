@@ -40,6 +40,8 @@ test("what a segment takes along is written again for it: it counts against the 
 
 describe("a segment is compacted", () => {
   const small = { bytes: planRules.smallBytes - 1 };
+  /** Begun 8 days ago, and gone in one. */
+  const week = { createdMs: nowMs - 8 * dayMs + 1, goesMs: nowMs + dayMs, live: [0, 1000, 0] } as const;
   const others = (count: number, members: Partial<SegmentUsage> = small) =>
     Array.from({ length: count }, (_, i) => usage(`other-${i}`, members));
 
@@ -124,6 +126,65 @@ describe("a segment is compacted", () => {
       is: { createdMs: nowMs - toMonthMs, live: [0, 0, 600] },
       reason: "garbage",
       tier: 2,
+    },
+    {
+      when: "never while it goes by itself before what is dead in it has lain there long",
+      is: { ...week, expired: 600 },
+      reason: undefined,
+    },
+    {
+      when: "as garbage where what is dead would lie there for long",
+      is: { ...week, expired: 300, goesMs: nowMs + 60 * dayMs },
+      reason: "garbage",
+      tier: 1,
+    },
+    {
+      when: "as garbage where others than expiry took it, though it goes by itself",
+      is: { ...week, live: [0, 650, 0] },
+      reason: "garbage",
+      tier: 1,
+    },
+    {
+      when: "as garbage once it should have gone, for what is left of it",
+      is: { ...week, expired: 960, goesMs: nowMs },
+      reason: "garbage",
+      tier: 1,
+    },
+    {
+      when: "as erasure, also where it goes by itself",
+      is: { ...week, expired: 600 },
+      options: { mustGo: () => true },
+      reason: "erasure",
+      tier: 1,
+    },
+    {
+      when: "never as one of 8 small ones, where it goes within a month",
+      is: { ...small, goesMs: nowMs + toMonthMs },
+      beside: others(7),
+      reason: undefined,
+    },
+    {
+      when: "never beside small ones that go within a month",
+      is: small,
+      beside: others(7, { ...small, goesMs: nowMs + toMonthMs }),
+      reason: undefined,
+    },
+    {
+      when: "as one of 8 small ones that go later",
+      is: { ...small, goesMs: nowMs + toMonthMs + 1 },
+      beside: others(7, { ...small, goesMs: nowMs + toMonthMs + 1 }),
+      reason: "small",
+    },
+    {
+      when: "never for its age, where it goes within a quarter of its life",
+      is: { createdMs: nowMs - 3 * toDayMs, goesMs: nowMs + toDayMs - 1 },
+      reason: undefined,
+    },
+    {
+      when: "for its age, where it stays for a quarter of its life",
+      is: { createdMs: nowMs - 3 * toDayMs, goesMs: nowMs + toDayMs },
+      reason: "aged",
+      tier: 1,
     },
   ])("$when", ({ is, beside = [], options, reason, tier = 0 }) => {
     const one = usage("one", is);

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { openDisk, type DiskOptions, type DiskStore } from "../../core/entries/disk.ts";
+import { noise } from "../conformance/sample-bytes.ts";
 import { storeFolder } from "../support/crash-workload.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
 import { seededRandom } from "../support/seeded-random.ts";
+import { smallIndex } from "../support/small-index.ts";
 
 /** What a review of the recovery found: ways in which a frame that was lost could be forgotten. */
 
@@ -166,5 +168,28 @@ describe("a segment of nothing but its header", () => {
 describe("options that would never seal a segment", () => {
   it.each([0, -1, Number.NaN, 1.5, Infinity])("segmentBytesMax %s is refused", async (segmentBytesMax) => {
     await expect(open(newDisk(), { segmentBytesMax })).rejects.toMatchObject({ code: "INVALID" });
+  });
+});
+
+describe("a page that compaction has taken the place of", () => {
+  it("is not missed by an index that goes to the disk before it has met the page that tells so", async () => {
+    const fs = newDisk();
+    const machine = () => ({ ...simulatedMachine(fs, ++openings), indexBounds: smallIndex });
+    const options = { directory: storeFolder, segmentBytesMax: 4096 };
+    const store = await openDisk(options, machine());
+    await store.append(key("g", "one"), bytes("1".repeat(100)));
+    await store.append(key("end", "of a segment"), noise(4096, 1));
+    // Page 2 lies in the segment that grows, and behind it what takes the place of page 1.
+    await store.append(key("g", "two"), noise(3000, 2));
+    await store.deleteGroup({ tenant, group: "end" });
+    const report = await store.compact({ graceMs: 0 });
+    await store.close();
+    expect(report.freed).toHaveLength(1);
+
+    const rebuilt = await openDisk({ ...options, rebuild: true }, machine());
+
+    expect(rebuilt.recovery.damage).toEqual([]);
+    expect(await rebuilt.has(key("g", "three"))).toBe(false);
+    await rebuilt.close();
   });
 });

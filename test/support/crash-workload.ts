@@ -24,6 +24,8 @@ export interface Expected {
 interface Writer {
   readonly tenant: string;
   readonly group: string;
+  /** When its payloads expire, long after the test, so that compaction lays groups apart. */
+  readonly expiresAt: number | undefined;
   contents: Contents;
   underWay: Contents | undefined;
   earlier: Contents[];
@@ -61,6 +63,7 @@ export class CrashWorkload {
     this.#writers = Array.from({ length: options.writers }, (_, i) => ({
       tenant: i % 2 === 0 ? "even" : "odd",
       group: `group-${i}`,
+      expiresAt: options.compacts ? expiries[i % 3] : undefined,
       contents: new Map(),
       underWay: undefined,
       earlier: [],
@@ -100,7 +103,7 @@ export class CrashWorkload {
   }
 
   async #step(store: DiskStore, writer: Writer): Promise<void> {
-    const { tenant, group } = writer;
+    const { tenant, group, expiresAt } = writer;
     const kind = this.#random();
     const next = new Map(writer.contents);
     const id = `id-${Math.floor(this.#random() * 6)}`;
@@ -115,9 +118,9 @@ export class CrashWorkload {
     if (kind < 0.45) {
       const bytes = this.#bytes();
       next.set(id, bytes);
-      await change(() => store.append({ tenant, group, id }, bytes));
+      await change(() => store.append({ tenant, group, id }, bytes, { expiresAt }));
     } else if (kind < 0.65) {
-      const items = [0, 1, 2, 3].map((i) => ({ id: `id-${i}`, bytes: this.#bytes() }));
+      const items = [0, 1, 2, 3].map((i) => ({ id: `id-${i}`, bytes: this.#bytes(), expiresAt }));
       for (const item of items) next.set(item.id, item.bytes);
       await change(() => store.appendMany({ tenant, group }, items));
     } else if (kind < 0.8) {
@@ -130,7 +133,9 @@ export class CrashWorkload {
       this.flushed = false;
       // It commits too, so that what another one flushes meanwhile is not all there is.
       this.#compacting += 1;
-      const rules = { deadShareMin: this.#random() / 2, smallCountMin: 2, baseBytes: 100, baseEveryBytes: 2000 };
+      // Rests take time, and no step of the disk.
+      const bounds = { smallCountMin: 2, baseBytes: 100, baseEveryBytes: 2000, apartBytes: 400, restMs: 0 };
+      const rules = { deadShareMin: this.#random() / 2, ...bounds };
       await store.compact({ graceMs: 0, rules });
       this.#compacting -= 1;
       this.flushed = false;
@@ -153,6 +158,9 @@ export class CrashWorkload {
     return Uint8Array.from({ length }, (_, i) => (repeated ? first : (first + i * 7 + (i >> 3)) & 255));
   }
 }
+
+/** Of the groups in turn, in milliseconds since 1970: after the days of all seeds, and so far apart that they are laid apart. */
+const expiries = [undefined, 1e14, 4e14] as const;
 
 /** What no codec makes much smaller alone, and every one that knows it already. */
 const common = Uint8Array.from(noise(800, 1), (byte) => byte & 63);

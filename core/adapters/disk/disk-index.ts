@@ -1,5 +1,5 @@
 import { littleEndian } from "../../index/checkpoint.ts";
-import { carryRemovals } from "../../index/carry-marks.ts";
+import { carryDamage, carryRemovals } from "../../index/carry-marks.ts";
 import type { RecoverableIndex } from "../../index/recoverable-index.ts";
 import type { SegmentTable } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
@@ -99,7 +99,7 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
         // Where there is a manifest it is not read, and the next start removes it.
       }
       // What was lost before the plain index was made is not in the segments any more.
-      for (const damage of plain.damage()) grown.noteDamage(damage);
+      carryDamage(plain, grown);
       return grown;
     },
 

@@ -1,0 +1,2 @@
+// Each step fails, and more schedules.
+import "./whole-segments.test.ts";
