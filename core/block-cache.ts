@@ -28,9 +28,10 @@ export class BlockCache {
     this.#blocks = new ByteCache(bytesMin, bytesMax);
   }
 
-  clear(): void {
-    this.#blocks.clear();
+  /** Forgets everything at once; the steps that are left to be taken overwrite it, some 0.1 ms each. */
+  clear(): Iterator<void> {
     this.#stored = emptyBytes;
+    return this.#blocks.clear();
   }
 
   /** Keeps within its bound when that has become less. */

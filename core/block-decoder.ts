@@ -38,14 +38,15 @@ export class BlockDecoder {
 
   /**
    * The block's raw bytes, in memory of their own or of the block's. Cost: one read for a base that is not kept, none otherwise.
+   * @param into  memory of at least `rawBytes` + 1 bytes whose beginning the answer may lie in
    * @throws {PayloadStoreError} `CORRUPT`, `GONE`, `UNAVAILABLE`; `UNSUPPORTED` where the codec knows no bases
    */
-  decode(block: EncodedBlock, at: BlockPlace): Uint8Array | Promise<Uint8Array> {
+  decode(block: EncodedBlock, at: BlockPlace, into?: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const { codec, body, rawBytes, resting } = block;
-    if (!resting) return this.#codecs[codec].decode(body, rawBytes);
+    if (!resting) return this.#codecs[codec].decode(body, rawBytes, into);
     const base = this.base(resting.base, at);
-    if (base instanceof Promise) return base.then((raw) => this.decodeOn(block, raw, at));
-    return this.decodeOn(block, base, at);
+    if (base instanceof Promise) return base.then((raw) => this.decodeOn(block, raw, at, into));
+    return this.decodeOn(block, base, at, into);
   }
 
   /**

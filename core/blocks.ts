@@ -1,11 +1,11 @@
 import { whenThere } from "./at-once.ts";
-import { emptyBytes } from "./bytes.ts";
 import type { CodecPolicy } from "./codec-policy.ts";
 import { limits } from "./limits.ts";
 import type { Codec, CodecName, CodecOnBase, Codecs } from "./ports/codec.ts";
 import type { EncodedBlock } from "./segment/block.ts";
 import type { ByteRange } from "./segment/footer.ts";
 import { restingBody } from "./segment/resting.ts";
+import { SpareMemory } from "./spare-memory.ts";
 
 /** What blocks may rest on, where it lies in the segment that they are for. */
 export interface BlockBase {
@@ -31,14 +31,22 @@ export class BlockEncoder {
   readonly #policy: CodecPolicy;
   readonly #sharedBytes: number;
   readonly #trial: Codec | undefined;
-  /** Where the payloads of a shared block are gathered, one block after the other. */
-  #gathered: Uint8Array = emptyBytes;
+  /** Where the payloads of a shared block are gathered. */
+  readonly #spares: SpareMemory;
 
   /**
    * @param sharedBytes  up to which neighbours share a block, `limits.sharedBlockBytes` by default
    * @param trial  tells in less time than zstd of `codecs` whether a block had better rest on its base
+   * @param spares  pieces of `sharedBytes` or more; by default it keeps one itself
    */
-  constructor(codecs: Codecs, policy: CodecPolicy, sharedBytes: number = limits.sharedBlockBytes, trial?: Codec) {
+  constructor(
+    codecs: Codecs,
+    policy: CodecPolicy,
+    sharedBytes: number = limits.sharedBlockBytes,
+    trial?: Codec,
+    spares: SpareMemory = new SpareMemory(sharedBytes, 1),
+  ) {
+    this.#spares = spares;
     this.#trial = trial;
     this.#codecs = codecs;
     this.#policy = policy;
@@ -49,26 +57,27 @@ export class BlockEncoder {
   async encode(inputs: readonly BlockInput[], base?: BlockBase): Promise<EncodedBlock[]> {
     const blocks: EncodedBlock[] = [];
     for (const { parts, bytes, codec } of cut(inputs, this.#sharedBytes)) {
-      const raw = this.#gather(parts);
+      // Nobody else's while it is encoded in the pool.
+      const memory = parts.length > 1 ? this.#spares.take() : undefined;
+      const raw = memory ? gathered(parts, memory) : parts[0]!;
       const chosen = byName(this.#codecs, codec ?? this.#policy({ raw, payloads: parts.length, payloadBytes: bytes }));
-      let body = raw;
-      // What is answered at once is not awaited: `raw` may lie where others gather their blocks.
-      if (base && chosen.onBase) {
-        const trying = this.#onBase(raw, { codec: chosen, onBase: chosen.onBase }, base);
-        const tried = trying instanceof Promise ? await trying : trying;
-        if (tried.resting) {
-          blocks.push(tried.resting);
-          continue;
-        }
-        body = tried.alone;
-      } else if (chosen.code !== 0) {
-        const encoding = this.#apart(chosen.encode(raw));
-        body = encoding instanceof Promise ? await encoding : encoding;
-      }
-      if (body.length < raw.length) blocks.push({ codec: chosen.code, rawBytes: raw.length, body });
-      else blocks.push({ codec: 0, rawBytes: raw.length, body: parts.length > 1 ? raw.slice() : raw });
+      const encoding = this.#encoded(raw, chosen, base);
+      const block = encoding instanceof Promise ? await encoding : encoding;
+      blocks.push(memory && block.body === raw ? { ...block, body: raw.slice() } : block);
+      if (memory) this.#spares.give(memory);
     }
     return blocks;
+  }
+
+  /** A block as it is stored: its raw bytes themselves where nothing makes them smaller. At once where the codecs answer at once. */
+  #encoded(raw: Uint8Array, codec: Codec, base: BlockBase | undefined): EncodedBlock | Promise<EncodedBlock> {
+    const { onBase, code } = codec;
+    const asItIs: EncodedBlock = { codec: 0, rawBytes: raw.length, body: raw };
+    const smaller = (body: Uint8Array): EncodedBlock =>
+      body.length < raw.length ? { codec: code, rawBytes: raw.length, body } : asItIs;
+    if (base && onBase)
+      return whenThere(this.#onBase(raw, { codec, onBase }, base), (tried) => tried.resting ?? smaller(tried.alone));
+    return code === 0 ? asItIs : whenThere(codec.encode(raw), smaller);
   }
 
   /** The block on its base, where that pays, or what its codec makes of it alone: at once where the codecs answer at once. */
@@ -79,36 +88,27 @@ export class BlockEncoder {
   ): OnBase | Promise<OnBase> {
     const trial = this.#trial ?? codec;
     const isTold = trial === codec;
-    return whenThere(this.#apart(trial.encode(raw)), (alone) =>
-      whenThere(this.#apart((trial.onBase ?? onBase).encode(raw, base)), (tried) => {
+    return whenThere(trial.encode(raw), (alone) =>
+      whenThere((trial.onBase ?? onBase).encode(raw, base), (tried) => {
         if (tried.length > Math.min(alone.length, raw.length) * restingShareMax)
-          return whenThere(isTold ? alone : this.#apart(codec.encode(raw)), (told) => ({ alone: told }));
-        return whenThere(isTold ? tried : this.#apart(onBase.encode(raw, base)), (frame) => {
+          return whenThere(isTold ? alone : codec.encode(raw), (told) => ({ alone: told }));
+        return whenThere(isTold ? tried : onBase.encode(raw, base), (frame) => {
           const body = restingBody(range, frame);
           return { resting: { codec: 2, rawBytes: raw.length, body, resting: { base: range, frame } } };
         });
       }),
     );
   }
+}
 
-  /** Others gather their blocks elsewhere while one is encoded in the pool. */
-  #apart<T>(encoding: T): T {
-    if (encoding instanceof Promise) this.#gathered = emptyBytes;
-    return encoding;
+/** The parts as one, in this memory. */
+function gathered(parts: readonly Uint8Array[], memory: Uint8Array): Uint8Array {
+  let length = 0;
+  for (const part of parts) {
+    memory.set(part, length);
+    length += part.length;
   }
-
-  /** The parts as one; valid until the next call if there are several. */
-  #gather(parts: readonly Uint8Array[]): Uint8Array {
-    if (parts.length === 1 && parts[0]) return parts[0];
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    if (this.#gathered.length < bytes) this.#gathered = new Uint8Array(bytes);
-    let length = 0;
-    for (const part of parts) {
-      this.#gathered.set(part, length);
-      length += part.length;
-    }
-    return this.#gathered.subarray(0, length);
-  }
+  return memory.subarray(0, length);
 }
 
 type OnBase = { readonly resting: EncodedBlock } | { readonly resting?: undefined; readonly alone: Uint8Array };

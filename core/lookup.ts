@@ -16,6 +16,7 @@ import { incompleteError } from "./segment/incomplete.ts";
 import type { FrameHeader } from "./segment/frame.ts";
 import type { FrameHead, FrameReader } from "./segment/read-frame.ts";
 import type { SegmentDamage } from "./segment/scan.ts";
+import { Steps } from "./steps.ts";
 
 /** An answer about a group, and the state of the group that it describes. */
 export interface Decided<T> {
@@ -43,6 +44,9 @@ const absent: Found = { decided: true };
 
 /** Heads of frames that are read at once: where each is a request, they need not wait for one another. */
 const headsAtOnce = 16;
+
+/** Pages and their entries that are added to a view before others run: some half a millisecond. */
+const entriesBetweenPauses = 128;
 
 /**
  * Answers questions from the pages that the index names. Where a lost page could change an answer it is `CORRUPT`. What has
@@ -229,21 +233,31 @@ export class Lookup {
     return page instanceof Promise ? page.catch(ofPage(group, sequence)) : page;
   }
 
-  /** The group as all its pages make it, and these, newest first. */
+  /**
+   * The group as all its pages make it, and these, newest first.
+   * @param pause  lets others run, now and then; pages are then read one after the other
+   */
   async view(
     tenant: string,
     group: string,
+    pause?: () => Promise<void>,
   ): Promise<{ readonly view: GroupView; readonly records: readonly PageRecord[]; readonly basis: Basis }> {
     const { records, basis, incomplete } = await this.#index.records(tenant, group);
     const view = new GroupView(this.#clock.nowMs());
     const oldestFirst = records.toReversed();
-    for (let at = 0; at < oldestFirst.length; at += headsAtOnce) {
-      const some = oldestFirst.slice(at, at + headsAtOnce);
+    const steps = new Steps(pause, entriesBetweenPauses);
+    const atOnce = pause ? 1 : headsAtOnce;
+    for (let at = 0; at < oldestFirst.length; at += atOnce) {
+      const some = oldestFirst.slice(at, at + atOnce);
+      let entries = 0;
       const pages = await Promise.all(some.map(async (record) => this.#pageOf(record, group)));
       for (const [i, { sequence, place }] of some.entries()) {
         const found = pages[i];
         if (found) view.add({ group, sequence, timeMs: found.header.timeMs, place }, found);
+        entries += 1 + (found?.places.length ?? 0) + (found?.page.merged?.order.length ?? 0);
       }
+      const due = steps.did(entries);
+      if (due) await due;
     }
     refuseIncomplete({ tenant, group }, incomplete);
     return { view, records, basis };

@@ -30,9 +30,15 @@ export class PayloadReader {
   readonly #tenant: string;
   readonly #uploads: UploadBlocks | undefined;
   readonly #cache: BlockCache | undefined;
+  readonly #room: Uint8Array | undefined;
+  readonly #own: (bytes: Uint8Array) => Uint8Array;
   #named: { readonly segment: string; readonly offset: number; readonly name: string } | undefined;
   #blocks: (Loaded & { readonly offset: number; readonly stored: number }) | undefined;
 
+  /**
+   * @param ports  with `room`, the block that is kept lies in this memory, if it is shorter; `own` makes the copy of a payload that
+   *   is answered
+   */
   constructor(
     tenant: string,
     ports: {
@@ -40,8 +46,12 @@ export class PayloadReader {
       readonly codecs: Codecs;
       readonly uploads?: UploadBlocks | undefined;
       readonly cache?: BlockCache | undefined;
+      readonly room?: Uint8Array | undefined;
+      readonly own?: ((bytes: Uint8Array) => Uint8Array) | undefined;
     },
   ) {
+    this.#room = ports.room;
+    this.#own = ports.own ?? owned;
     this.#cache = ports.cache;
     this.#tenant = tenant;
     this.#frames = ports.frames;
@@ -116,14 +126,15 @@ export class PayloadReader {
     for (const [i, block] of held.blocks.entries()) {
       const rawEnd = rawStart + block.rawBytes;
       if (rawStart < to && rawEnd > from) {
-        held.raw[i] ??= await this.#decoder.decode(block, held);
+        const isAlone = held.blocks.length === 1 && block.rawBytes < (this.#room?.length ?? 0);
+        held.raw[i] ??= await this.#decoder.decode(block, held, isAlone ? this.#room : undefined);
         parts.push(held.raw[i].subarray(Math.max(from - rawStart, 0), to - rawStart));
       }
       rawStart = rawEnd;
     }
     if (rawStart < end) throw doesNotFit(end, rawStart);
     if (parts.length === 0) return emptyBytes;
-    return parts.length > 1 ? concat(parts) : owned(parts[0] ?? emptyBytes);
+    return parts.length > 1 ? concat(parts) : this.#own(parts[0] ?? emptyBytes);
   }
 
   /** The bytes, or the part of them in `range`, block by block. Cost: as {@link read}; memory for two blocks. */

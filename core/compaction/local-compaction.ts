@@ -4,6 +4,7 @@ import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import type { IndexedSegment } from "../index/segment-table.ts";
 import { decodePlacedPage, type MergedRequest } from "../page/page.ts";
 import { locationOf } from "../payload-head.ts";
+import { Steps } from "../steps.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
 import type { ReclaimingUploads } from "../ports/upload-store.ts";
 import { segmentTimeMs } from "../segment/name.ts";
@@ -40,8 +41,8 @@ export interface LocalCompactionTools extends MergeTools {
   readonly index: RecoverableIndex;
   readonly rules: Partial<PlanRules & BaseRules & RestRules>;
   readonly pace: Pace;
-  /** Forgets what was kept of segments in memory. */
-  readonly forget: () => void;
+  /** Forgets what was kept of segments in memory, and resolves when it is overwritten. */
+  readonly forget: () => Promise<void>;
 }
 
 /** Lets others run, as often as it is asked to, and as long as the run's rules say. */
@@ -75,8 +76,8 @@ const groupsAloneMax = 128;
 /** Payloads of a group that a segment holds, from which on it is a large one, in bytes. */
 const largeGroupBytes = 1_048_576;
 
-/** Frames that are looked at before others run: some half a millisecond. */
-const framesBetweenPauses = 64;
+/** Frames and their entries, or groups, that are looked at before others run: some half a millisecond. */
+const lookedAtBetweenPauses = 128;
 
 /** Room that compaction leaves for others, in bytes. */
 const roomLeftBytes = 67_108_864;
@@ -237,7 +238,13 @@ export class LocalCompaction implements Compaction {
     const [damage] = scan.damage;
     if (damage) return [{ tenant, segment, reason: `it is damaged: ${damage.reason}` }];
     const groups = await this.#groupsOf(scan);
-    const waiting = groups.filter(({ group, through }) => this.#waits(tenant, segment, group, through)).length;
+    const steps = this.#steps();
+    let waiting = 0;
+    for (const { group, through } of groups) {
+      if (this.#waits(tenant, segment, group, through)) waiting += 1;
+      const due = steps.did(1);
+      if (due) await due;
+    }
     // Its deletes would only be written again, and again, until what they hide is gone.
     if (waiting * 2 > groups.length && reason !== "erasure") {
       return [{ tenant, segment, reason: waitsForOlder }];
@@ -278,12 +285,19 @@ export class LocalCompaction implements Compaction {
     await inParallel(large, largeGroupsAtOnce, work);
     // The next run goes on with the groups that are left.
     if (!isWhole) return skipped;
+    const left = new Set(skipped.map(({ group }) => group));
     for (const { group, through } of groups) {
-      if (skipped.some((left) => left.group === group)) continue;
+      const due = steps.did(1);
+      if (due) await due;
+      if (left.has(group)) continue;
       if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) continue;
       skipped.push({ tenant, segment, group, reason: "its pages changed while they were merged" });
     }
     return skipped;
+  }
+
+  #steps(): Steps {
+    return new Steps(this.#tools.pause, lookedAtBetweenPauses);
   }
 
   /** What a segment holds of each group, and the requests that may be sent again. */
@@ -291,8 +305,8 @@ export class LocalCompaction implements Compaction {
     const { tenant, segment } = scan;
     const since = this.#tools.nowMs() - requestsKeptMs;
     const held = new Map<string, { through: number; bytes: number; requests: MergedRequest[] }>();
-    for (const [i, { group, sequence, timeMs, offset, headBytes, page: bytes }] of scan.frames.entries()) {
-      if (i % framesBetweenPauses === 0) await this.#tools.pause();
+    const steps = this.#steps();
+    for (const { group, sequence, timeMs, offset, headBytes, page: bytes } of scan.frames) {
       const known = held.get(group) ?? { through: 0, bytes: 0, requests: [] };
       held.set(group, known);
       known.through = Math.max(known.through, sequence);
@@ -305,6 +319,8 @@ export class LocalCompaction implements Compaction {
         known.requests.push({ ...page.request, timeMs, answer: places.map((found) => locationOf(placed, found)) });
       }
       known.requests.push(...(page.merged?.requests.filter((request) => request.timeMs > since) ?? []));
+      const due = steps.did(1 + page.entries.length + page.deleted.length);
+      if (due) await due;
     }
     return Array.from(held, ([group, { through, bytes, requests }]) => ({ group, through, bytes, requests }));
   }
@@ -361,8 +377,8 @@ export class LocalCompaction implements Compaction {
         this.#leaving.delete(pathOf(segment));
       }
     } finally {
-      forget();
       this.#bases.forgetSealed();
+      await forget();
     }
     const freed = due.map(({ tenant, name, covered }) => ({ tenant, segment: name, bytes: covered.bytes }));
     return { freed, uploadBytes };

@@ -57,8 +57,8 @@ export interface Merged {
 /** Payloads of one merged page: what it holds is in memory once, raw, and once encoded. */
 export const mergedBytesMax = 8_388_608;
 
-/** Its page is decoded and taken into the index in one go. */
-const mergedPayloadsMax = 2_000;
+/** Its page is decoded and taken into the index in one go: some 5 ms. */
+const mergedPayloadsMax = 1_000;
 
 /** Writers that overwrite what is being merged make it begin again, so often. */
 const attemptsMax = 4;
@@ -81,7 +81,7 @@ export async function mergeGroup(
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     if (!wish.mayGoOn()) return { ...merged, isWhole: false };
     await tools.pause();
-    const { view, records, basis } = await tools.lookup.view(tenant, group);
+    const { view, records, basis } = await tools.lookup.view(tenant, group, tools.pause);
     const nowMs = tools.nowMs();
     const { live = [], over = [] } = Object.groupBy(view.places(), ({ found }) =>
       isExpired(found.entry, nowMs) ? "over" : "live",
@@ -216,7 +216,7 @@ async function stillHolds(
   const ids = new Set([...draft.entries, ...draft.merged.order].map(({ id }) => id));
   for (const { sequence, place } of now.records) {
     if (sequence <= basis.sequence) break;
-    const page = decodePage((await frames.head(tenant, place)).page);
+    const page = await frames.look(tenant, place, (head) => decodePage(head.page));
     if (!page.ok || page.value.clearsGroup || page.value.merged) return undefined;
     if (page.value.deleted.some((id) => ids.has(id)) || page.value.entries.some(({ id }) => ids.has(id)))
       return undefined;

@@ -1,6 +1,6 @@
 import { BlockDecoder } from "../block-decoder.ts";
 import type { BlockBase, BlockEncoder } from "../blocks.ts";
-import { Coalescing } from "../coalesce.ts";
+import { Coalescing, type Stretches } from "../coalesce.ts";
 import { PayloadStoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { PlacedPayload } from "../group-view.ts";
@@ -12,6 +12,7 @@ import type { Digest } from "../ports/digest.ts";
 import type { FramePlace, SegmentStore } from "../ports/segment-store.ts";
 import { blockHeaderBytes, type EncodedBlock } from "../segment/block.ts";
 import type { FrameReader } from "../segment/read-frame.ts";
+import { SpareBytes, type SpareMemory } from "../spare-memory.ts";
 
 export interface BlockTools {
   readonly segments: SegmentStore;
@@ -20,12 +21,20 @@ export interface BlockTools {
   readonly digest: Digest;
   /** Encodes blocks as the tier has them, off the event loop; short ones, where they are to become a base. */
   readonly encoderOf: (tier: Tier, kind?: "for a base") => BlockEncoder;
+  /** How far neighbours are read together; as requests are, unless given. */
+  readonly stretches?: Stretches | undefined;
+  /** Memory that payloads are read and decoded to on their way; of their own, unless given. */
+  readonly spares?: SpareMemory | undefined;
   /** Lets others run. */
   readonly pause: () => Promise<void>;
 }
 
-/** Payloads are read so far, in bytes, before others run: some half a millisecond. */
+/** Payloads are read so far before others run, some half a millisecond: so many bytes, and each counts for some more. */
 const bytesBetweenPauses = 65_536;
+const bytesPerPayload = 512;
+
+/** A long block is hashed so far, in bytes, before others run: some half a millisecond. */
+const hashedBytes = 1_048_576;
 
 export interface MergedAs {
   readonly tier: Tier;
@@ -47,7 +56,9 @@ export async function mergedBlocks(
   payloads: readonly PlacedPayload[],
   as: MergedAs,
 ): Promise<EncodedBlock[]> {
-  const read = await readAll(tools, tenant, payloads, as);
+  const { spares } = tools;
+  const rooms = spares && { read: spares.take(), decoded: spares.take(), payloads: new SpareBytes(spares) };
+  const read = await readAll(tools, tenant, payloads, as, rooms);
   const encoder = tools.encoderOf(as.tier, as.forBase === true ? "for a base" : undefined);
   const blocks: EncodedBlock[] = [];
   let raw: { readonly bytes: Uint8Array }[] = [];
@@ -60,7 +71,22 @@ export async function mergedBlocks(
     }
   }
   blocks.push(...(await encoder.encode(raw, as.base)));
-  return blocks;
+  if (!rooms) return blocks;
+  // What nothing makes smaller lies where it was read to, which others are about to use.
+  const own = blocks.map((block) =>
+    rooms.payloads.holds(block.body) ? { ...block, body: new Uint8Array(block.body) } : block,
+  );
+  spares.give(rooms.read);
+  spares.give(rooms.decoded);
+  rooms.payloads.giveBack();
+  return own;
+}
+
+/** Memory that is used again when a page has its blocks. */
+interface Rooms {
+  readonly read: Uint8Array;
+  readonly decoded: Uint8Array;
+  readonly payloads: SpareBytes;
 }
 
 /** Reads payloads in the order in which they lie: their bytes, or their blocks where these are kept. */
@@ -69,14 +95,16 @@ async function readAll(
   tenant: string,
   payloads: readonly PlacedPayload[],
   as: MergedAs,
+  rooms: Rooms | undefined,
 ): Promise<Map<PageEntry, Uint8Array | readonly EncodedBlock[]>> {
   const { segments, frames, codecs, digest, pause } = tools;
   const wanted = payloads.map(({ page, found }) => ({ location: locationOf(page, found), place: page.place, found }));
   const inPlace = wanted.toSorted(({ location: a }, { location: b }) =>
     a.segment === b.segment ? a.offset - b.offset : a.segment < b.segment ? -1 : 1,
   );
-  const reader = new PayloadReader(tenant, { frames, codecs });
-  const coalescing = new Coalescing(segments, tenant, inPlace);
+  const own = rooms && ((bytes: Uint8Array) => rooms.payloads.copy(bytes));
+  const reader = new PayloadReader(tenant, { frames, codecs, room: rooms?.decoded, own });
+  const coalescing = new Coalescing(segments, tenant, inPlace, tools.stretches, rooms?.read);
   const read = new Map<PageEntry, Uint8Array | readonly EncodedBlock[]>();
   let since = 0;
   for (const [i, { location, found, place }] of inPlace.entries()) {
@@ -92,7 +120,7 @@ async function readAll(
       if (digest.sha256(bytes).slice(0, 2 * etagBytes) !== entry.etag) throw differs(entry);
       read.set(entry, bytes);
     }
-    since += entry.bytes;
+    since += bytesPerPayload + entry.bytes;
     if (since >= bytesBetweenPauses) {
       since = 0;
       await pause();
@@ -131,7 +159,10 @@ async function ownBlocks(
     // What segments answer may change with their next read.
     const own = { ...block, body: block.body.slice() };
     const bytes = await decoder.decode(block.resting ? block : own, { segment, place });
-    hash.update(bytes);
+    for (let from = 0; from < bytes.length; from += hashedBytes) {
+      if (bytes.length > hashedBytes) await pause();
+      hash.update(bytes.subarray(from, from + hashedBytes));
+    }
     const onBase = base && entry.bytes < limits.mergedBlockBytes;
     const again =
       tier < wanted || block.resting || onBase ? await encoderOf(wanted).encode([{ bytes }], base) : undefined;

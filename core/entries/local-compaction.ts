@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
+import { HeadRoom } from "../adapters/disk/recent-heads.ts";
 import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
+import { calledStretches } from "../coalesce.ts";
 import { autoPolicy } from "../codec-policy.ts";
 import type { BaseRules } from "../compaction/growing-bases.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
@@ -9,10 +11,13 @@ import type { RestRules } from "../compaction/rest-rules.ts";
 import { type ErasedSegments, ErasingCompaction } from "../erasure/erasing-compaction.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { limits } from "../limits.ts";
+import { Lookup } from "../lookup.ts";
 import type { PayloadStorePorts } from "../payload-store.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { ReclaimingSegments } from "../ports/segment-store.ts";
 import type { ReclaimingUploads } from "../ports/upload-store.ts";
+import { FrameReader } from "../segment/read-frame.ts";
+import { SpareMemory } from "../spare-memory.ts";
 import { BesideCallers } from "./beside-callers.ts";
 import { nodeCodecs } from "./node-codecs.ts";
 
@@ -21,6 +26,12 @@ const levels: readonly [number, number, number] = [3, 3, 19];
 
 /** Blocks that are to become a base, in bytes: half of what a base may be, so that the one that makes it whole fits too. */
 const baseBlockBytes = limits.baseRawBytesMax / 2;
+
+/** A block, or a stretch of a segment, and the byte by which a frame shows that it ended. */
+const spareBytes = limits.mergedBlockBytes + 1;
+
+/** Eight groups that are merged at the same time read, decode and gather a block each, and hold a piece of payloads. */
+const sparesMax = 32;
 
 /** Compaction of a store that one process on Node writes. */
 export function localCompaction(
@@ -34,27 +45,36 @@ export function localCompaction(
   const { clock, heads, blocks } = ports;
   return ({ eraser, ...inside }) => {
     const beside = new BesideCallers(inside.lanes);
+    const spares = new SpareMemory(spareBytes, sparesMax);
+    // It reads each head once: what callers read again is not to make room for that.
+    const frames = new FrameReader(ports.segments, ports.digest, new HeadRoom());
     const zstd = levels.map((level) => compactionCodec(level, (work) => beside.inPool(work)));
     const encoders = (sharedBytes: number) =>
       zstd.map((codec, tier) => {
         // What is smaller on its base at the lowest level is so at others.
         const trial = levels[tier] === levels[0] ? undefined : zstd[0];
-        return new BlockEncoder({ ...nodeCodecs, 2: codec }, autoPolicy(), sharedBytes, trial);
+        return new BlockEncoder({ ...nodeCodecs, 2: codec }, autoPolicy(), sharedBytes, trial, spares);
       });
     const [others, bases] = [encoders(limits.mergedBlockBytes), encoders(baseBlockBytes)];
     const compaction = new LocalCompaction({
       ...ports,
       ...inside,
+      frames,
+      lookup: new Lookup(ports.index, frames, clock),
       rules,
+      stretches: calledStretches,
+      spares,
       encoderOf: (tier, kind) => (kind === "for a base" ? bases : others)[tier]!,
       nowMs: () => clock.nowMs(),
       pace: beside,
       pause: () => beside.turn(),
-      forget: () => {
+      forget: async () => {
         heads?.clear();
-        blocks?.clear();
+        spares.forget();
         nodeCodecs[2].onBase?.forget();
         for (const { onBase } of zstd) onBase.forget();
+        const overwriting = blocks?.clear();
+        while (overwriting?.next().done === false) await beside.turn();
       },
     });
     const nowMs = () => clock.nowMs();

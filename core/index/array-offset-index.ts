@@ -1,4 +1,3 @@
-import { isPayloadStoreError } from "../errors.ts";
 import { incompleteError } from "../segment/incomplete.ts";
 import { invariant } from "../invariant.ts";
 import { findInPage } from "../page/find-in-page.ts";
@@ -25,7 +24,9 @@ import { hidesThrough } from "./hides-through.ts";
 import { lostPages } from "./lost-pages.ts";
 import { isOtherCommit } from "./other-commit.ts";
 import type { Hash128, KeyHasher } from "./key-hasher.ts";
+import { Steps } from "../steps.ts";
 import { PageTable } from "./page-table.ts";
+import { readable } from "./readable.ts";
 import type { RecoverableIndex } from "./recoverable-index.ts";
 import { SegmentTable } from "./segment-table.ts";
 import { TenantTotals, totalsOf } from "./tenant-totals.ts";
@@ -39,6 +40,9 @@ const clearedThrough = 2; // pages up to this sequence are hidden
 
 /** A page's ordinal that stands for none. */
 const absent = -1;
+
+/** Pages that a commit hides, and their entries, that are looked at before others run: some half a millisecond. */
+const entriesBetweenPauses = 128;
 
 /** Value of an id's slot. */
 const decidingPage = 0; // ordinal + 1
@@ -65,12 +69,20 @@ export class ArrayOffsetIndex implements RecoverableIndex {
   changes = 0;
   readonly #reader: FrameReader;
   readonly #hasher: KeyHasher;
+  readonly #pause: (() => Promise<void>) | undefined;
   /** Pages on their way to be committed. */
   readonly #prepared = new WeakMap<Page, Prepared>();
   readonly #group: Hash128 = new Int32Array(4);
   readonly #id: Hash128 = new Int32Array(4);
 
-  constructor(reader: FrameReader, hasher: KeyHasher, crc32: (bytes: Uint8Array) => number) {
+  /** @param pause  lets others run: now and then while a commit reads what it hides, and before one that changes much */
+  constructor(
+    reader: FrameReader,
+    hasher: KeyHasher,
+    crc32: (bytes: Uint8Array) => number,
+    pause?: () => Promise<void>,
+  ) {
+    this.#pause = pause;
     this.#reader = reader;
     this.#hasher = hasher;
     this.damageNotes = new DamageNotes(crc32);
@@ -353,6 +365,8 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     const dead: Dead = { ids: new Set(), entries: [], unreadable: false };
     if (through > 0) await this.#hide(tenant, group, through, dead);
     if (!page.clearsGroup) await this.#replace(tenant, group, page, dead);
+    // Many merges come at once, each with many ids.
+    if (page.merged && dead.ids.size + page.entries.length >= entriesBetweenPauses) await this.#pause?.();
 
     this.changes += 1;
     const at = this.#insertGroup(tenant, group);
@@ -434,20 +448,22 @@ export class ArrayOffsetIndex implements RecoverableIndex {
 
   /** Adds the payloads of the pages up to a sequence. */
   async #hide(tenant: string, group: string, through: number, dead: Dead): Promise<void> {
+    const steps = new Steps(this.#pause, entriesBetweenPauses);
     for (const record of this.records(tenant, group).records) {
       if (record.sequence > through) continue;
-      const bytes = await this.#pageBytes(tenant, record.place);
-      const decoded = bytes && decodePlacedPage(bytes);
-      if (!decoded?.ok) {
+      const places = await this.#placesIn(tenant, record.place);
+      if (!places) {
         dead.unreadable = true;
         continue;
       }
-      for (const place of decoded.value.places) {
+      for (const place of places) {
         const ordinal = this.#ordinal(tenant, group, place.entry.id);
         if (ordinal < 0 || this.pages.sequence(ordinal) !== record.sequence) continue;
         dead.ids.add(place.entry.id);
         dead.entries.push({ place, segment: this.pages.segment(ordinal) });
       }
+      const due = steps.did(1 + places.length);
+      if (due) await due;
     }
   }
 
@@ -459,14 +475,14 @@ export class ArrayOffsetIndex implements RecoverableIndex {
     return false;
   }
 
-  async #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {
-    try {
-      return (await this.#reader.head(tenant, place)).page;
-    } catch (error) {
-      // The page to commit is durable already, so a page that cannot be read costs exactness, never the commit.
-      if (isPayloadStoreError(error)) return undefined;
-      throw error;
-    }
+  #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {
+    return readable(async () => (await this.#reader.head(tenant, place)).page);
+  }
+
+  /** What a page brought, nothing of it in memory that the next page takes. */
+  async #placesIn(tenant: string, place: FramePlace): Promise<readonly EntryPlace[] | undefined> {
+    const read = await readable(async () => this.#reader.look(tenant, place, ({ page }) => decodePlacedPage(page)));
+    return read?.ok ? read.value.places : undefined;
   }
 
   #pageOf(tenant: string, group: string, sequence: number): number {

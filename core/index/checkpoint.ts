@@ -1,4 +1,4 @@
-import { utf8, utf8Text, view, bytesEqual } from "../bytes.ts";
+import { bytesEqual, concat, utf8, utf8Text, view } from "../bytes.ts";
 import { damaged, decoded, type Decoded } from "../segment/decoded.ts";
 import type { ArrayOffsetIndex } from "./array-offset-index.ts";
 import type { PageColumns } from "./page-table.ts";
@@ -36,15 +36,58 @@ type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 /** Saved tables are those of little-endian machines. */
 export const littleEndian: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** Entries of a list in the summary that are made text of in one step, and bytes that are checked in one: some 0.2 ms. */
+const entriesPerStep = 512;
+const bytesPerStep = 524_288;
+
+/** What making text of a byte costs in bytes that are copied or checked. */
+const costOfText = 8;
+
 /**
- * A checkpoint of the index as it is now, in one copy.
- * @returns `undefined` on a big-endian machine, which does without checkpoints
+ * A checkpoint of the index as it is when the first step is taken: that copies the tables, and what is committed later is not in it.
+ *
+ * @returns after each step about how many bytes it copied or checked; at last its own bytes, one part behind the other; `undefined`
+ *   on a big-endian machine, which does without checkpoints
+ * Cost: memory for one copy; 0.4 ms a MiB for the first step, less than half a millisecond for each of the others.
  */
-export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, crc32: Crc32): Uint8Array | undefined {
+export function* encodeCheckpoint(
+  index: ArrayOffsetIndex,
+  secret: Uint8Array,
+  crc32: Crc32,
+): Generator<number, readonly Uint8Array[] | undefined> {
   if (!littleEndian) return undefined;
+  const summary = summaryOf(index);
+  const arrays = copyOfArrays(index);
+  yield arrays.length;
+  const text: Uint8Array[] = [];
+  for (const part of textOf(summary)) {
+    text.push(utf8(part));
+    yield part.length * costOfText;
+  }
+  const textBytes = text.reduce((total, part) => total + part.length, 0);
+  const padding = utf8(" ".repeat((8 - (textBytes % 8)) % 8));
+  const header = new Uint8Array(headerBytes);
+  const data = view(header);
+  header.set(magic, 0);
+  data.setUint32(8, checkpointVersion, true);
+  data.setUint32(12, textBytes + padding.length, true);
+  let crc = crc32(header.subarray(20), crc32(header.subarray(0, 16), crc32(secret)));
+  for (const part of [...text, padding, arrays]) {
+    for (let at = 0; at < part.length; at += bytesPerStep) {
+      const some = part.subarray(at, at + bytesPerStep);
+      crc = crc32(some, crc);
+      yield some.length;
+    }
+  }
+  data.setUint32(16, crc, true);
+  return [header, ...text, padding, arrays];
+}
+
+/** Nothing of it changes when the index does. */
+function summaryOf(index: ArrayOffsetIndex): Summary {
   const { groupTable, idTable, termTable, pages } = index;
-  const summary: Summary = {
-    segments: index.segments.all(),
+  return {
+    segments: index.segments.copy(),
     totals: index.tenantTotals.entries(),
     damage: index.damageNotes.all(),
     collisions: [...index.collisions],
@@ -54,8 +97,9 @@ export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, cr
     terms: { words: termTable.table.words.length, used: termTable.table.size },
     termPages: termTable.count,
   };
-  const json = JSON.stringify(summary);
-  const text = utf8(json + " ".repeat((8 - (utf8(json).length % 8)) % 8));
+}
+
+function copyOfArrays({ groupTable, idTable, termTable, pages }: ArrayOffsetIndex): Uint8Array {
   const columns = pages.columns();
   const termColumns = termTable.columns();
   const arrays = [
@@ -70,20 +114,27 @@ export function encodeCheckpoint(index: ArrayOffsetIndex, secret: Uint8Array, cr
     termColumns.page,
     termColumns.previous,
   ].map((array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  return concat(arrays);
+}
 
-  const bytes = new Uint8Array(headerBytes + text.length + arrays.reduce((total, array) => total + array.length, 0));
-  const data = view(bytes);
-  bytes.set(magic, 0);
-  data.setUint32(8, checkpointVersion, true);
-  data.setUint32(12, text.length, true);
-  bytes.set(text, headerBytes);
-  let at = headerBytes + text.length;
-  for (const array of arrays) {
-    bytes.set(array, at);
-    at += array.length;
+/** The JSON of a summary, a few entries of its lists at a time. */
+function* textOf(summary: Summary): Generator<string> {
+  let part = "{";
+  for (const [name, value] of Object.entries(summary) as [string, unknown][]) {
+    part += `${part === "{" ? "" : ","}${JSON.stringify(name)}:`;
+    if (!Array.isArray(value)) {
+      part += JSON.stringify(value);
+      continue;
+    }
+    for (let at = 0; at < value.length; at += entriesPerStep) {
+      part += (at > 0 ? "," : "[") + JSON.stringify(value.slice(at, at + entriesPerStep)).slice(1, -1);
+      if (at + entriesPerStep >= value.length) break;
+      yield part;
+      part = "";
+    }
+    part += value.length > 0 ? "]" : "[]";
   }
-  data.setUint32(16, checkpointCrc(bytes, secret, crc32), true);
-  return bytes;
+  yield `${part}}`;
 }
 
 /**

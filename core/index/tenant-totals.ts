@@ -32,8 +32,9 @@ export class TenantTotals {
     this.#counters(tenant).exact = false;
   }
 
-  entries(): [string, Totals][] {
-    return [...this.#byTenant.entries()];
+  /** As they are now, whatever is committed while they are saved. */
+  entries(): (readonly [string, Totals])[] {
+    return Array.from(this.#byTenant, ([tenant, totals]) => [tenant, { ...totals }] as const);
   }
 
   restore(entries: readonly (readonly [string, Totals])[]): void {

@@ -1,15 +1,16 @@
-import { isPayloadStoreError } from "../errors.ts";
 import { candidatePages } from "../index/candidate-pages.ts";
 import { DamageNotes } from "../index/damage-notes.ts";
 import type { Hash128, KeyHasher } from "../index/key-hasher.ts";
 import { lostPages } from "../index/lost-pages.ts";
 import { isOtherCommit } from "../index/other-commit.ts";
 import { hidesThrough } from "../index/hides-through.ts";
+import { readable } from "../index/readable.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import { SegmentTable } from "../index/segment-table.ts";
 import { TenantTotals, totalsOf } from "../index/tenant-totals.ts";
 import { invariant } from "../invariant.ts";
 import { findInPage } from "../page/find-in-page.ts";
+import { Steps } from "../steps.ts";
 import { decodePlacedPage, placesOf, type EntryPlace, type Page } from "../page/page.ts";
 import { termsOf, type Term } from "../page/terms.ts";
 import type {
@@ -36,6 +37,9 @@ import { TermPages } from "./term-pages.ts";
 
 /** Ids that the map is asked for together: so many share what they can of a run. */
 const idsAtOnce = 8192;
+
+/** Pages that a commit hides, and their entries, that are looked at before others run: some half a millisecond. */
+const entriesBetweenPauses = 128;
 
 /** A page of a group, by its number in the log. */
 interface GroupPage {
@@ -71,6 +75,7 @@ export class HashOffsetIndex implements RecoverableIndex {
   changes = 0;
   readonly #reader: FrameReader;
   readonly #hasher: KeyHasher;
+  readonly #pause: (() => Promise<void>) | undefined;
   readonly #terms: TermPages;
   /** Pages on their way to be committed. */
   readonly #prepared = new WeakMap<Page, Prepared>();
@@ -84,7 +89,10 @@ export class HashOffsetIndex implements RecoverableIndex {
     readonly secret: Uint8Array;
     readonly hasher: KeyHasher;
     readonly crc32: (bytes: Uint8Array, seed?: number) => number;
+    /** Lets others run: now and then while a commit reads what it hides, and before one that changes much. */
+    readonly pause?: () => Promise<void>;
   }) {
+    this.#pause = parts.pause;
     this.#reader = parts.reader;
     this.#hasher = parts.hasher;
     this.map = new LaneMap(parts.lanes);
@@ -476,6 +484,8 @@ export class HashOffsetIndex implements RecoverableIndex {
     const through = hidesThrough(record, page);
     const dead: Dead = { decisions: [], ids: new Set(), entries: [], payloads: 0, unreadable: false };
     if (through > 0) await this.#hide(tenant, group, through, dead);
+    // Many merges come at once, each with many ids.
+    if (page.merged && dead.ids.size + page.entries.length >= entriesBetweenPauses) await this.#pause?.();
     const keys = this.map.foreseenAgain(prepared.keys);
     if (!page.clearsGroup && !this.map.areStillEmpty(keys)) await this.#replaceNamed(tenant, group, ids, keys, dead);
 
@@ -591,15 +601,16 @@ export class HashOffsetIndex implements RecoverableIndex {
 
   /** Adds the payloads of the pages up to a sequence. */
   async #hide(tenant: string, group: string, through: number, dead: Dead): Promise<void> {
+    const steps = new Steps(this.#pause, entriesBetweenPauses);
     for (const { number, page } of this.#visible(this.#newest(tenant, group))) {
       if (page.sequence > through) continue;
-      const bytes = await this.#pageBytes(tenant, this.#place(page));
-      const read = bytes && decodePlacedPage(bytes);
-      if (!read?.ok) {
+      const places = await this.#placesIn(tenant, this.#place(page));
+      const due = steps.did(1 + (places?.length ?? 0));
+      if (due) await due;
+      if (!places) {
         dead.unreadable = true;
         continue;
       }
-      const { places } = read.value;
       const ids = places.map(({ entry }) => entry.id);
       const keys = this.#hash(tenant, group, ids);
       for (const [i, id] of ids.entries()) {
@@ -626,14 +637,14 @@ export class HashOffsetIndex implements RecoverableIndex {
     return undefined;
   }
 
-  async #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {
-    try {
-      return (await this.#reader.head(tenant, place)).page;
-    } catch (error) {
-      // The page to commit is durable already, so a page that cannot be read costs exactness, never the commit.
-      if (isPayloadStoreError(error)) return undefined;
-      throw error;
-    }
+  #pageBytes(tenant: string, place: FramePlace): Promise<Uint8Array | undefined> {
+    return readable(async () => (await this.#reader.head(tenant, place)).page);
+  }
+
+  /** What a page brought, nothing of it in memory that the next page takes. */
+  async #placesIn(tenant: string, place: FramePlace): Promise<readonly EntryPlace[] | undefined> {
+    const read = await readable(async () => this.#reader.look(tenant, place, ({ page }) => decodePlacedPage(page)));
+    return read?.ok ? read.value.places : undefined;
   }
 
   #setRequest(tenant: string, group: string, key: string, number: number): void {

@@ -148,6 +148,9 @@ export function decodeTrailer(
   return decoded({ offset, bytes: footerBytes, crc: data.getUint32(12, true) });
 }
 
+/** Names and frames that are decoded in one step: some half a millisecond. */
+const entriesPerStep = 512;
+
 /** @param bytes  the footer without its trailer, as it lies at `offset` */
 export function decodeFooter(
   bytes: Uint8Array,
@@ -156,6 +159,21 @@ export function decodeFooter(
   marker: Uint8Array,
   binding: SegmentBinding,
 ): Decoded<Footer> {
+  const steps = decodeFooterInSteps(bytes, crc, offset, marker, binding);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same in steps of some half a millisecond, between which others may run: the footer of a million frames takes a second. */
+export function* decodeFooterInSteps(
+  bytes: Uint8Array,
+  crc: number,
+  offset: number,
+  marker: Uint8Array,
+  binding: SegmentBinding,
+): Generator<void, Decoded<Footer>> {
   const computed = binding.crc(offset, bytes);
   if (crc !== computed) return damaged(`footer crc ${crcText(crc)} ≠ ${crcText(computed)}`);
   const reader = new ByteReader(bytes);
@@ -163,8 +181,10 @@ export function decodeFooter(
   if (foreign || reader.uint8() !== footerKind) return damaged("footer of another segment");
 
   const groups: string[] = [];
-  for (let left = reader.count(limits.segmentFramesMax); left > 0; left--)
+  for (let left = reader.count(limits.segmentFramesMax); left > 0 && !reader.failed; left--) {
     groups.push(reader.text(limits.nameBytesMax));
+    if (groups.length % entriesPerStep === 0) yield;
+  }
   const frames: FrameEntry[] = [];
   let end = 0;
   for (let left = reader.count(limits.segmentFramesMax, 6); left > 0 && !reader.failed; left--) {
@@ -178,6 +198,7 @@ export function decodeFooter(
     if (group === undefined || (kind !== 1 && kind !== 2) || end > offset)
       return damaged("footer lists an impossible frame");
     frames.push({ group, kind: kind === 1 ? "payloads" : "tombstone", sequence, offset: start, headBytes, bodyBytes });
+    if (frames.length % entriesPerStep === 0) yield;
   }
   const voids: ByteRange[] = [];
   end = 0;

@@ -1,10 +1,11 @@
-import { bytesEqual } from "../bytes.ts";
+import { bytesEqual, emptyBytes } from "../bytes.ts";
+import { Steps } from "../steps.ts";
 import type { Digest } from "../ports/digest.ts";
 import { SegmentBinding } from "./binding.ts";
 import { decodeBlock, storedBlockBytes } from "./block.ts";
 import { damaged, decoded, type Decoded } from "./decoded.ts";
 import {
-  decodeFooter,
+  decodeFooterInSteps,
   decodeTrailer,
   footerKind,
   trailerBytes,
@@ -31,13 +32,15 @@ export interface SegmentSource {
   readonly tenant: string;
   readonly segment: string;
   readonly size: number;
-  read(offset: number, bytes: number): Uint8Array | Promise<Uint8Array>;
-  /** Lets others run, every {@link framesBetweenPauses} frames. */
+  /** @param into  memory of this length that the answer may lie in */
+  read(offset: number, bytes: number, into?: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Lets others run, every {@link bytesBetweenPauses}. */
   readonly pause?: () => Promise<void>;
 }
 
-/** Some half a millisecond of small ones. */
-const framesBetweenPauses = 64;
+/** So much is read before others run, some half a millisecond: bytes, and each frame counts for some more. */
+const bytesBetweenPauses = 262_144;
+const bytesPerFrame = 4096;
 
 export interface ScannedFrame extends FrameEntry {
   readonly timeMs: number;
@@ -215,7 +218,10 @@ async function readFooter(
   const { offset, bytes, crc } = trailer.value;
   const footer =
     offset >= tailAt ? tail.subarray(offset - tailAt, offset - tailAt + bytes) : await source.read(offset, bytes);
-  return { footer: decodeFooter(footer, crc, offset, marker, binding), offset };
+  const steps = decodeFooterInSteps(footer, crc, offset, marker, binding);
+  let step = steps.next();
+  for (; step.done !== true; step = steps.next()) await source.pause?.();
+  return { footer: step.value, offset };
 }
 
 /** The frames a footer lists. A frame that is damaged is attributed to its group and sequence. */
@@ -228,9 +234,11 @@ async function readListed(
   start?: ScanStart,
 ): Promise<Frames> {
   const frames: ScannedFrame[] = [];
-  for (const [i, entry] of footer.frames.entries()) {
+  const steps = new Steps(source.pause, bytesBetweenPauses);
+  for (const entry of footer.frames) {
     if (start && entry.offset < start.offset) continue;
-    if (i % framesBetweenPauses === framesBetweenPauses - 1) await source.pause?.();
+    const due = steps.did(bytesPerFrame + window.readSince());
+    if (due) await due;
     const end = entry.offset + entry.headBytes + entry.bodyBytes;
     const header = await frameHeaderAt(window, entry.offset, binding);
     const page = header.ok ? await pageAt(window, entry.offset, header.value, binding) : header;
@@ -271,6 +279,7 @@ async function readFrames(
     groupCrc: number;
     frame?: FrameHeader;
   }[] = [];
+  const steps = new Steps(source.pause, bytesBetweenPauses);
   let offset = start?.offset ?? segmentHeaderBytes;
   let durableBytes = offset;
   let acknowledgedBytes = offset;
@@ -311,7 +320,8 @@ async function readFrames(
     const end = header.ok ? offset + header.value.headBytes + header.value.bodyBytes : 0;
     if (header.ok && end <= source.size) {
       leaveHole(offset, header.value.number, header.value.groupCrcBefore);
-      if (frames.length % framesBetweenPauses === framesBetweenPauses - 1) await source.pause?.();
+      const due = steps.did(bytesPerFrame + window.readSince());
+      if (due) await due;
       const page = await pageAt(window, offset, header.value, binding);
       const { group, kind, sequence, timeMs, headBytes, bodyBytes } = header.value;
       if (page.ok) frames.push({ group, kind, sequence, offset, headBytes, bodyBytes, timeMs, page: page.value });
@@ -414,8 +424,11 @@ const windowBytes = 256 * 1024;
 /** Reads ahead, so that small frames cost one read a window and large bodies are jumped over. */
 class Window {
   readonly #source: SegmentSource;
-  #bytes: Uint8Array = new Uint8Array(0);
+  /** Where what is held mostly lies: as much memory for each read would be as much as the segment is long. */
+  #memory: Uint8Array = emptyBytes;
+  #bytes: Uint8Array = emptyBytes;
   #offset = 0;
+  #readSince = 0;
 
   constructor(source: SegmentSource) {
     this.#source = source;
@@ -433,9 +446,23 @@ class Window {
     const end = Math.min(offset + bytes, this.#source.size);
     if (offset < this.#offset || end > this.#offset + this.#bytes.length) {
       const wanted = Math.min(Math.max(end - offset, windowBytes), this.#source.size - offset);
-      this.#bytes = wanted > 0 ? await this.#source.read(offset, wanted) : new Uint8Array(0);
+      this.#readSince += wanted;
+      this.#bytes = wanted > 0 ? await this.#source.read(offset, wanted, this.#room(wanted)) : emptyBytes;
       this.#offset = offset;
     }
     return this.#bytes.subarray(offset - this.#offset, Math.max(end - this.#offset, 0));
+  }
+
+  /** How many bytes it has read since this was asked last. */
+  readSince(): number {
+    const bytes = this.#readSince;
+    this.#readSince = 0;
+    return bytes;
+  }
+
+  #room(bytes: number): Uint8Array | undefined {
+    if (bytes > windowBytes) return undefined;
+    if (this.#memory.length < bytes) this.#memory = new Uint8Array(bytes);
+    return this.#memory.subarray(0, bytes);
   }
 }

@@ -52,6 +52,29 @@ describe("ByteCache", () => {
     );
   });
 
+  test("forgets everything at once, overwrites it a piece of memory at a time, and uses that again", () => {
+    const cache = new ByteCache<undefined>(4 * mebibyte);
+    const names = Array.from({ length: 60 }, (_, i) => String(i));
+    for (const name of names) cache.keep(name, new Uint8Array(60_000).fill(1), undefined);
+    const kept = names.flatMap((name) => cache.get(name)?.bytes ?? []);
+    const left = () => kept.filter((bytes) => bytes[0] === 1 && bytes.at(-1) === 1).length;
+
+    const overwriting = cache.clear();
+
+    expect(kept).toHaveLength(60);
+    expect(names.filter((name) => cache.get(name))).toEqual([]);
+    const perStep: number[] = [];
+    for (let before = left(); overwriting.next().done !== true; before = left()) perStep.push(before - left());
+    expect(left()).toBe(0);
+    expect(perStep.length).toBeGreaterThanOrEqual(4);
+    expect(Math.max(...perStep)).toBeLessThanOrEqual(mebibyte / 60_000);
+    const memory = new Set(kept.map(({ buffer }) => buffer));
+    for (const name of names) {
+      cache.keep(name, new Uint8Array(60_000).fill(2), undefined);
+      expect(memory.has(cache.get(name)!.bytes.buffer)).toBe(true);
+    }
+  });
+
   test.each([
     [4 * mebibyte, 60_000],
     [65_536, 900],

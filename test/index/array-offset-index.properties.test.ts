@@ -2,9 +2,11 @@ import * as fc from "fast-check";
 import { describe, test } from "vitest";
 import { arrayIndex } from "../support/array-index.ts";
 import { MemorySegmentStore } from "../../core/adapters/memory/memory-segment-store.ts";
+import { concat } from "../../core/bytes.ts";
 import { nodeDigest } from "../../core/adapters/node/digest.ts";
 import { encodeCheckpoint, restoreCheckpoint } from "../../core/index/checkpoint.ts";
 import { KeyHasher, type Hash128 } from "../../core/index/key-hasher.ts";
+import { sameBytes } from "../conformance/expectations.ts";
 import { IndexWork, type PageSketch } from "../conformance/index-work.ts";
 import { simulatedMachine } from "../support/machine.ts";
 import { PowerLossFileSystem } from "../support/power-loss-file-system.ts";
@@ -69,9 +71,9 @@ describe("the index in typed arrays", () => {
           await perform(work, before, false);
 
           const restored = arrayIndex(segments, hasher);
-          const bytes = encodeCheckpoint(index, secret, crc32);
-          const loaded = bytes && restoreCheckpoint(restored, bytes, secret, crc32);
-          if (!loaded?.ok) throw new Error(loaded?.damage ?? "no checkpoint");
+          const bytes = finished(encodeCheckpoint(index, secret, crc32));
+          const loaded = restoreCheckpoint(restored, bytes, secret, crc32);
+          if (!loaded.ok) throw new Error(loaded.damage);
 
           const again = new IndexWork(restored, segments, nodeDigest, work.model);
           await again.expectSame(tenants, groups, ids);
@@ -80,8 +82,37 @@ describe("the index in typed arrays", () => {
         { runs: 60 },
       );
     });
+
+    test(`is saved as it was when that began, where ${name}`, async () => {
+      await holds(
+        import.meta.filename,
+        fc.asyncProperty(commits, commits, async (before, meanwhile) => {
+          const segments = newSegments();
+          const index = arrayIndex(segments, hasher);
+          const work = new IndexWork(index, segments, nodeDigest);
+          await perform(work, before, false);
+          const atOnce = finished(encodeCheckpoint(index, secret, crc32));
+
+          const encoding = encodeCheckpoint(index, secret, crc32);
+          encoding.next();
+          await perform(work, meanwhile, false);
+          for (const { tenant, name: segment } of index.segments.all()) index.supersede(tenant, segment, 1);
+
+          sameBytes(finished(encoding), atOnce);
+        }),
+        { runs: 60 },
+      );
+    });
   }
 });
+
+/** A checkpoint, of which all steps that are left are taken. */
+function finished(encoding: ReturnType<typeof encodeCheckpoint>): Uint8Array {
+  for (;;) {
+    const { done, value } = encoding.next();
+    if (done === true) return concat(value ?? []);
+  }
+}
 
 async function perform(
   work: IndexWork,

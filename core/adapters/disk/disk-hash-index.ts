@@ -17,6 +17,7 @@ import { hex } from "../../bytes.ts";
 import type { FrameReader } from "../../segment/read-frame.ts";
 import { setImmediate } from "node:timers/promises";
 import { diskError } from "./disk-error.ts";
+import { oneATurn } from "./one-a-turn.ts";
 import type { OpenFile } from "./file-system.ts";
 import { writeAll } from "./files.ts";
 import type { IndexGrowth } from "./index-growth.ts";
@@ -84,7 +85,8 @@ export class DiskHashIndex extends HashOffsetIndex {
     const underWay = { isCommit: false };
     const clock = { nowMs: () => options.clock.nowMs(), isAwaited: () => underWay.isCommit };
     const files = new IndexFiles({ ...options, clock });
-    super({ lanes: bounds.lanes, reader, secret, hasher: new KeyHasher(secret), crc32: files.crc32 });
+    const hasher = new KeyHasher(secret);
+    super({ lanes: bounds.lanes, reader, secret, hasher, crc32: files.crc32, pause: oneATurn() });
     this.#options = options;
     this.#underWay = underWay;
     this.files = files;
@@ -394,7 +396,7 @@ export class DiskHashIndex extends HashOffsetIndex {
       sharedKeys: [...this.sharedKeys],
       reported: Math.max(this.#reported, this.#growthReached()),
       segments: this.segments.copy(),
-      totals: this.tenantTotals.entries().map(([tenant, totals]) => [tenant, { ...totals }] as const),
+      totals: this.tenantTotals.entries(),
       damage: this.damageNotes.all(),
     };
   }

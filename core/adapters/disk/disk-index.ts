@@ -18,6 +18,7 @@ import { removeFile } from "./files.ts";
 import type { IndexGrowth } from "./index-growth.ts";
 import type { Layout } from "./layout.ts";
 import type { LossesFile } from "./losses-file.ts";
+import { HeadRoom } from "./recent-heads.ts";
 import { replayAll, type Recovery } from "./recover.ts";
 import { SwitchingOffsetIndex, type Switching } from "./switching-offset-index.ts";
 
@@ -60,7 +61,7 @@ export async function openDiskIndex(options: DiskIndexOptions): Promise<OpenedIn
   const { fs, layout, segments, kind, bounds, readOnly, losses } = options;
   const parts = {
     ...options,
-    reader: new FrameReader(segments, options.digest),
+    reader: new FrameReader(segments, options.digest, new HeadRoom()),
     durable: (tenant: string, segment: string) => segments.durable(tenant, segment),
     flush: () => segments.flush(),
     stop: (error: unknown) => segments.stop(diskError(error, "the index has no room and could not be saved")),

@@ -1,16 +1,19 @@
+import { setImmediate } from "node:timers/promises";
 import { ArrayOffsetIndex } from "../../index/array-offset-index.ts";
 import { encodeCheckpoint, restoreCheckpoint } from "../../index/checkpoint.ts";
 import type { Coverage } from "../../index/segment-table.ts";
 import { KeyHasher } from "../../index/key-hasher.ts";
 import type { Page } from "../../page/page.ts";
+import { Steps } from "../../steps.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { CommitOutcome, PageRecord } from "../../ports/offset-index.ts";
 import type { FrameReader } from "../../segment/read-frame.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem } from "./file-system.ts";
-import { ensureDirectory, readWhole, replaceFile } from "./files.ts";
+import { bytesPerTurn, ensureDirectory, readWhole, replaceFile } from "./files.ts";
 import { removeIndexFiles } from "./index-files.ts";
 import type { Layout } from "./layout.ts";
+import { oneATurn } from "./one-a-turn.ts";
 
 export interface DiskOffsetIndexOptions {
   readonly fs: FileSystem;
@@ -38,7 +41,7 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
 
   constructor(options: DiskOffsetIndexOptions) {
     const { digest, reader, secret } = options;
-    super(reader, new KeyHasher(secret), (bytes) => digest.crc32(bytes));
+    super(reader, new KeyHasher(secret), (bytes) => digest.crc32(bytes), oneATurn());
     this.#options = options;
   }
 
@@ -89,13 +92,21 @@ export class DiskOffsetIndex extends ArrayOffsetIndex {
     }
     const { changes } = this;
     const pages = this.pages.count;
-    const bytes = encodeCheckpoint(this, secret, (part, seed) => digest.crc32(part, seed));
-    if (!bytes) return;
+    const encoding = encodeCheckpoint(this, secret, (part, seed) => digest.crc32(part, seed));
+    // The index as it is now; what is committed while the rest is done is read from the segments, or saved the next time.
+    let step = encoding.next();
+    const steps = new Steps(() => setImmediate(), bytesPerTurn);
+    for (; step.done !== true; step = encoding.next()) {
+      const due = steps.did(step.value);
+      if (due) await due;
+    }
+    const parts = step.value;
+    if (!parts) return;
     // A checkpoint must not name a page that a power cut may still take.
     await this.#options.flush();
     try {
       await ensureDirectory(fs, layout.index, "new store folder");
-      await replaceFile(fs, layout.checkpoint, bytes, { file: "checkpoint", folder: "new checkpoint" });
+      await replaceFile(fs, layout.checkpoint, parts, { file: "checkpoint", folder: "new checkpoint" });
       await this.#removeOther();
     } catch (error) {
       throw diskError(error, "saving the index failed; nothing is lost, the next start reads the segments instead");

@@ -3,6 +3,7 @@ import { PayloadStoreError } from "../../errors.ts";
 import type { Coverage } from "../../index/segment-table.ts";
 import { limits } from "../../limits.ts";
 import type { Digest } from "../../ports/digest.ts";
+import { Steps } from "../../steps.ts";
 import type { FramePlace, ReclaimingSegments, SegmentSummary } from "../../ports/segment-store.ts";
 import type { FrameDraft } from "../../segment/frame.ts";
 import { isSegmentName } from "../../segment/name.ts";
@@ -21,6 +22,9 @@ export type DiskSegmentStoreOptions = Omit<WriterContext, "fail" | "failure" | "
 
 /** Reads this long are checked against the file's length before memory is taken for them. */
 const trustedReadBytes = 1_048_576;
+
+/** Files that are asked for their length before others run: some half a millisecond. */
+const filesBetweenPauses = 128;
 
 /** Segments as files, `segments/<tenant>/<name>.seg`, one growing file for each tenant that writes. */
 export class DiskSegmentStore implements ReclaimingSegments {
@@ -87,9 +91,16 @@ export class DiskSegmentStore implements ReclaimingSegments {
 
   async segments(): Promise<readonly SegmentSummary[]> {
     try {
-      return listOrNothing(this.#fs, this.#layout.segments)
-        .toSorted()
-        .flatMap((tenant) => this.segmentsOf(tenant));
+      const steps = new Steps(() => setImmediate(), filesBetweenPauses);
+      const found: SegmentSummary[] = [];
+      for (const tenant of listOrNothing(this.#fs, this.#layout.segments).toSorted()) {
+        for (const summary of this.#summaries(tenant)) {
+          found.push(summary);
+          const due = steps.did(1);
+          if (due) await due;
+        }
+      }
+      return found;
     } catch (error) {
       throw diskError(error, "listing the segments failed");
     }
@@ -97,14 +108,16 @@ export class DiskSegmentStore implements ReclaimingSegments {
 
   /** A tenant's segments, oldest first. */
   segmentsOf(tenant: string): SegmentSummary[] {
-    const found: SegmentSummary[] = [];
+    return [...this.#summaries(tenant)];
+  }
+
+  *#summaries(tenant: string): Generator<SegmentSummary> {
     for (const file of listOrNothing(this.#fs, this.#layout.tenant(tenant)).toSorted()) {
       const segment = segmentOfFile(file);
       if (segment === undefined || !isSegmentName(segment)) continue;
       const stat = this.#fs.stat(this.#layout.segment(tenant, segment));
-      if (stat && !stat.isDirectory) found.push({ tenant, segment, bytes: stat.bytes });
+      if (stat && !stat.isDirectory) yield { tenant, segment, bytes: stat.bytes };
     }
-    return found;
   }
 
   async scan(tenant: string, segment: string, start?: ScanStart): Promise<SegmentScan> {
@@ -114,7 +127,7 @@ export class DiskSegmentStore implements ReclaimingSegments {
         tenant,
         segment,
         size: file.size(),
-        read: (at: number, bytes: number) => readUpTo(file, at, bytes),
+        read: (at: number, bytes: number, into?: Uint8Array) => readUpTo(file, at, bytes, into),
         pause: () => setImmediate(),
       };
       return await scanSegment(source, this.#digest, start);

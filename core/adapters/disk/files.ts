@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { errorCode } from "./disk-error.ts";
 import type { DirectorySync, FileSync, FileSystem, OpenFile } from "./file-system.ts";
 
@@ -55,6 +56,31 @@ export function readWhole(fs: FileSystem, path: string): Uint8Array | undefined 
   }
 }
 
+/** Bytes that are written in one turn of the event loop: some 0.3 ms. */
+export const bytesPerTurn = 524_288;
+
+/** Writes all parts at `offset` as {@link writeAll} does, and lets others run while it does. Nobody else may write to the file. */
+export async function writeInTurns(file: OpenFile, parts: readonly Uint8Array[], offset: number): Promise<number> {
+  let at = offset;
+  let some: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    for (let from = 0; from < part.length;) {
+      if (bytes >= bytesPerTurn) {
+        at = writeAll(file, some, at);
+        some = [];
+        bytes = 0;
+        await setImmediate();
+      }
+      const piece = part.subarray(from, from + bytesPerTurn - bytes);
+      some.push(piece);
+      bytes += piece.length;
+      from += piece.length;
+    }
+  }
+  return writeAll(file, some, at);
+}
+
 /**
  * Replaces a file so that a crash leaves the old or the new one: temporary file, sync, rename, sync of the folder.
  * Without `sync` a power cut may leave neither.
@@ -62,7 +88,7 @@ export function readWhole(fs: FileSystem, path: string): Uint8Array | undefined 
 export async function replaceFile(
   fs: FileSystem,
   path: string,
-  bytes: Uint8Array,
+  bytes: Uint8Array | readonly Uint8Array[],
   sync?: { file: FileSync; folder: DirectorySync },
   permissions?: number,
 ): Promise<void> {
@@ -70,7 +96,7 @@ export async function replaceFile(
   removeFile(fs, temporary);
   const file = fs.open(temporary, "create", permissions);
   try {
-    writeAll(file, [bytes], 0);
+    await writeInTurns(file, bytes instanceof Uint8Array ? [bytes] : bytes, 0);
     if (sync) await file.sync(sync.file);
   } finally {
     file.close();

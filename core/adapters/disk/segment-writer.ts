@@ -17,7 +17,7 @@ import { strayFrame } from "../../segment/stray.ts";
 import { diskError } from "./disk-error.ts";
 import type { FileSystem, OpenFile } from "./file-system.ts";
 import type { FooterMemory } from "./footer-memory.ts";
-import { ensureDirectory, readUpTo, writeAll } from "./files.ts";
+import { bytesPerTurn, ensureDirectory, readUpTo, writeAll, writeInTurns } from "./files.ts";
 import type { Layout } from "./layout.ts";
 
 /** What every writer of a store shares. */
@@ -245,6 +245,7 @@ export class SegmentWriter {
     const file = this.#file;
 
     const binding = new SegmentBinding(this.#context.digest, segment);
+    let written = isNew ? 0 : growing.bytes;
     const places: FramePlace[] = [];
     const entries: FrameEntry[] = [];
     let offset = growing.bytes;
@@ -260,8 +261,11 @@ export class SegmentWriter {
       offset += encoded.bytes;
       number += 1;
       groupCrcBefore = groupCrc(frame.group, (bytes) => this.#context.digest.crc32(bytes));
+      if (offset - written < bytesPerTurn) continue;
+      written = await writeInTurns(file, parts.splice(0), written);
+      await setImmediate();
     }
-    writeAll(file, parts, isNew ? 0 : growing.bytes);
+    writeAll(file, parts, written);
     const mayWait = syncWithinMs > 0 || frames.every((frame) => frame.mayWait);
     const isMuch = syncWithinMs === 0 && offset - growing.durableBytes > limits.mergedUnsyncedBytesMax;
     const synced = isNew || !mayWait || isMuch;
@@ -399,7 +403,7 @@ export class SegmentWriter {
 
   /** Up to the last mark. */
   #scan({ segment, bytes }: GrowingSegment, file: OpenFile): Promise<SegmentScan> {
-    const read = (at: number, length: number) => readUpTo(file, at, length);
+    const read = (at: number, length: number, into?: Uint8Array) => readUpTo(file, at, length, into);
     const source = { tenant: this.#tenant, segment, size: bytes, read, pause: () => setImmediate() };
     return scanSegment(source, this.#context.digest);
   }
