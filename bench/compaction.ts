@@ -1,25 +1,17 @@
 import { randomBytes } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { execFileSync } from "node:child_process";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, promisify } from "node:util";
-import { gunzipSync, gzipSync, zstdCompress, zstdCompressSync } from "node:zlib";
+import { gzipSync, zstdCompress, zstdCompressSync } from "node:zlib";
 import { openDisk } from "../core/entries/disk.ts";
 import { limits } from "../core/limits.ts";
-import { agentTraces, type TraceLine } from "./agent-traces.ts";
+import { agentTraces } from "./agent-traces.ts";
 import { SeededRandom } from "./agent-trace-random.ts";
+import { bytesOf, type Recorded, recorded } from "./recorded.ts";
 import { thisMachine, thisVersion } from "./machine.ts";
 import { latency, median, type Latency } from "./spread.ts";
 
@@ -270,21 +262,8 @@ async function calls(
   };
 }
 
-interface Sized {
-  readonly source: string;
-  readonly items: readonly { readonly group: string; readonly id: string; readonly bytes: Uint8Array }[];
-}
-
-/** A corpus, or made-up traces where it is not there. */
-function recorded(corpus: string): Sized {
-  const file = path.join(root, "..", "shared", "corpus", `${corpus}.ndjson.gz`);
-  if (!existsSync(file)) return { source: "made up", items: bytesOf(agentTraces({ seed: 2, traces: 200 })) };
-  const lines = gunzipSync(readFileSync(file)).toString().split("\n").filter(Boolean);
-  return { source: corpus, items: bytesOf(lines.map((line) => JSON.parse(line) as TraceLine)) };
-}
-
 /** Spans as tracers export them: of their 300 bytes some 30 are drawn by chance, and the names come again. */
-function* spans(count: number): Generator<Sized["items"][number]> {
+function* spans(count: number): Generator<Recorded["items"][number]> {
   const random = new SeededRandom(3);
   const hex = (digits: number) => Array.from({ length: digits }, () => random.between(0, 15).toString(16)).join("");
   let startMs = Date.UTC(2026, 0, 5);
@@ -344,7 +323,7 @@ async function measureMemory(): Promise<readonly Memory[]> {
 
 async function measureSize(
   what: string,
-  { source, items }: Sized,
+  { source, items }: Recorded,
 ): Promise<{
   readonly what: string;
   readonly source: string;
@@ -387,15 +366,6 @@ async function measureSize(
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-function bytesOf(
-  lines: Iterable<TraceLine & { readonly payload?: string }>,
-): { group: string; id: string; bytes: Uint8Array }[] {
-  return Array.from(lines, ({ group, id, text, payload, json, base64 }) => {
-    const raw = text ?? payload ?? JSON.stringify(json);
-    return { group, id, bytes: base64 === undefined ? encoder.encode(raw) : Buffer.from(base64, "base64") };
-  });
 }
 
 /** Of segments. */

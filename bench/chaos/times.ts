@@ -14,6 +14,7 @@ export const chaosTimes: RowTimes = {
   arrivalMs: 10_000,
   orphanMs: 24_000,
   erasedLateMs: 24_000,
+  foundMs: 10_000,
   leaseMs: 3_000,
   movedAfterMs: 20_000,
 };

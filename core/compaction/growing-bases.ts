@@ -17,6 +17,9 @@ export interface BaseRules {
 
 export const baseRules: BaseRules = { baseBytes: 32_768, baseEveryBytes: 1_048_576 };
 
+/** Blocks that are to become a base, in bytes: half of what a base may be, so that the one that makes it whole fits too. */
+export const baseBlockBytes: number = limits.baseRawBytesMax / 2;
+
 /** Bytes that lie in a segment that grows, and what they decode to. */
 export interface Base {
   readonly segment: string;

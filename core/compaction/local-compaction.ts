@@ -1,4 +1,5 @@
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
+import { isExpired } from "../expiry.ts";
 import { expiredAt } from "../index/expiring.ts";
 import type { RecoverableIndex } from "../index/recoverable-index.ts";
 import type { IndexedSegment } from "../index/segment-table.ts";
@@ -25,6 +26,7 @@ import { mergedBytesMax, mergeGroup, type MergeTools } from "./merge-group.ts";
 import { MergeRoom } from "./merge-room.ts";
 import {
   deadShare,
+  liveBytes,
   planCompaction,
   type PlannedSegment,
   type PlanRules,
@@ -156,7 +158,12 @@ export class LocalCompaction implements Compaction {
       };
       options.onProgress?.(progress);
     };
-    for (const planned of options.dryRun === true ? [] : plan.segments) {
+    const { deadShareMin } = { ...planRules, ...rules };
+    const left = usages.filter(
+      ({ draggedBytes = 0, ...usage }) =>
+        draggedBytes > 0 && !plan.segments.some((one) => one.usage.segment === usage.segment),
+    );
+    for await (const planned of options.dryRun === true ? [] : this.#thoseThatPay(plan.segments, left, deadShareMin)) {
       this.#goOn(options);
       const { tenant, segment, bytes } = planned.usage;
       const isSpent = nowMs() >= endMs || done.bytesOut >= (options.bytesMax ?? Infinity);
@@ -206,12 +213,53 @@ export class LocalCompaction implements Compaction {
       const known = segment === undefined ? undefined : index.segments.find(tenant, segment);
       if (!known || (only !== undefined && tenant !== only)) continue;
       const usage = usageOf(known, this.#tools.nowMs());
-      if (mustGo?.(usage) || (usage.stored > 0 && deadShare(usage) >= deadShareMin)) await segments.seal(tenant);
+      const isWorth = async () =>
+        usage.stored > 0 && deadShare(await this.#dragging(usage, deadShareMin)) >= deadShareMin;
+      if (mustGo?.(usage) || (await isWorth())) await segments.seal(tenant);
     }
   }
 
-  async #usages({ tenant: only }: CompactOptions): Promise<SegmentUsage[]> {
+  /**
+   * Tells of a segment of which nothing is alive what is written again with it: payloads of older segments whose groups it has pages
+   * of, unless these are hidden or go with it. Cost: a scan of it; the heads of groups, until it is known that it does not pay.
+   */
+  async #dragging(usage: SegmentUsage, deadShareMin: number): Promise<SegmentUsage> {
+    if (liveBytes(usage) > 0 || usage.stored === 0) return usage;
+    const { tenant, segment } = usage;
+    const { segments, lookup, pause, nowMs } = this.#tools;
+    const scan = await segments.scan(tenant, segment);
+    // Its damage is told when it is emptied.
+    if (scan.damage.length > 0) return usage;
+    const draggedMax = usage.stored * (1 / deadShareMin - 1);
+    let draggedBytes = 0;
+    for (const { group, through } of await this.#groupsOf(scan)) {
+      if (draggedBytes > draggedMax) break;
+      if (this.#isHidden(tenant, group, through) || this.#goesWith(tenant, segment, group, through)) continue;
+      await pause();
+      const { view } = await lookup.view(tenant, group);
+      for (const { found, page } of view.places()) {
+        if (page.sequence <= through && !isExpired(found.entry, nowMs())) draggedBytes += found.storedShare;
+      }
+    }
+    return { ...usage, draggedBytes };
+  }
+
+  /** Segments in their order, then those of which nothing is needed any more once the others are emptied. */
+  async *#thoseThatPay(
+    planned: readonly PlannedSegment[],
+    left: readonly SegmentUsage[],
+    deadShareMin: number,
+  ): AsyncGenerator<PlannedSegment> {
+    yield* planned;
+    for (const usage of left) {
+      const { draggedBytes } = await this.#dragging(usage, deadShareMin);
+      if (draggedBytes === 0) yield { usage, reason: "dead", tier: 0 };
+    }
+  }
+
+  async #usages({ tenant: only, rules }: CompactOptions): Promise<SegmentUsage[]> {
     const { segments, index } = this.#tools;
+    const { deadShareMin } = { ...planRules, ...this.#tools.rules, ...rules };
     const damaged = new Set(index.damage().map(({ tenant, segment }) => `${tenant}/${segment}`));
     const usages: SegmentUsage[] = [];
     for (const { tenant, segment, bytes } of await segments.segments()) {
@@ -220,7 +268,7 @@ export class LocalCompaction implements Compaction {
       const isWhole =
         known && known.supersededMs === undefined && !known.removed && segments.growing(tenant) !== segment;
       if (isWhole && !isOther && !damaged.has(`${tenant}/${segment}`))
-        usages.push({ ...usageOf(known, this.#tools.nowMs()), bytes });
+        usages.push(await this.#dragging({ ...usageOf(known, this.#tools.nowMs()), bytes }, deadShareMin));
     }
     return usages;
   }

@@ -2,9 +2,20 @@ import { isExpired } from "../expiry.ts";
 import { throwIfAborted, PayloadStoreError } from "../errors.ts";
 import { GroupView, type PlacedPayload } from "../group-view.ts";
 import { limits } from "../limits.ts";
-import { decodePlacedPage, type FirstPlace, type MergedRequest, type Page, type PageBlock } from "../page/page.ts";
+import {
+  decodePage,
+  decodePlacedPage,
+  encodePage,
+  type FirstPlace,
+  type MergedRequest,
+  type Page,
+  type PageBlock,
+  type PageEntry,
+} from "../page/page.ts";
+import { hasTerms, type Term, termsOf } from "../page/terms.ts";
 import { locationOf } from "../payload-head.ts";
 import type { Random } from "../ports/random.ts";
+import type { TermRows } from "../ports/term-rows.ts";
 import type { EncodedBlock } from "../segment/block.ts";
 import type { RetentionRules } from "../retention.ts";
 import type { CountingRow, GroupRows, Mentions } from "../rows/group-rows.ts";
@@ -14,20 +25,27 @@ import { type BlockTools, mergedBlocks } from "./merged-blocks.ts";
 import { countExpired, type Expired, noneExpired } from "./expired-count.ts";
 import { mergedBytesMax } from "./merge-group.ts";
 import type { RowRun } from "./row-plan.ts";
+import type { BlocksAs } from "./segment-draft.ts";
 import { tierOf } from "./plan.ts";
 
 export interface RowMergeTools extends BlockTools {
   readonly hasher: IdHasher;
   readonly random: Random;
   readonly retention: RetentionRules;
+  /** Rows by which payloads are found, if the store keeps any. */
+  readonly terms?: TermRows | undefined;
 }
 
 /** What is written in the place of the rows of a run, or of its first ones. */
 export interface RunDraft {
   readonly page: Page;
+  /** The same as it is stored. */
+  readonly encoded: Uint8Array;
   readonly blocks: readonly EncodedBlock[];
   readonly sequence: number;
   readonly before: CountingRow;
+  /** The first of the rows that it stands for, by its place among those that count. */
+  readonly from: number;
   /** The last of the rows that it stands for, by its place among those that count. */
   readonly to: number;
   readonly rawBytes: number;
@@ -36,6 +54,8 @@ export interface RunDraft {
   readonly expired: Readonly<Expired>;
   /** The group has nothing any more. */
   readonly closes: boolean;
+  /** Attributes that go with these rows: none of the payloads that stay in them has them. */
+  readonly lost: readonly Term[];
 }
 
 /** Requests are honoured for a day: docs/format.md §7. */
@@ -45,6 +65,8 @@ const requestsKeptMs = 86_400_000;
 const headsAtOnce = 16;
 
 export interface DraftOptions {
+  /** Makes the draft of a page with these entries for the segment that it is to lie in. */
+  readonly into: (entries: Page["entries"], make: (as: BlocksAs) => Promise<RunDraft>) => Promise<RunDraft>;
   readonly nowMs: number;
   /** Whether what lies in a segment must be written again. */
   readonly mustMove?: ((segment: string) => boolean) | undefined;
@@ -63,7 +85,7 @@ export async function draftRun(
   { tenant, group, counting }: GroupRows,
   { from, to, reason }: RowRun,
   mentions: Mentions,
-  { nowMs, mustMove, signal }: DraftOptions,
+  { nowMs, into, mustMove, signal }: DraftOptions,
 ): Promise<RunDraft | undefined> {
   const view = new GroupView();
   const deleted = new Set<string>();
@@ -71,6 +93,8 @@ export async function draftRun(
   const taken = new Map<string, number>();
   const sums = { payloads: 0, rawBytes: 0, bytesIn: 0, madeMs: 0, clears: false };
   const expired = noneExpired();
+  const indexed = tools.terms?.indexed ?? new Set<string>();
+  const brought: PageEntry[] = [];
   let last = from - 1;
   let uploaded = false;
   for await (const { index, row, timeMs, bytes } of pagesOf(tools, tenant, group, counting, from, to)) {
@@ -100,6 +124,7 @@ export async function draftRun(
     const placed = { group, sequence: row.sequence, timeMs, place };
     view.add(placed, read.value);
     for (const { id } of alive) taken.set(id, index);
+    if (indexed.size > 0) brought.push(...page.entries);
     for (const id of page.deleted) deleted.add(id);
     for (const entry of page.entries) {
       if (!isExpired(entry, nowMs)) continue;
@@ -128,23 +153,65 @@ export async function draftRun(
   const through = from === 0 ? endOf(counting[last]!) : 0;
   const [first] = payloads;
   const upload = first?.found.upload;
-  const blocks = upload === undefined ? await mergedBlocks(tools, tenant, payloads, { tier }) : [];
-  const page: Page = {
-    commitId: tools.random.bytes(16),
-    // Nothing is older than the first row.
-    clearsGroup: sums.clears && from > 0,
-    merged: { through, tier, requests, order: orderOf(tools.hasher, { tenant, group }, view, taken, mentions, last) },
-    deleted: from === 0 ? [] : [...deleted].filter(hides),
-    upload,
-    // An upload's bytes stay where they are.
-    blocks:
-      upload === undefined
-        ? blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length }))
-        : first!.found.blocks,
-    entries: payloads.map((payload) => entryOf(payload)),
-  };
+  const order = orderOf(tools.hasher, { tenant, group }, view, taken, mentions, last);
+  const entries = payloads.map((payload) => entryOf(payload));
   const { rawBytes, bytesIn } = sums;
-  return { page, blocks, sequence: endOf(counting[last]!), before, to: last, rawBytes, bytesIn, expired, closes };
+  const lost = termsMissingIn(entries, termsOf({ entries: brought }, indexed));
+  return into(entries, async (as) => {
+    const blocks = upload === undefined ? await mergedBlocks(tools, tenant, payloads, { tier, ...as }) : [];
+    const page: Page = {
+      commitId: tools.random.bytes(16),
+      // Nothing is older than the first row.
+      clearsGroup: sums.clears && from > 0,
+      merged: { through, tier, requests, order },
+      deleted: from === 0 ? [] : [...deleted].filter(hides),
+      upload,
+      // An upload's bytes stay where they are.
+      blocks:
+        upload === undefined
+          ? blocks.map(({ codec, rawBytes, body }): PageBlock => ({ codec, rawBytes, bodyBytes: body.length }))
+          : first!.found.blocks,
+      entries,
+    };
+    const sequence = endOf(counting[last]!);
+    const encoded = encodePage(page);
+    return { page, encoded, blocks, sequence, before, from, to: last, rawBytes, bytesIn, expired, closes, lost };
+  });
+}
+
+function termsMissingIn(entries: readonly PageEntry[], terms: readonly Term[]): readonly Term[] {
+  return terms.filter((term) => !entries.some(({ attributes }) => hasTerms(attributes, [term])));
+}
+
+/**
+ * Of attributes those that no payload of a group has, but for the rows of a run.
+ *
+ * @returns none where not all rows of the group can be read
+ * Cost: the heads of the other rows
+ */
+export async function termsWithout(
+  tools: RowMergeTools,
+  { tenant, group, counting, hasGap }: GroupRows,
+  run: { readonly from: number; readonly to: number },
+  mentions: Mentions,
+  { terms, nowMs }: { readonly terms: readonly Term[]; readonly nowMs: number },
+): Promise<readonly Term[]> {
+  if (hasGap || counting.some(({ says }) => typeof says === "string")) return [];
+  let left = terms;
+  for (const [from, to] of [
+    [0, run.from - 1],
+    [run.to + 1, counting.length - 1],
+  ] as const) {
+    if (left.length === 0) break;
+    for await (const { index, bytes } of pagesOf(tools, tenant, group, counting, from, to)) {
+      const page = decodePage(bytes);
+      if (!page.ok) return [];
+      const isAlive = (entry: PageEntry) =>
+        mentions.isAlive(tools.hasher.id(tenant, group, entry.id), index) && !isExpired(entry, nowMs);
+      left = termsMissingIn(page.value.entries.filter(isAlive), left);
+    }
+  }
+  return left;
 }
 
 /** Requests of one page, some: the rest goes into the next. */

@@ -14,6 +14,11 @@ export interface SegmentUsage {
   readonly expired: number;
   /** When it was begun, milliseconds since 1970. */
   readonly createdMs: number;
+  /**
+   * Payloads of older segments that are written again with it, in bytes, or so many at least that it does not pay: what it hides of
+   * their groups is needed as long as these lie there. Told of segments of which nothing is alive; 0 by default.
+   */
+  readonly draggedBytes?: number | undefined;
 }
 
 /** Why a segment is compacted. */
@@ -103,14 +108,14 @@ export function planCompaction(usages: readonly SegmentUsage[], options: PlanOpt
   let deadBytes = 0;
   for (const planned of wanted) {
     const { usage } = planned;
-    const live = liveBytes(usage);
+    const live = rewrittenWith(usage);
     // What is dead costs nothing; of the rest at least one segment is compacted, however small the budget.
     const fits = rewrittenBytes + live <= (options.bytesMax ?? Infinity) || rewrittenBytes === 0;
     if (live > 0 && !fits) continue;
     segments.push(planned);
     rewrittenBytes += live;
     freedBytes += usage.bytes;
-    deadBytes += usage.stored - live;
+    deadBytes += usage.stored - liveBytes(usage);
   }
   const amplification = rewrittenBytes === 0 ? 0 : rewrittenBytes / Math.max(1, deadBytes);
   return { segments, rewrittenBytes, freedBytes, amplification, postponed: wanted.length - segments.length };
@@ -120,9 +125,18 @@ export function liveBytes({ live: [recent, day, month], expired }: SegmentUsage)
   return recent + day + month - expired;
 }
 
-/** Share of what a segment was written with that is dead. Pages that only hide count, for they go with what they hide. */
+/** What is written again where a segment is emptied, in bytes as they are stored. */
+function rewrittenWith(usage: SegmentUsage): number {
+  return liveBytes(usage) + (usage.draggedBytes ?? 0);
+}
+
+/**
+ * Share of what a segment was written with that is dead, and of what is written again with it. Pages that only hide count, for
+ * they go with what they hide.
+ */
 export function deadShare(usage: SegmentUsage): number {
-  return usage.stored === 0 ? 0 : 1 - liveBytes(usage) / usage.stored;
+  const { stored, draggedBytes = 0 } = usage;
+  return stored === 0 ? 0 : (stored - liveBytes(usage)) / (stored + draggedBytes);
 }
 
 /** How payloads of an age are compressed. */
@@ -140,8 +154,10 @@ function reasonFor(
 ): PlanReason | undefined {
   const live = liveBytes(usage);
   if (mustGo?.(usage)) return "erasure";
-  if (live === 0 && usage.stored > 0) return "dead";
+  if (rewrittenWith(usage) === 0 && usage.stored > 0) return "dead";
   if (deadShare(usage) >= rules.deadShareMin) return "garbage";
+  // It would be joined with others of its kind again and again, and each time with what it hides.
+  if (live === 0 && usage.stored > 0) return undefined;
   if (usage.bytes < rules.smallBytes && smallOnes >= rules.smallCountMin) return "small";
   const younger = usage.live.slice(0, tier).reduce((sum, bytes) => sum + bytes, 0);
   return younger * 2 > live ? "aged" : undefined;

@@ -9,7 +9,7 @@ export interface RestRules {
   readonly spreadMs: number;
 }
 
-export const restRules: RestRules = { restMs: 8, spreadMs: 300_000 };
+export const restRules: RestRules = { restMs: 4, spreadMs: 300_000 };
 
 /** Of the time that a run is given it is spread over so much: what is left is for what comes behind its plan. */
 export const spreadShare = 0.75;

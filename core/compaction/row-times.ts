@@ -22,6 +22,8 @@ export interface RowTimes {
   readonly orphanMs: number;
   /** How long after an erasure was seen to be hidden something may still be stored that holds some of it. */
   readonly erasedLateMs: number;
+  /** How long after a row was put by which a group is found a commit that needs it is there at the latest. */
+  readonly foundMs: number;
   /** How long a run holds its lease without saying that it goes on. */
   readonly leaseMs: number;
   /** How old a payload's only row must be to be taken out of the table. */
@@ -35,6 +37,8 @@ export const rowTimes: RowTimes = {
   arrivalMs: arrivalMsMax,
   orphanMs: 86_400_000,
   erasedLateMs: 2 * arrivalMsMax,
+  // It is put within what a process may be held up for, and a commit rests on that.
+  foundMs: 2 * knowledgeMsMax + signatureMs + 2 * skewMs,
   leaseMs: 120_000,
   movedAfterMs: 86_400_000,
 };

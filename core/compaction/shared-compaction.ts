@@ -1,16 +1,17 @@
 import { utf8, utf8Length, utf8Text } from "../bytes.ts";
 import { isPayloadStoreError, PayloadStoreError, throwIfAborted } from "../errors.ts";
-import { decodePage, encodePage } from "../page/page.ts";
+import { decodePage, type PageEntry } from "../page/page.ts";
 import { listPrices, movePays, type Prices, writeUnits } from "../placement.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { FramePlace } from "../ports/segment-store.ts";
+import type { FramePlace, WholeSegments } from "../ports/segment-store.ts";
 import type { RowTable } from "../ports/row-table.ts";
 import type { StoredObject, StoredObjects } from "../ports/stored-objects.ts";
 import type { Eraser } from "../erasure/eraser.ts";
 import { CompactedRows, type GroupRows, madeMs, Mentions, type RowSwap } from "../rows/group-rows.ts";
-import type { ReadRow } from "../rows/group-pages.ts";
+import { endOf, type ReadRow } from "../rows/group-pages.ts";
 import { type Row, rowBytesMax } from "../rows/row.ts";
 import { blockHeaderBytes } from "../segment/block.ts";
+import { wholeSegment } from "../segment/frame.ts";
 import { segmentTimeMs } from "../segment/name.ts";
 import type {
   Compaction,
@@ -21,16 +22,19 @@ import type {
   SkippedCompaction,
 } from "./compaction.ts";
 import { addExpired, noneExpired } from "./expired-count.ts";
+import { baseRules } from "./growing-bases.ts";
 import { inParallel } from "./in-parallel.ts";
-import { draftRun, type RowMergeTools, type RunDraft } from "./merge-rows.ts";
+import { draftRun, type DraftOptions, type RowMergeTools, type RunDraft, termsWithout } from "./merge-rows.ts";
 import { liveBytes, planCompaction, type PlannedSegment, type PlanRules, type SegmentUsage } from "./plan.ts";
 import { RowErasures } from "./row-erasures.ts";
 import { compactPartition, isDone, RowLease } from "./row-lease.ts";
 import { type GroupPlan, hasExpired, planRows, type RowRun } from "./row-plan.ts";
 import { type RowTimes, rowTimes } from "./row-times.ts";
-import { UntoldRows } from "./untold-rows.ts";
+import { type DraftedFrame, type SegmentDraft, SegmentDrafts } from "./segment-draft.ts";
+import { notePrefix, UntoldRows } from "./untold-rows.ts";
 
-export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
+export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher" | "segments"> {
+  readonly segments: WholeSegments;
   readonly rows: RowTable;
   readonly objects: StoredObjects;
   readonly clock: Clock;
@@ -43,6 +47,16 @@ export interface SharedCompactionTools extends Omit<RowMergeTools, "hasher"> {
   readonly times?: Partial<RowTimes> | undefined;
 }
 
+/** A row that goes takes along what it is found by: no other commit that needs this may be on its way then. */
+function timesOf({ times: changed, terms }: SharedCompactionTools): RowTimes {
+  const times = { ...rowTimes, ...changed };
+  const isFound = terms !== undefined && terms.indexed.size > 0;
+  return isFound ? { ...times, restMs: Math.max(times.restMs, times.foundMs + foundRestMs) } : times;
+}
+
+/** What a process may take between putting the row by which a group is found and making the frame, in milliseconds. */
+const foundRestMs = 300_000;
+
 /** Errors that are not of one group alone. */
 const endsRun = new Set<string>(["ABORTED", "CLOSED", "UNAVAILABLE"]);
 
@@ -53,14 +67,18 @@ const batchBytes = 16_777_216;
 /** Groups that are read and encoded at the same time: each takes its payloads twice. */
 const preparedAtOnce = 3;
 
+/** Reads of a row whose frame lies in a segment, at most: its head, its blocks, and what these rest on. */
+const getsOfRow = 3;
+
 /** Rows that are written or removed at the same time. */
 const writesAtOnce = 16;
 
 /** A pass is gone on with for so long, in milliseconds: what was stored since it began waits for the next one. */
 const passMsMax = 6 * 3_600_000;
 
-/** Names in one row that an unfinished pass leaves. */
-const marksPerRow = 3_500;
+/** Lines in one row that an unfinished pass leaves, and their length in bytes, if it is more than one. */
+const notesPerRow = 3_500;
+const noteBytesMax = 360_000;
 
 /** Only what is dead makes a segment worth emptying here: objects cost nothing each, and rows of lone payloads do. */
 const sharedRules = { smallCountMin: Infinity, tierAgesMs: [Infinity, Infinity] } as const;
@@ -94,7 +112,7 @@ export class SharedCompaction implements Compaction {
   }
 
   async #run(options: CompactOptions): Promise<CompactionReport> {
-    const times = { ...rowTimes, ...this.#tools.times };
+    const times = timesOf(this.#tools);
     const graceMs = options.graceMs ?? times.graceMs;
     if (!(graceMs >= times.graceMsMin)) {
       const least = `${times.graceMsMin / 1000} s`;
@@ -132,7 +150,7 @@ interface Pending {
   readonly mustMove?: ((segment: string) => boolean) | undefined;
 }
 
-interface Prepared {
+interface Prepared extends DraftedFrame {
   readonly rows: GroupRows;
   readonly draft: RunDraft;
 }
@@ -185,8 +203,9 @@ class Run {
     const left = only === undefined && dryRun !== true ? this.#lease.unfinished : undefined;
     const marks = left?.marks ?? [];
     // Who cannot read what was found begins anew: the next holder of the lease has ended that pass meanwhile.
-    const before = (await this.#readMarks(marks)) ? left : undefined;
-    for (const tenant of before?.untold ?? []) this.#untold.addTenant(tenant);
+    const notes = await this.#readMarks(marks);
+    const before = notes ? left : undefined;
+    this.#untold.recall(before?.untold ?? [], notes ?? []);
     erasures?.recall(before?.erasing ?? []);
     const sinceMs = before?.sinceMs ?? this.#lease.nowMs();
     let after = before?.after;
@@ -198,16 +217,17 @@ class Run {
     let freed: readonly StoredObject[] = [];
     let deadShare = 0;
     try {
-      for await (const found of this.#rows.groups(only, after)) {
+      for await (const scanned of this.#rows.groups(only, after)) {
         this.#goOn();
         if (!(await this.#mayGoOn())) {
           complete = false;
           break;
         }
         this.#count.groups += 1;
+        const found = scanned.hasGap ? await this.#askAgain(scanned) : scanned;
         erasures?.look(found);
-        const scanned = recordBytes(found);
-        this.#spend(this.#prices.readUnit * Math.ceil(scanned / 4096), scanned / scanPageBytes);
+        const bytes = recordBytes(found);
+        this.#spend(this.#prices.readUnit * Math.ceil(bytes / 4096), bytes / scanPageBytes);
         if (this.#isWorth(found)) pending.push({ tenant: found.tenant, group: found.group });
         else await this.#mark(found);
         seen = `${found.tenant}/${found.group}`;
@@ -319,6 +339,13 @@ class Run {
     return { ...sharedRules, ...this.#tools.rules, ...this.#options.rules };
   }
 
+  /** Rows that are swept while a scan goes on look like a gap: a group that has one is read once more, by itself. */
+  async #askAgain({ tenant, group }: GroupRows): Promise<GroupRows> {
+    const found = await this.#rows.group(tenant, group);
+    this.#spend(this.#prices.readUnit * Math.ceil(recordBytes(found) / 4096), 1);
+    return found;
+  }
+
   #goOn(): void {
     if (this.#options.isStopped()) throw new PayloadStoreError("CLOSED", "the store is closed");
     throwIfAborted(this.#options.signal);
@@ -357,7 +384,10 @@ class Run {
       const apart = run.filter(({ row }) => row.ok && !row.value.place.inline).length;
       const units = Math.max(...run.slice(0, 1).map(({ record }) => writeUnits(record.length)), 1);
       this.#count.rowsWritten += 1;
-      this.#spend(units * writeUnit + 2 * apart * objectGet + objectPut / batchGroups, 1 + 2 * apart + 1 / batchGroups);
+      this.#spend(
+        units * writeUnit + getsOfRow * apart * objectGet + objectPut / batchGroups,
+        1 + getsOfRow * apart + 1 / batchGroups,
+      );
     }
     for (const { record } of [...sweep, ...(remove ? [remove] : [])])
       this.#spend(writeUnits(record.length) * writeUnit, 1);
@@ -377,24 +407,36 @@ class Run {
   /** Does what pays about some groups, which share segments. */
   async #work(groups: readonly Pending[]): Promise<void> {
     if (this.#options.dryRun === true) return;
-    let prepared: Prepared[] = [];
-    let bytes = 0;
+    const { codecs } = this.#tools;
+    const rules = { ...baseRules, ...this.#options.rules };
+    let drafts = new SegmentDrafts<Prepared>(codecs, rules);
     await inParallel(groups, preparedAtOnce, async (pending) => {
-      for await (const one of this.#prepare(pending)) {
-        prepared.push(one);
-        bytes += one.draft.blocks.reduce((sum, { body }) => sum + body.length, 0);
-        if (bytes < batchBytes) continue;
-        const full = prepared;
-        prepared = [];
-        bytes = 0;
+      const into =
+        (rows: GroupRows): DraftOptions["into"] =>
+        async (entries, make) => {
+          const { tenant, group } = rows;
+          const segment = drafts.of(tenant, lifeOf(entries, this.#lease.nowMs()));
+          const placed = await segment.add(async (as) => {
+            const draft = await make(as);
+            return { rows, draft, frame: { group, page: draft.encoded, blocks: draft.blocks } };
+          });
+          return placed.draft;
+        };
+      for await (const _ of this.#prepare(pending, into)) {
+        if (drafts.bytes < batchBytes) continue;
+        const full = drafts;
+        drafts = new SegmentDrafts(codecs, rules);
         await this.#commit(full);
       }
     });
-    await this.#commit(prepared);
+    await this.#commit(drafts);
   }
 
   /** Sweeps a group, and drafts what takes the place of its rows. */
-  async *#prepare({ tenant, group, mustMove }: Pending): AsyncGenerator<Prepared> {
+  async *#prepare(
+    { tenant, group, mustMove }: Pending,
+    into: (rows: GroupRows) => DraftOptions["into"],
+  ): AsyncGenerator<RunDraft> {
     this.#goOn();
     const partition = `${tenant}/${group}`;
     let rows = await this.#rows.group(tenant, group);
@@ -412,10 +454,10 @@ class Run {
     const mentions = new Mentions(rows.counting);
     for (const run of this.#plan(rows, mustMove).runs) {
       for (let from = run.from; from <= run.to;) {
-        const draft = await this.#draft(rows, { ...run, from }, mentions, mustMove);
+        const draft = await this.#draft(rows, { ...run, from }, mentions, { mustMove, into: into(rows) });
         if (!draft) break;
         from = draft.to + 1;
-        yield { rows, draft };
+        yield draft;
       }
     }
   }
@@ -424,14 +466,14 @@ class Run {
     rows: GroupRows,
     run: RowRun,
     mentions: Mentions,
-    mustMove: Pending["mustMove"],
+    options: Pick<DraftOptions, "mustMove" | "into">,
   ): Promise<RunDraft | undefined> {
     const { tenant, group, counting } = rows;
     const { signal } = this.#options;
     const apart = counting.slice(run.from, run.to + 1).filter(({ row }) => row.ok && !row.value.place.inline);
-    this.#spend(2 * apart.length * this.#prices.objectGet, 2 * apart.length);
+    this.#spend(getsOfRow * apart.length * this.#prices.objectGet, getsOfRow * apart.length);
     try {
-      return await draftRun(this.#merging, rows, run, mentions, { nowMs: this.#lease.pastMs(), mustMove, signal });
+      return await draftRun(this.#merging, rows, run, mentions, { ...options, nowMs: this.#lease.pastMs(), signal });
     } catch (error) {
       if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
       const { row } = counting[run.from]!;
@@ -463,37 +505,35 @@ class Run {
    * Stores drafts, many in one segment, and puts their rows in the place of those that they were made of. What expires about the
    * same time shares segments with its like: it goes then without a byte of others being written again.
    */
-  async #commit(prepared: readonly Prepared[]): Promise<void> {
-    const alike = Map.groupBy(prepared, ({ draft }) => lifeOf(draft.page.entries, this.#lease.nowMs()));
-    for (const together of alike.values()) await this.#commitTogether(together);
+  async #commit(drafts: SegmentDrafts<Prepared>): Promise<void> {
+    await drafts.settled();
+    // Those of one tenant one after the other, so that they share nothing.
+    for (const segments of drafts.byLife()) {
+      await Promise.all(segments.map((segment) => this.#commitTogether(segment)));
+    }
   }
 
-  async #commitTogether(prepared: readonly Prepared[]): Promise<void> {
-    const { segments, clock } = this.#tools;
-    const timeMs = Math.floor(clock.nowMs());
-    // In one turn, so that they share a segment.
-    const places = await Promise.all(
-      prepared.map(({ rows: { tenant, group, knownMs }, draft: { page, blocks, sequence } }) => {
-        const encoded = encodePage(page);
-        const bytes = blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, encoded.length);
-        const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
-        const pays = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, prepared.length, this.#prices);
-        // A rebuild has to find what names an upload.
-        const isApart = pays || page.upload !== undefined;
-        return segments.append(tenant, {
-          kind: page.entries.length > 0 ? "payloads" : "tombstone",
-          group,
-          sequence,
-          timeMs,
-          page: encoded,
-          ids,
-          inSegment: isApart ? true : undefined,
-          // Payloads that may be erased meanwhile: what is held up for long is not stored any more.
-          restsOnMs: knownMs,
-          blocks,
-        });
-      }),
-    );
+  async #commitTogether(segment: SegmentDraft<Prepared>): Promise<void> {
+    const { segments } = this.#tools;
+    const { tenant, frames: prepared } = segment;
+    const timeMs = Math.floor(this.#tools.clock.nowMs());
+    const sharing = prepared.length;
+    const frames = prepared.map(({ rows, draft: { page, sequence }, frame, offset }) => {
+      const bytes = frame.blocks.reduce((sum, { body }) => sum + blockHeaderBytes + body.length, frame.page.length);
+      const ids = page.entries.length + page.deleted.length + (page.merged?.requests.length ?? 0);
+      const pays = page.entries.length > 0 && movePays(bytes + rowOverheadBytes, sharing, this.#prices);
+      // A rebuild has to find what names an upload.
+      const inSegment = pays || page.upload !== undefined ? (true as const) : undefined;
+      const kind = page.entries.length > 0 ? ("payloads" as const) : ("tombstone" as const);
+      const restsIn = frame.blocks.some(({ resting }) => resting) ? wholeSegment : undefined;
+      // Payloads that may be erased meanwhile: what is held up for long is not stored any more.
+      const restsOnMs = rows.knownMs;
+      return { frame: { ...frame, kind, sequence, timeMs, ids, inSegment, restsIn, restsOnMs }, offset };
+    });
+    const isWhole = segment.rests || frames.some(({ frame: { inSegment } }) => inSegment);
+    const places = isWhole
+      ? await segments.appendWhole(tenant, frames)
+      : await Promise.all(frames.map(({ frame }) => segments.append(tenant, frame)));
     const apart = new Set(places.filter(({ inline }) => !inline).map(({ segment }) => segment));
     this.#spend(apart.size * this.#prices.objectPut, apart.size);
     const pairs = prepared.map((one, i) => ({ ...one, place: places[i]! }));
@@ -530,6 +570,7 @@ class Run {
       this.#skipped.push({ tenant, group, segment: place.segment, reason: `its row would have ${length} bytes` });
       return;
     }
+    await this.#forgetLost(rows, draft);
     this.#spend(this.#prices.writeUnit * Math.max(writeUnits(length), writeUnits(before.record.length)), 1);
     if (!(await this.#rows.swap(swap))) {
       this.#count.racesLost += 1;
@@ -549,12 +590,34 @@ class Run {
   }
 
   /**
+   * Removes the rows by which a group is found that no payload of it needs any more. Before the swap: who ends between the two
+   * finds the payloads in the rows again, and with them what they were found by.
+   */
+  async #forgetLost(rows: GroupRows, { lost, from, to }: RunDraft): Promise<void> {
+    const { terms } = this.#tools;
+    if (!terms || lost.length === 0) return;
+    const { tenant, group, knownMs } = rows;
+    const nowMs = this.#lease.pastMs();
+    const mentions = new Mentions(rows.counting);
+    const finding = termsWithout(this.#merging, rows, { from, to }, mentions, { terms: lost, nowMs });
+    const gone = await finding.catch((error: unknown) => {
+      // Of what cannot be read nobody knows what it is found by.
+      if (!isPayloadStoreError(error) || endsRun.has(error.code)) throw error;
+      return [];
+    });
+    this.#spend(this.#prices.writeUnit * gone.length, gone.length);
+    await terms.forget(tenant, group, gone, knownMs - this.#options.times.foundMs);
+  }
+
+  /**
    * Notes what the rows of a group refer to, and how much of it is alive.
    * @param counts  false where that was counted before
    */
   async #mark(found: GroupRows, counts = true): Promise<void> {
     const { times, graceMs } = this.#options;
-    const { tenant, group, counting, covered } = found;
+    const { tenant, group, counting, covered, hasGap } = found;
+    // What a row named that is missing is not known either.
+    if (hasGap) this.#untold.add(tenant, group, missingBetween(counting));
     const settledMs = this.#lease.nowMs() - times.arrivalMs - graceMs;
     for (const row of [...counting, ...covered]) {
       if (!row.row.ok) {
@@ -658,21 +721,26 @@ class Run {
     if (await this.#lease.release(unfinished)) await this.#forgetMarks(marks);
   }
 
-  /** @returns whether they are all there */
-  async #readMarks(numbers: readonly number[]): Promise<boolean> {
+  /** @returns what was noted of rows that cannot be read; `undefined` where not all of what was noted is there */
+  async #readMarks(numbers: readonly number[]): Promise<readonly string[] | undefined> {
+    const untold: string[] = [];
     for (const number of numbers) {
       const { row } = await this.#tools.rows.get({ partition: compactPartition, number });
       const names = row?.record && utf8Text(row.record);
-      if (names === undefined) return false;
+      if (names === undefined) return undefined;
       for (const line of names.split("\n")) {
+        if (line.startsWith(notePrefix)) {
+          untold.push(line);
+          continue;
+        }
         const [name = "", live] = line.split(" ");
-        if (live === undefined) return false;
+        if (live === undefined) return undefined;
         this.#marks.add(name);
         if (live !== replacedMark) this.#inUse.add(name);
         if (Number(live) > 0) this.#live.set(name, Number(live));
       }
     }
-    return true;
+    return untold;
   }
 
   /** @returns the numbers of their rows; `undefined` where something else has one of them: the pass is begun anew then */
@@ -680,9 +748,9 @@ class Run {
     const liveOf = (name: string) => (this.#inUse.has(name) ? Math.ceil(this.#live.get(name) ?? 0) : replacedMark);
     const names = Array.from(this.#marks, (name) => `${name} ${liveOf(name)}`);
     const numbers: number[] = [];
-    for (let at = 0; at < names.length; at += marksPerRow) {
+    for (const lines of recordsOf([...names, ...this.#untold.notes])) {
       const number = this.#lease.token * 10_000 + numbers.length + 1;
-      const record = utf8(names.slice(at, at + marksPerRow).join("\n"));
+      const record = utf8(lines.join("\n"));
       const key = { partition: compactPartition, number };
       const put = await this.#tools.rows.put(key, record, "free", this.#lease.nowMs());
       this.#spend(this.#prices.writeUnit * writeUnits(record.length), 1);
@@ -706,8 +774,35 @@ class Run {
   }
 }
 
+/** Divides lines among rows. */
+function* recordsOf(lines: readonly string[]): Generator<readonly string[]> {
+  let some: string[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    const more = utf8Length(line) + 1;
+    if (some.length === notesPerRow || (some.length > 0 && bytes + more > noteBytesMax)) {
+      yield some;
+      some = [];
+      bytes = 0;
+    }
+    some.push(line);
+    bytes += more;
+  }
+  if (some.length > 0) yield some;
+}
+
 function whenGone(error: unknown): undefined {
   if (!isPayloadStoreError(error, "GONE")) throw error;
+}
+
+/** Which row is the first that is missing, for people. */
+function missingBetween(counting: readonly ReadRow[]): string {
+  let expected = 1;
+  for (const row of counting) {
+    if (row.sequence !== expected) break;
+    expected = endOf(row) + 1;
+  }
+  return `row ${expected} is missing`;
 }
 
 /** Stands in a note for the bytes that are alive in what was replaced. */
@@ -726,7 +821,7 @@ const footerBytesPerFrame = 32;
 const dayMs = 86_400_000;
 
 /** Which payloads go together: a number for those that have all expired in about as many days, by powers of four. */
-function lifeOf(entries: readonly { readonly expiresMs?: number | undefined }[], nowMs: number): number {
+function lifeOf(entries: readonly Pick<PageEntry, "expiresMs">[], nowMs: number): number {
   const expiredMs = entries.reduce((latest, { expiresMs = Infinity }) => Math.max(latest, expiresMs), 0);
   return expiredMs === Infinity ? Infinity : Math.floor(Math.log2(Math.max(1, (expiredMs - nowMs) / dayMs)) / 2);
 }

@@ -1,7 +1,7 @@
 import type { StoredObject } from "../ports/stored-objects.ts";
 
 /**
- * Rows that a pass could not read: what they name is not known. It is kept.
+ * Rows that a pass could not read, or that are missing: what they name is not known. It is kept.
  *
  * A row names a frame of its own group, so it can be known what it does not name: a segment whose footer has no frame of the
  * group. Of an upload nobody can tell.
@@ -13,13 +13,39 @@ export class UntoldRows {
   readonly #groups = new Map<string, Map<string, string>>();
 
   add(tenant: string, group: string, what: string): void {
-    const known = this.#groups.get(tenant) ?? new Map<string, string>();
-    if (!known.has(group)) known.set(group, `${what} of group ${JSON.stringify(group)}`);
-    this.#groups.set(tenant, known);
+    this.#note(tenant, group, `${what} of group ${JSON.stringify(group)}`);
   }
 
   addTenant(tenant: string): void {
     this.#tenants.add(tenant);
+  }
+
+  /** What the next run of a pass has to know of them: a line for each group, or for a tenant with many. */
+  get notes(): readonly string[] {
+    const lines: string[] = [];
+    for (const [tenant, groups] of this.#groups) {
+      const isNoted = !this.#tenants.has(tenant) && lines.length + groups.size <= notedMax;
+      if (!isNoted) lines.push(`${notePrefix}${tenant} -`);
+      else for (const told of groups) lines.push(`${notePrefix}${tenant} ${JSON.stringify(told)}`);
+    }
+    return lines;
+  }
+
+  /**
+   * Goes on with what an earlier run of the pass has found.
+   * @param tenants  all that have such rows: of one that no note is of, or one without a group, it may be any group
+   */
+  recall(tenants: readonly string[], notes: readonly string[]): void {
+    const told = new Set<string>();
+    for (const note of notes) {
+      const at = note.indexOf(" ");
+      const tenant = note.slice(notePrefix.length, at);
+      const known = toldIn(note.slice(at + 1));
+      told.add(tenant);
+      if (known) this.#note(tenant, ...known);
+      else this.#tenants.add(tenant);
+    }
+    for (const tenant of tenants) if (!told.has(tenant)) this.#tenants.add(tenant);
   }
 
   get tenants(): readonly string[] {
@@ -54,6 +80,12 @@ export class UntoldRows {
     return this.#tenants.has(tenant) ? `rows could not be read by an earlier run of this pass: ${whatToDo}` : undefined;
   }
 
+  #note(tenant: string, group: string, what: string): void {
+    const known = this.#groups.get(tenant) ?? new Map<string, string>();
+    if (!known.has(group)) known.set(group, what);
+    this.#groups.set(tenant, known);
+  }
+
   /** Each group with one, and what to do. */
   *all(): Generator<{ readonly tenant: string; readonly group: string; readonly reason: string }> {
     for (const [tenant, groups] of this.#groups) {
@@ -65,3 +97,21 @@ export class UntoldRows {
 /** What ends it that rows cannot be read, or are missing. */
 export const whatToDo =
   "restore it from the table's recovery, or where there is no copy remove the rows of its group by hand, after reading what can be read; then compact again";
+
+/** Begins a line that is of such rows: no object is of this kind. */
+export const notePrefix = "untold/";
+
+/** Groups that are noted one by one: more of a tenant are noted as any of its groups. */
+const notedMax = 1_000;
+
+/** The group of a note, and what is wrong there; `undefined` where it is of a tenant alone. */
+function toldIn(text: string): readonly [group: string, what: string] | undefined {
+  try {
+    const told: unknown = JSON.parse(text);
+    if (!Array.isArray(told) || told.length !== 2) return undefined;
+    const [group, what] = told as unknown[];
+    return typeof group === "string" && typeof what === "string" ? [group, what] : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
 import { autoPolicy } from "../codec-policy.ts";
+import { baseBlockBytes } from "../compaction/growing-bases.ts";
 import type { PlanRules } from "../compaction/plan.ts";
 import type { RowTimes } from "../compaction/row-times.ts";
 import { SharedCompaction, type SharedCompactionTools } from "../compaction/shared-compaction.ts";
@@ -12,7 +13,7 @@ import { nodeCodecs } from "./node-codecs.ts";
 /** Levels of zstd by tier: Lambda bills the time that the stronger ones take, and what is old is kept for long. */
 const levels: readonly [number, number, number] = [3, 9, 19];
 
-type Made = "segments" | "codecs" | "digest" | "random" | "rows" | "objects" | "clock" | "secret" | "prices";
+type Made = "segments" | "codecs" | "digest" | "random" | "rows" | "objects" | "clock" | "secret" | "prices" | "terms";
 
 /** What a test puts in the place of what compaction waits for. */
 export interface CompactionChanges {
@@ -25,9 +26,14 @@ export function awsCompaction(
   tools: Pick<SharedCompactionTools, Made>,
   changes: CompactionChanges = {},
 ): NonNullable<PayloadStorePorts["compaction"]> {
-  const encoders = levels.map(
-    (level) => new BlockEncoder({ ...nodeCodecs, 2: compactionCodec(level) }, autoPolicy(), limits.mergedBlockBytes),
-  );
+  const zstd = levels.map((level) => compactionCodec(level));
+  const encoders = (sharedBytes: number) =>
+    zstd.map((codec, tier) => {
+      // What is smaller on its base at the lowest level is so at others.
+      const trial = tier === 0 ? undefined : zstd[0];
+      return new BlockEncoder({ ...nodeCodecs, 2: codec }, autoPolicy(), sharedBytes, trial);
+    });
+  const [others, bases] = [encoders(limits.mergedBlockBytes), encoders(baseBlockBytes)];
   return ({ frames, retention, eraser }) =>
     new SharedCompaction({
       ...tools,
@@ -35,7 +41,7 @@ export function awsCompaction(
       frames,
       retention,
       eraser,
-      encoderOf: (tier) => encoders[tier]!,
+      encoderOf: (tier, kind) => (kind === "for a base" ? bases : others)[tier]!,
       pause: () => setImmediate(),
     });
 }

@@ -151,7 +151,7 @@ export async function openAws(options: AwsOptions, machine: Partial<AwsMachine> 
     // Handlers do not compact: what does is loaded by the first call.
     new LoadedCompaction(async () => {
       const { awsCompaction } = await import("./aws-compaction.ts");
-      return awsCompaction({ ...ports, rows, objects, secret, prices }, machine.compaction)(inside);
+      return awsCompaction({ ...ports, rows, objects, secret, prices, terms: index.terms }, machine.compaction)(inside);
     });
   const rebuild = async (rebuilding: RebuildOptions) => {
     const { rebuildTable } = await import("../adapters/aws/rebuild.ts");

@@ -4,7 +4,7 @@ import { compactionCodec } from "../adapters/node/zstd-codec.ts";
 import { BlockEncoder } from "../blocks.ts";
 import { calledStretches } from "../coalesce.ts";
 import { autoPolicy } from "../codec-policy.ts";
-import type { BaseRules } from "../compaction/growing-bases.ts";
+import { baseBlockBytes, type BaseRules } from "../compaction/growing-bases.ts";
 import { LocalCompaction } from "../compaction/local-compaction.ts";
 import type { PlanRules } from "../compaction/plan.ts";
 import type { RestRules } from "../compaction/rest-rules.ts";
@@ -23,9 +23,6 @@ import { nodeCodecs } from "./node-codecs.ts";
 
 /** Levels of zstd by tier: what is rewritten early is soon rewritten again, what is a month old is kept for long. */
 const levels: readonly [number, number, number] = [3, 3, 19];
-
-/** Blocks that are to become a base, in bytes: half of what a base may be, so that the one that makes it whole fits too. */
-const baseBlockBytes = limits.baseRawBytesMax / 2;
 
 /** A block, or a stretch of a segment, and the byte by which a frame shows that it ended. */
 const spareBytes = limits.mergedBlockBytes + 1;

@@ -1,3 +1,5 @@
+import type { SignedAnswer } from "./row-table.ts";
+
 /** A row of a partition, by a number below 2^120. */
 export interface AttributeRow {
   readonly number: bigint;
@@ -13,7 +15,7 @@ export interface AttributeRowPage {
 }
 
 /**
- * A table of rows that are put whatever is there, and never removed: what payloads are found by. A put that was answered is seen by
+ * A table of rows that are put whatever is there: what payloads are found by. A put that was answered is seen by
  * every query that begins afterwards, from any process. One that failed may still arrive, minutes later.
  *
  * Every method throws {@link PayloadStoreError} `UNAVAILABLE`; of a put the outcome is unknown then.
@@ -22,8 +24,14 @@ export interface AttributeTable {
   /** For messages. */
   readonly name: string;
 
-  /** Cost: one write. */
-  put(partition: string, number: bigint, record: Uint8Array): Promise<void>;
+  /**
+   * Puts a row, with the time at which that began. Each try is refused unsent when it is signed later than {@link knowledgeMsMax}
+   * (`core/rows/knowledge.ts`) after it. Cost: one write.
+   */
+  put(partition: string, number: bigint, record: Uint8Array, putMs: number): Promise<SignedAnswer>;
+
+  /** Removes a row that was put before a time, and not again since, in one step. Cost: one write, also where there is none. */
+  removePutBefore(partition: string, number: bigint, beforeMs: number): Promise<void>;
 
   /**
    * The rows of a partition with that number and greater ones, at most so many.

@@ -80,6 +80,24 @@ export interface SegmentStore {
   close(): Promise<void>;
 }
 
+/** A frame of a segment that is put whole. */
+export interface WholeFrame {
+  readonly frame: FrameDraft;
+  /** Where it begins in the segment, as what rests on it was told. */
+  readonly offset: number;
+}
+
+/** Segments that any number of processes put, each whole. */
+export interface WholeSegments extends SegmentStore {
+  /**
+   * Stores frames as one segment, which has these and no others, in this order. Blocks may rest on frames before their own:
+   * `FrameDraft.restsIn` is `wholeSegment` then, for nobody knows its name yet. Cost: one write.
+   *
+   * @throws {PayloadStoreError} `UNAVAILABLE` when the outcome is unknown; all of it is there or nothing
+   */
+  appendWhole(tenant: string, frames: readonly WholeFrame[]): Promise<readonly FramePlace[]>;
+}
+
 /** Segments of one writer, that give back their room. */
 export interface ReclaimingSegments extends SegmentStore {
   /** The tenant's growing segment, if it has one. */

@@ -1,6 +1,7 @@
 import type { Page } from "../page/page.ts";
 import type { Term } from "../page/terms.ts";
 import type { Basis, Candidate, CommitOutcome, PageRecord } from "../ports/offset-index.ts";
+import type { TermRows } from "../ports/term-rows.ts";
 import type { AttributeRows } from "./attribute-rows.ts";
 import { RowOffsetIndex, type RowOffsetIndexOptions } from "./row-offset-index.ts";
 
@@ -15,8 +16,8 @@ export interface AttributedOffsetIndexOptions extends RowOffsetIndexOptions {
  */
 export class AttributedOffsetIndex extends RowOffsetIndex {
   readonly #attributes: AttributeRows;
-  /** The rows that pages on their way need of their attributes. */
-  readonly #prepared = new WeakMap<Page, Promise<void>>();
+  /** The rows that pages on their way need of their attributes: when they were put. */
+  readonly #prepared = new WeakMap<Page, Promise<number>>();
 
   constructor({ attributes, ...options }: AttributedOffsetIndexOptions) {
     super(options);
@@ -25,8 +26,20 @@ export class AttributedOffsetIndex extends RowOffsetIndex {
 
   /** A page that is committed is found; one that is not leaves rows that nobody minds. */
   override async commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome> {
-    await (this.#prepared.get(page) ?? this.#attributes.put(record.tenant, record.group, page));
-    return super.commit(record, page, basis);
+    const { tenant, group } = record;
+    const putMs = await (this.#prepared.get(page) ?? this.#attributes.put(tenant, group, page));
+    try {
+      return await super.commit(record, page, basis, putMs);
+    } catch (error) {
+      this.#prepared.delete(page);
+      this.#attributes.doubt(tenant, group, page);
+      throw error;
+    }
+  }
+
+  /** The rows by which groups are found. */
+  get terms(): TermRows {
+    return this.#attributes;
   }
 
   /** Puts the rows of its attributes while its segment is put. */

@@ -75,7 +75,8 @@ export class RowOffsetIndex implements OffsetIndex {
     this.#known = new KnownGroups(clock);
   }
 
-  async commit(record: PageRecord, page: Page, basis?: Basis): Promise<CommitOutcome> {
+  /** @param foundMs  when the rows were put by which it is found, where it is: it is there soon after that, or never */
+  async commit(record: PageRecord, page: Page, basis?: Basis, foundMs: number = Infinity): Promise<CommitOutcome> {
     const { rows, clock } = this.#options;
     const { tenant, group, sequence, place } = record;
     const partition = partitionOf(tenant, group);
@@ -90,7 +91,7 @@ export class RowOffsetIndex implements OffsetIndex {
     // frame is older than that, and than requests are on their way, is what it will be: compaction takes no other.
     const isNew = place.inline || place.storedMs !== undefined;
     const madeMs = isNew ? segmentTimeMs(place.segment) : Infinity;
-    const restsOnMs = Math.min(rests.knownMs, place.storedMs ?? Infinity, madeMs);
+    const restsOnMs = Math.min(rests.knownMs, place.storedMs ?? Infinity, madeMs, foundMs);
     const askedMs = clock.nowMs();
     const key = { partition, number: sequence };
     const bytes = this.#encode(record, page);

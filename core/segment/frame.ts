@@ -1,4 +1,4 @@
-import { bytesEqual, getUint64, setUint64, utf8, utf8Text, view } from "../bytes.ts";
+import { bytesEqual, getUint64, setUint64, utf8, utf8Length, utf8Text, view } from "../bytes.ts";
 import { invariant } from "../invariant.ts";
 import { limits } from "../limits.ts";
 import type { SegmentBinding } from "./binding.ts";
@@ -55,7 +55,7 @@ export interface FrameDraft {
   readonly ids?: number | undefined;
   /** The frame must lie in a segment, also where it were cheaper elsewhere: a rebuild has to find it. */
   readonly inSegment?: true | undefined;
-  /** Segment that some of its blocks rest in: it is stored there or not at all. */
+  /** Segment that some of its blocks rest in, or {@link wholeSegment}: it is stored there or not at all. */
   readonly restsIn?: string | undefined;
   /** When what it was made of was known, where that may not be acted on much later: see `core/rows/knowledge.ts`. */
   readonly restsOnMs?: number | undefined;
@@ -102,6 +102,14 @@ export interface FrameContext {
 /** CRC-32 of a group's name alone, as `before` fields carry it. */
 export function groupCrc(group: string, crc32: (bytes: Uint8Array) => number): number {
   return crc32(utf8(group));
+}
+
+/** Stands for the segment that a frame is put in together with what it rests on. It is no segment's name. */
+export const wholeSegment = "~";
+
+/** Length of a frame's head: header, group and page. */
+export function headBytesOf({ group, page }: Pick<FrameDraft, "group" | "page">): number {
+  return frameHeaderBytes + utf8Length(group) + page.length;
 }
 
 /**

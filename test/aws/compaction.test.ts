@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { DeleteItemCommand, GetItemCommand, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
 import type { CompactionReport, CompactOptions } from "../../core/compaction/compaction.ts";
@@ -445,6 +445,37 @@ describe("fifty groups of four rows", () => {
     // N03, of all runs that deal with them.
     expect(written("PutItem")).toBeLessThanOrEqual(2 * 50);
     expect(written("DeleteItem")).toBe(150);
+  });
+});
+
+describe("a row that is missing", () => {
+  test("keeps what it may name, is told by verify and by compaction, and serves again when it is restored", async () => {
+    const handler = await opened();
+    const { store, clients, place } = handler;
+    for (const i of [1, 2, 3]) await store.append({ ...group, id: `${i}` }, noise(9000, i));
+    await store.append({ tenant, group: "other", id: "a" }, noise(9000, 4));
+    const Key = { pk: { S: "acme/g" }, sk: { N: "2" } };
+    const { Item } = await clients.dynamo.send(new GetItemCommand({ TableName: place.table, Key }));
+    await clients.dynamo.send(new DeleteItemCommand({ TableName: place.table, Key }));
+    await store.deleteGroup({ tenant, group: "other" });
+
+    const skipped = [
+      { tenant, group: "g", segment: "", reason: expect.stringMatching(/^row 2 is missing of group "g": /) },
+    ];
+    for (let day = 0; day < 3; day++) {
+      pass(26 * hour);
+      expect(await store.compact()).toMatchObject({ skipped, complete: true });
+    }
+    expect((await store.verify()).faults).toContainEqual(
+      expect.objectContaining({ kind: "damaged", reason: "row 2 is missing" }),
+    );
+    // What it cannot name goes as always.
+    expect(await segmentsOf(handler)).toHaveLength(3);
+
+    await clients.dynamo.send(new PutItemCommand({ TableName: place.table, Item }));
+    const { store: other } = await handler.another();
+    for (const i of [1, 2, 3]) sameBytes(await other.get({ ...group, id: `${i}` }), noise(9000, i));
+    expect((await store.compact()).skipped).toEqual([]);
   });
 });
 

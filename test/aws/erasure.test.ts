@@ -5,6 +5,7 @@ import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { openClient } from "../../core/entries/client.ts";
 import type { ErasureSelector } from "../../core/erasure/erasure.ts";
+import { listPrices } from "../../core/placement.ts";
 import { createApp } from "../../functions/app.ts";
 import { noise, text } from "../conformance/sample-bytes.ts";
 import {
@@ -272,6 +273,37 @@ describe("an erasure on S3 and DynamoDB", () => {
     expect(await store.erasure({ tenant, erasure: inGroup.id })).toMatchObject({ state: "gone" });
     expect(await traces(of.handler, of.place)).toEqual([]);
     await removeRow(of.handler, of.place, "damaged");
+    await untilGone(clock, store);
+  });
+
+  test("of another group is gone as well where each pass takes several runs", async () => {
+    const of = await filled(clock);
+    const { store } = of.handler;
+    // Wherever a run ends: some are before and some behind it.
+    const groups = Array.from({ length: 8 }, (_, i) => `damaged-${i}`);
+    for (const group of groups) await store.append({ tenant, group, id: "a" }, text("nobody's"));
+    const inGroup = await store.erase({ tenant, group: "victim", ids: ["a", "b", "c"] });
+    const byTime = await store.erase({ tenant, toMs: 1 });
+    for (const group of groups) await damageRow(of.handler, of.place, group);
+    let found: readonly { readonly group?: string | undefined }[] = [];
+    for (let day = 0; day < 5; day++) {
+      pass(26 * hour);
+      const first = await store.compact({ dollarsMax: 7.5 * listPrices.readUnit });
+      const second = await (await openHandler(servers, of.place)).store.compact();
+      expect([first, second]).toMatchObject([{ complete: false }, { complete: true }]);
+      found = second.skipped;
+      expect(second.rows!.groups).toBeLessThan(groups.length + 3);
+    }
+
+    expect(new Set(found.map(({ group }) => group))).toEqual(new Set(groups));
+    expect(await store.erasure({ tenant, erasure: inGroup.id })).toMatchObject({ state: "gone" });
+    expect(await traces(of.handler, of.place)).toEqual([]);
+    // A row that cannot be read may be of any time.
+    expect(await store.erasure({ tenant, erasure: byTime.id })).toMatchObject({
+      state: "compacting",
+      reason: expect.stringMatching(/^row 1 cannot be read .+ of group "damaged-\d", and rows of 7 groups more/),
+    });
+    for (const group of groups) await removeRow(of.handler, of.place, group);
     await untilGone(clock, store);
   });
 

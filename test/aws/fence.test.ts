@@ -324,7 +324,7 @@ describe("an index", () => {
     const frames = new FrameReader(segments, nodeDigest);
     const secret = new Uint8Array(16);
     const dynamo = { client: servers.dynamo.client({ maxAttempts: 1 }), table: place.table };
-    const index = new DynamoOffsetIndex({ ...shared, ...dynamo, secret, frames });
+    const index = new DynamoOffsetIndex({ ...shared, ...dynamo, secret, frames, indexed: ["user"] });
     const placed = () =>
       segments.append("acme", {
         kind: "tombstone",
@@ -336,6 +336,21 @@ describe("an index", () => {
       });
     return { index, placed, place };
   }
+
+  test("refuses a page whose attributes' rows were put long ago, and puts them again for who tries again", async () => {
+    const { index, placed, place } = await openedIndex();
+    const entry = { id: "a", bytes: 0, etag: "0".repeat(32), attributes: { user: "u1" } };
+    const found = { ...page, entries: [entry as never] };
+    const finds = () => servers.dynamo.log.count({ operation: "PutItem", resource: place.table, key: /^~find/ });
+    index.prepare("acme", "g", found);
+    await expect.poll(finds).toBe(1);
+    pass(knowledgeMsMax + 1000);
+
+    await expect(index.commit({ ...record, place: await placed() }, found)).rejects.toMatchObject(heldUp);
+    expect(finds()).toBe(1);
+    expect(await index.commit({ ...record, place: await placed() }, found)).toEqual({ kind: "committed" });
+    expect(finds()).toBe(2);
+  });
 
   test("refuses a number that it gave long ago, also where all that followed is new", async () => {
     const { index, placed, place } = await openedIndex();

@@ -382,13 +382,66 @@ describe("a run with a budget", () => {
     for (let i = 0; i < 100; i++) await store.append({ tenant, group: "spread", id: `${i}` }, noise(2000, i));
     for (let i = 0; i < 100; i++) if (i % 2) await store.delete({ tenant, group: "spread", id: `${i}` });
 
-    const first = await store.compact({ graceMs: 0, bytesMax: 20_000, rules: garbageAlone });
+    const first = await store.compact({ graceMs: 0, bytesMax: 45_000, rules: garbageAlone });
     const rest = await store.compact({ graceMs: 0, rules: garbageAlone });
 
     expect([first.complete, first.segments.length]).toEqual([false, 1]);
     expect(first.plan.segments.length).toBeGreaterThan(1);
     // Nothing is left of the other segments but to take them away.
     expect([rest.complete, rest.bytesOut]).toEqual([true, 0]);
+  });
+});
+
+describe("a segment of deletes alone", () => {
+  const groups = 20;
+  const perGroup = 40;
+
+  /** Groups in segments of their own, of each of which some are deleted: so many that the deletes end a segment. */
+  async function deletedFrom(deletes: number) {
+    const fs = newDisk();
+    const store = await open(fs, { segmentBytesMax: 20_000 });
+    const ids = Array.from({ length: perGroup }, (_, i) => `${i}`);
+    for (let g = 0; g < groups; g++) {
+      const items = ids.map((id, i) => ({ id, bytes: noise(500, perGroup * g + i) }));
+      await store.appendMany({ tenant, group: `g${g}` }, items);
+    }
+    const segments = () => fs.list(`${directory}/segments/${tenant}`);
+    const deleteFrom = async (from: number, to: number) => {
+      for (let i = from; i < to; i++)
+        for (let g = 0; g < groups; g++) await store.delete({ tenant, group: `g${g}`, id: `${i}` });
+    };
+    await deleteFrom(0, deletes);
+    return { fs, store, segments, deleteFrom };
+  }
+
+  test("is not free: it takes along what its groups have elsewhere, and is left where that does not pay", async () => {
+    const { store, segments, deleteFrom } = await deletedFrom(9);
+    expect(segments().length).toBeGreaterThan(groups + 1);
+    for (let runs = 0; runs < 3; runs++) {
+      const before = segments();
+      const dry = await store.compact({ graceMs: 0, dryRun: true, rules: garbageAlone });
+      const report = await store.compact({ graceMs: 0, rules: garbageAlone });
+
+      expect(dry.plan.segments).toEqual([]);
+      expect(report).toMatchObject({ plan: { segments: [] }, segments: [], bytesOut: 0, freed: [], skipped: [] });
+      // One that grows is not ended for it again and again.
+      expect(segments()).toEqual(before);
+      await deleteFrom(9 + runs, 9 + runs);
+    }
+  });
+
+  test("goes in the run that takes away what it hides", async () => {
+    const { fs, store, segments } = await deletedFrom(20);
+    const before = segments().length;
+    const report = await store.compact({ graceMs: 0, rules: garbageAlone });
+
+    expect(report.complete).toBe(true);
+    expect(report.segments.length).toBeGreaterThanOrEqual(before - 1);
+    expect(report.bytesOut).toBeLessThan(1.1 * report.plan.rewrittenBytes);
+    expect(bytesOnDisk(fs)).toBeLessThan(1.25 * groups * (perGroup - 20) * 500);
+    for (let g = 0; g < groups; g++) {
+      expect(await collect(store.list({ tenant, group: `g${g}` }))).toHaveLength(perGroup - 20);
+    }
   });
 });
 

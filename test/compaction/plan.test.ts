@@ -30,6 +30,14 @@ function planned(usages: readonly SegmentUsage[], options: Partial<PlanOptions> 
 
 const named = (segments: readonly PlannedSegment[]) => segments.map(({ usage: { segment } }) => segment);
 
+test("what a segment takes along is written again for it: it counts against the budget, and is told", () => {
+  const usages = [usage("a", { live: [0, 0, 0], draggedBytes: 2000 }), usage("b", { live: [500, 0, 0] })];
+
+  expect(planCompaction(usages, { nowMs })).toMatchObject({ rewrittenBytes: 2500, amplification: 2500 / 1500 });
+  const { segments, postponed } = planCompaction(usages, { nowMs, bytesMax: 1000 });
+  expect([named(segments), postponed]).toEqual([["b"], 1]);
+});
+
 describe("a segment is compacted", () => {
   const small = { bytes: planRules.smallBytes - 1 };
   const others = (count: number, members: Partial<SegmentUsage> = small) =>
@@ -49,6 +57,17 @@ describe("a segment is compacted", () => {
     { when: "as garbage once 30 % of it is dead", is: { live: [700, 0, 0] }, reason: "garbage" },
     { when: "as garbage where what is alive has expired", is: { expired: 300 }, reason: "garbage" },
     { when: "as dead once nothing in it is alive", is: { live: [0, 0, 0] }, reason: "dead" },
+    {
+      when: "never while nothing in it is alive, and what it takes along makes it not worth it",
+      is: { live: [0, 0, 0], draggedBytes: 2400, bytes: 1000 },
+      beside: others(20),
+      reason: undefined,
+    },
+    {
+      when: "as garbage where nothing in it is alive, and what it takes along is little",
+      is: { live: [0, 0, 0], draggedBytes: 2300 },
+      reason: "garbage",
+    },
     { when: "as dead once all of it has expired", is: { expired: 1000 }, reason: "dead" },
     {
       when: "by other rules",

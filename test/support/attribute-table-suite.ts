@@ -25,11 +25,30 @@ export function attributeTableSuite(name: string, open: () => AttributeTable | P
     test(
       "keeps what was put last, in its own partition",
       on(async (table) => {
-        await table.put(partition, 7n, first);
-        await table.put(partition, 7n, second);
-        await table.put("~find/acme/other", 8n, first);
+        await table.put(partition, 7n, first, Date.now());
+        await table.put(partition, 7n, second, Date.now());
+        await table.put("~find/acme/other", 8n, first, Date.now());
 
         assert.deepEqual(await all(table), { rows: [[7n, second]], next: undefined });
+      }),
+    );
+
+    test(
+      "removes what was put before a time, and not again since, and nothing else",
+      on(async (table) => {
+        const nowMs = Date.now();
+        await table.put(partition, 1n, first, nowMs - 2000);
+        await table.put(partition, 2n, first, nowMs - 2000);
+        const { signedMs } = await table.put(partition, 2n, second, nowMs);
+        assert.ok(Math.abs(signedMs - nowMs) < 60_000);
+        await table.put(partition, greatest, first, nowMs - 1000);
+        for (const number of [1n, 2n, 3n, greatest]) await table.removePutBefore(partition, number, nowMs - 1000);
+
+        const left = [
+          [2n, second],
+          [greatest, first],
+        ];
+        assert.deepEqual(await all(table), { rows: left, next: undefined });
       }),
     );
 
@@ -37,7 +56,7 @@ export function attributeTableSuite(name: string, open: () => AttributeTable | P
       "answers in the order of numbers, some at a time, up to the greatest",
       on(async (table) => {
         const numbers = [greatest, 3n, greatest - 1n, 20n, 100n];
-        for (const number of numbers) await table.put(partition, number, first);
+        for (const number of numbers) await table.put(partition, number, first, Date.now());
         const found: bigint[] = [];
         let next: bigint | undefined = 4n;
         while (next !== undefined) {

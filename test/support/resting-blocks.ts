@@ -33,18 +33,32 @@ export async function framesOf(fs: FileSystem, folder: string): Promise<FoundFra
   for (const path of filesOf(fs, folder)) {
     const [, tenant = "", segment = ""] = /segments\/([^/]+)\/([^/]+)\.seg$/.exec(path) ?? [];
     if (segment === "") continue;
-    const bytes = readWhole(fs, path) ?? new Uint8Array(0);
-    const read = (at: number, length: number) => bytes.subarray(at, at + length);
-    const { frames } = await scanSegment({ tenant, segment, size: bytes.length, read }, nodeDigest);
-    for (const frame of frames) found.push({ ...frame, path, tenant, segment, bytes });
+    found.push(...(await framesIn(path, tenant, segment, readWhole(fs, path) ?? new Uint8Array(0))));
   }
   return found;
 }
 
+/** Every whole frame of a segment. */
+export async function framesIn(
+  path: string,
+  tenant: string,
+  segment: string,
+  bytes: Uint8Array,
+): Promise<FoundFrame[]> {
+  const read = (at: number, length: number) => bytes.subarray(at, at + length);
+  const { frames } = await scanSegment({ tenant, segment, size: bytes.length, read }, nodeDigest);
+  return frames.map((frame) => ({ ...frame, path, tenant, segment, bytes }));
+}
+
 /** Every block of every whole frame in a store's folder. */
 export async function blocksOf(fs: FileSystem, folder: string): Promise<FoundBlock[]> {
+  return blocksIn(await framesOf(fs, folder));
+}
+
+/** Every block of frames. */
+export function blocksIn(frames: readonly FoundFrame[]): FoundBlock[] {
   const found: FoundBlock[] = [];
-  for (const { path, segment, bytes, offset, headBytes, bodyBytes } of await framesOf(fs, folder)) {
+  for (const { path, segment, bytes, offset, headBytes, bodyBytes } of frames) {
     const binding = new SegmentBinding(nodeDigest, basename(segment));
     for (let at = offset + headBytes; at < offset + headBytes + bodyBytes;) {
       const block = decodeBlock(bytes, at, 0, binding);

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import pRetry, { AbortError } from "p-retry";
-import { concat, utf8Length } from "../../bytes.ts";
+import { concat } from "../../bytes.ts";
 import { isPayloadStoreError, PayloadStoreError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import { limits } from "../../limits.ts";
@@ -8,11 +8,11 @@ import { cheaperReference, listPrices, placeFrames, type Prices, type RowSizes }
 import type { Clock } from "../../ports/clock.ts";
 import type { Digest } from "../../ports/digest.ts";
 import type { Random } from "../../ports/random.ts";
-import type { FramePlace, SegmentStore, SegmentSummary } from "../../ports/segment-store.ts";
+import type { FramePlace, SegmentSummary, WholeFrame, WholeSegments } from "../../ports/segment-store.ts";
 import { SegmentBinding } from "../../segment/binding.ts";
 import { storedBlockBytes } from "../../segment/block.ts";
 import { encodeFooter, type FrameEntry } from "../../segment/footer.ts";
-import { encodeFrame, frameHeaderBytes, groupCrc, type FrameDraft } from "../../segment/frame.ts";
+import { encodeFrame, groupCrc, headBytesOf, type FrameDraft, wholeSegment } from "../../segment/frame.ts";
 import { encodeSegmentHeader, segmentHeaderBytes, syncMarkerBytes } from "../../segment/header.ts";
 import { isSegmentName, SegmentNames } from "../../segment/name.ts";
 import type { ScanStart, SegmentScan } from "../../segment/scan.ts";
@@ -47,6 +47,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A frame, and where it has to begin if others rest on that. */
+type ToPut = Pick<WholeFrame, "frame"> & { readonly offset?: number | undefined };
+
 /** A frame that goes into a segment. */
 interface Apart extends Waiting {
   /** Its row keeps its head. */
@@ -68,7 +71,7 @@ const scanChunkBytes = 8_388_608;
  * Frames that are appended in one turn of the event loop, or while PUTs are under way, share a segment, which is complete and
  * sealed when it is put. What is cheaper kept in its row of the index gets no segment at all: its place holds the frame.
  */
-export class S3SegmentStore implements SegmentStore {
+export class S3SegmentStore implements WholeSegments {
   readonly failure = undefined;
   readonly #options: S3SegmentStoreOptions;
   readonly #names: SegmentNames;
@@ -97,6 +100,23 @@ export class S3SegmentStore implements SegmentStore {
         setImmediate(() => this.#place(tenant));
       }
     });
+  }
+
+  async appendWhole(tenant: string, frames: readonly WholeFrame[]): Promise<readonly FramePlace[]> {
+    if (this.#closed) throw new PayloadStoreError("CLOSED", "the store is closed");
+    const puts = this.#putting.get(tenant) ?? new Set();
+    const putting = this.#put(tenant, frames);
+    const end = () => {
+      puts.delete(ending);
+      this.#putNext(tenant);
+    };
+    const ending: Promise<void> = putting.then(end, end);
+    puts.add(ending);
+    this.#putting.set(tenant, puts);
+    const places = await putting;
+    return places.map(({ held, ...place }, i) =>
+      cheaperReference(rowSizes(tenant, frames[i]!.frame)) === "head" ? { ...place, held } : place,
+    );
   }
 
   async read(tenant: string, segment: string, offset: number, bytes: number): Promise<Uint8Array> {
@@ -223,7 +243,7 @@ export class S3SegmentStore implements SegmentStore {
   }
 
   /** One complete segment of all frames. */
-  async #put(tenant: string, batch: readonly Waiting[]): Promise<(FramePlace & { held: Uint8Array })[]> {
+  async #put(tenant: string, batch: readonly ToPut[]): Promise<(FramePlace & { held: Uint8Array })[]> {
     const { s3, bucket, clock, random, digest, deadline } = this.#options;
     const { client, PutObjectCommand } = await s3.requests();
     const namedMs = clock.nowMs();
@@ -235,9 +255,11 @@ export class S3SegmentStore implements SegmentStore {
     const places: (FramePlace & { held: Uint8Array })[] = [];
     let offset = segmentHeaderBytes;
     let groupCrcBefore = 0;
-    for (const { frame } of batch) {
+    for (const { frame, offset: planned = offset } of batch) {
+      invariant(planned === offset, "a frame lies where those that rest on it were told");
       const context = { binding, marker, number: entries.length, groupCrcBefore };
-      const encoded = encodeFrame(frame, offset, context);
+      const restsIn = frame.restsIn === wholeSegment ? segment : frame.restsIn;
+      const encoded = encodeFrame({ ...frame, restsIn }, offset, context);
       const { headBytes } = encoded;
       const { kind, group, sequence } = frame;
       entries.push({ group, kind, sequence, offset, headBytes, bodyBytes: encoded.bytes - headBytes });
@@ -343,7 +365,7 @@ function endsBefore(key: string, size: number, expected: number): PayloadStoreEr
 /** Bytes of the rows that a frame's commit may be. */
 function rowSizes(tenant: string, frame: FrameDraft): RowSizes {
   const key = keyBytes(`${tenant}/${frame.group}`);
-  const headBytes = frameHeaderBytes + utf8Length(frame.group) + frame.page.length;
+  const headBytes = headBytesOf(frame);
   const bodyBytes = frame.blocks.reduce((sum, block) => sum + storedBlockBytes(block), 0);
   return {
     inline: key + keepingRecordBytes(headBytes + bodyBytes),

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { paginateScan } from "@aws-sdk/client-dynamodb";
 import { expect } from "vitest";
@@ -22,7 +23,8 @@ export async function traces(
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: place.bucket }));
   for (const { Key = "" } of Contents) {
     const { Body } = await s3.send(new GetObjectCommand({ Bucket: place.bucket, Key }));
-    if (await hasTrace((await Body?.transformToByteArray()) ?? new Uint8Array(0), secret)) found.push(Key);
+    if (await hasTrace((await Body?.transformToByteArray()) ?? new Uint8Array(0), secret, basename(Key, ".seg")))
+      found.push(Key);
   }
   for await (const { Items = [] } of paginateScan({ client: dynamo }, { TableName: place.table })) {
     for (const { pk, sk, r } of Items) {

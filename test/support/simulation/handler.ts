@@ -77,6 +77,7 @@ export function openHandler(servers: Servers, name: string, weather: Weather, bu
   const ownIndex = lapsing
     ? attributedIndex(lapsing, bug, { ...shared, rows, sleep, secret, frames, process })
     : new RowOffsetIndex({ ...shared, rows, sleep, secret, frames });
+  const terms = ownIndex instanceof AttributedOffsetIndex ? ownIndex.terms : undefined;
   const index = bug.index?.(ownIndex, tools) ?? ownIndex;
   const ownErasures = new ProcessLedger(process, servers.erasures, servers.whenErasureKept);
   const erasures = bug.erasures?.(ownErasures) ?? ownErasures;
@@ -97,6 +98,7 @@ export function openHandler(servers: Servers, name: string, weather: Weather, bu
       secret,
       frames: bug.merged?.(inside.frames, tools) ?? inside.frames,
       eraser: inside.eraser,
+      terms,
       encoderOf: () => new BlockEncoder(codecs, tieredPolicy()),
       pause: () => sleep(0),
       times: { ...rowTimes, ...bug.times },

@@ -29,8 +29,9 @@ export const lapsingBugs = {
   "a page is committed before the rows that it is found by": {
     attributes: (table) =>
       changed(table, {
-        put: async (partition, number, record) => {
-          table.put(partition, number, record).catch(() => {});
+        put: async (partition, number, record, putMs) => {
+          table.put(partition, number, record, putMs).catch(() => {});
+          return { signedMs: putMs };
         },
       }),
   },
@@ -42,6 +43,20 @@ export const lapsingBugs = {
           const asking = answered.get(partition) ?? table.query(partition, from, rowsMax);
           answered.set(partition, asking);
           return asking;
+        },
+      });
+    },
+  },
+  "a row to be found by is put once in the life of a process": {
+    attributes: (table) => {
+      const known = new Set<string>();
+      return changed(table, {
+        put: async (partition, number, record, putMs) => {
+          const name = `${partition} ${number}`;
+          if (known.has(name)) return { signedMs: putMs };
+          const put = await table.put(partition, number, record, putMs);
+          known.add(name);
+          return put;
         },
       });
     },
@@ -79,12 +94,19 @@ export const rareLapsingBugs = {
   "what compaction leaves out hides nothing any more": merging((entry, nowMs) =>
     isExpired(entry, nowMs) ? { ...entry, id: `not ${entry.id}` } : entry,
   ),
+  "a row to be found by is removed though it was put again": {
+    attributes: (table) =>
+      changed(table, {
+        removePutBefore: (partition, number) => table.removePutBefore(partition, number, Infinity),
+      }),
+  },
   "a row to be found by that is not answered counts as put": {
     attributes: (table) =>
       changed(table, {
-        put: (partition, number, record) =>
-          table.put(partition, number, record).catch((error: unknown) => {
+        put: (partition, number, record, putMs) =>
+          table.put(partition, number, record, putMs).catch((error: unknown) => {
             if (!isPayloadStoreError(error, "UNAVAILABLE")) throw error;
+            return { signedMs: putMs };
           }),
       }),
   },

@@ -1,5 +1,6 @@
 import type { MemoryAttributeTable } from "../../../core/adapters/memory/memory-attribute-table.ts";
 import type { AttributeRowPage, AttributeTable } from "../../../core/ports/attribute-table.ts";
+import type { SignedAnswer } from "../../../core/ports/row-table.ts";
 import { dynamoSignatureMs, type Process } from "./process.ts";
 
 /** What payloads are found by, as a process sees it: behind its network. */
@@ -13,8 +14,14 @@ export class ProcessAttributes implements AttributeTable {
     this.#server = server;
   }
 
-  async put(partition: string, number: bigint, record: Uint8Array): Promise<void> {
-    await this.#ask(`put row ${partition}`, () => this.#server.put(partition, number, record));
+  async put(partition: string, number: bigint, record: Uint8Array, putMs: number): Promise<SignedAnswer> {
+    const serve = () => this.#server.put(partition, number, record, putMs);
+    const { signedMs } = await this.#asked(`put row ${partition}`, serve, putMs);
+    return { signedMs };
+  }
+
+  async removePutBefore(partition: string, number: bigint, beforeMs: number): Promise<void> {
+    await this.#ask(`remove row ${partition}`, () => this.#server.removePutBefore(partition, number, beforeMs));
   }
 
   query(partition: string, from: bigint, rowsMax: number): Promise<AttributeRowPage> {
@@ -22,7 +29,10 @@ export class ProcessAttributes implements AttributeTable {
   }
 
   async #ask<Answer>(what: string, serve: () => Promise<Answer>): Promise<Answer> {
-    const { answer } = await this.#process.ask({ what, serve, restsOnMs: Infinity, signatureMs: dynamoSignatureMs });
-    return answer;
+    return (await this.#asked(what, serve, Infinity)).answer;
+  }
+
+  #asked<Answer>(what: string, serve: () => Answer, restsOnMs: number) {
+    return this.#process.ask({ what, serve, restsOnMs, signatureMs: dynamoSignatureMs });
   }
 }

@@ -1,7 +1,7 @@
 import { nodeDigest } from "../../../core/adapters/node/digest.ts";
 import { concat } from "../../../core/bytes.ts";
 import { PayloadStoreError } from "../../../core/errors.ts";
-import type { FramePlace, SegmentStore, SegmentSummary } from "../../../core/ports/segment-store.ts";
+import type { FramePlace, SegmentSummary, WholeFrame, WholeSegments } from "../../../core/ports/segment-store.ts";
 import type { StoredObject, StoredObjects } from "../../../core/ports/stored-objects.ts";
 import { SegmentBinding } from "../../../core/segment/binding.ts";
 import { encodeFooter, type FrameEntry } from "../../../core/segment/footer.ts";
@@ -36,7 +36,7 @@ const listedMax = 5;
  * Segments as a process sees them: objects behind its network, put whole. Frames that are appended in one turn share a
  * segment. A PUT is fenced by the time in its name, as on S3.
  */
-export class ProcessSegments implements SegmentStore, StoredObjects {
+export class ProcessSegments implements WholeSegments, StoredObjects {
   readonly failure = undefined;
   readonly #world: World;
   readonly #process: Process;
@@ -62,9 +62,21 @@ export class ProcessSegments implements SegmentStore, StoredObjects {
       if (gathering) gathering.push(waiting);
       else {
         this.#gathering.set(tenant, [waiting]);
-        void this.#process.sleep(0).then(() => this.#put(tenant));
+        void this.#process.sleep(0).then(() => this.#putGathered(tenant));
       }
     });
+  }
+
+  appendWhole(tenant: string, frames: readonly WholeFrame[]): Promise<readonly FramePlace[]> {
+    const waiting: Waiting[] = [];
+    const places = frames.map(
+      ({ frame }) =>
+        new Promise<FramePlace>((resolve, reject) => {
+          waiting.push({ frame, keeps: "nothing", resolve, reject });
+        }),
+    );
+    void this.#process.sleep(0).then(() => this.#put(tenant, waiting));
+    return Promise.all(places);
   }
 
   async read(tenant: string, segment: string, offset: number, bytes: number): Promise<Uint8Array> {
@@ -112,9 +124,13 @@ export class ProcessSegments implements SegmentStore, StoredObjects {
 
   async close(): Promise<void> {}
 
-  async #put(tenant: string): Promise<void> {
+  async #putGathered(tenant: string): Promise<void> {
     const batch = this.#gathering.get(tenant) ?? [];
     this.#gathering.delete(tenant);
+    await this.#put(tenant, batch);
+  }
+
+  async #put(tenant: string, batch: readonly Waiting[]): Promise<void> {
     const namedMs = this.#process.nowMs();
     const segment = this.#names.next();
     const { bytes, places } = this.#encode(tenant, segment, namedMs, batch);

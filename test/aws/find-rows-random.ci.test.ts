@@ -1,0 +1,1 @@
+import "./find-rows-random.test.ts";
