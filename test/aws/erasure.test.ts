@@ -381,7 +381,8 @@ describe("a segment that holds the page of an upload", () => {
       () => expect(servers.s3.log.count({ key: `uploads/${tenant}/${upload}` })).toBeGreaterThan(2),
       patience,
     );
-    await setTimeout(50);
+    // It is compared with its SHA-256, and then waits with the others.
+    await setTimeout(500);
     busy.release();
     await Promise.all(others);
     const location = await committing;
