@@ -229,7 +229,7 @@ export class PayloadStore {
   async #commitOne(key: ResolvedKey, draft: Promise<PageDraft>, options: CreateOptions): Promise<Location> {
     const { tenant, group } = key;
     const refuseTaken = async () => {
-      const { value: taken, basis } = await this.#lookup.has(key);
+      const { value: taken, basis } = await lookedUp(key, () => this.#lookup.has(key));
       if (!taken) return basis;
       throw new PayloadStoreError("EXISTS", `${describeKey(key)} has a payload already`, { details: { ...key } });
     };
