@@ -159,8 +159,8 @@ export class CrashWorkload {
   }
 }
 
-/** Of the groups in turn, in milliseconds since 1970: after the days of all seeds, and so far apart that they are laid apart. */
-const expiries = [undefined, 1e14, 4e14] as const;
+/** Of the groups in turn, in milliseconds since 1970: after the days of all seeds, some 15 million, and so far apart that they are laid apart. */
+const expiries = [undefined, 2e15, 8e15] as const;
 
 /** What no codec makes much smaller alone, and every one that knows it already. */
 const common = Uint8Array.from(noise(800, 1), (byte) => byte & 63);
