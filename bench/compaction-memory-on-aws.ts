@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
@@ -8,6 +7,7 @@ import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { openAws } from "../core/entries/aws.ts";
 import type { AwsPlace } from "../test/support/aws/aws-under-test.ts";
 import { type FaultyServers, freshPlaceOf, openHandler, startFaultyServers } from "../test/support/aws/handlers.ts";
+import { peakBytes } from "../test/support/peak-bytes.ts";
 
 /**
  * npm run bench:compaction-memory-on-aws
@@ -91,23 +91,17 @@ async function filled(
 async function compact({ place, s3, dynamo }: Told): Promise<void> {
   const clients = { s3: new S3Client(s3), dynamo: new DynamoDBClient(dynamo) };
   const store = await openAws({ ...place, clients }, { compaction: { times } });
-  const openBytes = peakBytes();
+  const openBytes = peakBytes("self");
   const before = bytesInUse();
   let inUse = 0;
   const collecting = globalThis.gc && setInterval(() => (inUse = Math.max(inUse, bytesInUse() - before)), 15);
   const { bytesIn, bytesOut } = await store.compact({});
   clearInterval(collecting);
-  const above = Math.round((peakBytes() - openBytes) / 1e6);
+  const above = Math.round((peakBytes("self") - openBytes) / 1e6);
   const used = collecting ? `, in use ${Math.round(inUse / 1e6)} MB` : "";
   console.log(`${above} MB above that of the open store${used}; ${bytesIn} bytes read, ${bytesOut} written`);
   clients.s3.destroy();
   clients.dynamo.destroy();
-}
-
-/** Resident at most, at any time. */
-function peakBytes(): number {
-  const [, kibibytes = ""] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
-  return Number(kibibytes) * 1024;
 }
 
 function bytesInUse(): number {

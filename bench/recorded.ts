@@ -22,8 +22,10 @@ export function recorded(corpus: string): Recorded {
 export function bytesOf(
   lines: Iterable<TraceLine & { readonly payload?: string }>,
 ): { group: string; id: string; bytes: Uint8Array }[] {
-  return Array.from(lines, ({ group, id, text, payload, json, base64 }) => {
-    const raw = text ?? payload ?? JSON.stringify(json);
-    return { group, id, bytes: base64 === undefined ? encoder.encode(raw) : Buffer.from(base64, "base64") };
-  });
+  return Array.from(lines, (line) => ({ group: line.group, id: line.id, bytes: payloadOf(line) }));
+}
+
+/** What a line of a trace says that was stored. */
+export function payloadOf({ text, payload, json, base64 }: TraceLine & { readonly payload?: string }): Uint8Array {
+  return base64 === undefined ? encoder.encode(text ?? payload ?? JSON.stringify(json)) : Buffer.from(base64, "base64");
 }

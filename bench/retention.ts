@@ -6,6 +6,7 @@ import type { FileSystem, OpenFile } from "../core/adapters/disk/file-system.ts"
 import { NodeFileSystem } from "../core/adapters/disk/node-file-system.ts";
 import { openDisk } from "../core/entries/disk.ts";
 import { agentTraces, type TraceLine } from "./agent-traces.ts";
+import { payloadOf } from "./recorded.ts";
 
 /**
  * npm run bench:retention -- --days N --groups N --scenario NAME
@@ -103,7 +104,7 @@ async function told({ lives, goingOn = Infinity }: Scenario): Promise<string> {
         const items = lines.map((line, payload) => {
           const after = lives(group, payload);
           const expiresAt = after === undefined ? undefined : clock.ms + after * dayMs;
-          return { id: `${group}-${line.id}`, bytes: bytesOf(line), expiresAt };
+          return { id: `${group}-${line.id}`, bytes: payloadOf(line), expiresAt };
         });
         await store.appendMany({ tenant, group: `run-${group % goingOn}` }, items);
       }
@@ -151,8 +152,4 @@ function* groupsOf(lines: Iterable<TraceLine>): Generator<readonly TraceLine[]> 
     // Calls repeat the whole history: without them a group is some 20 KB.
     if (JSON.stringify(line.json ?? "").length < 6_000) group.push(line);
   }
-}
-
-function bytesOf({ text, json, base64 }: TraceLine): Uint8Array {
-  return base64 === undefined ? new TextEncoder().encode(text ?? JSON.stringify(json)) : Buffer.from(base64, "base64");
 }

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -9,6 +8,7 @@ import { limits } from "../../core/limits.ts";
 import { serveLocal, type LocalServer } from "../../functions/local.ts";
 import { sameBytes } from "../conformance/expectations.ts";
 import { Draws, noise, prose } from "../conformance/sample-bytes.ts";
+import { peakBytes } from "../support/peak-bytes.ts";
 
 const mebibyte = 1024 * 1024;
 const timeout = 300_000;
@@ -198,10 +198,4 @@ class Caller {
   #at(name: string): string {
     return `${this.#url}/v1/${this.tenant}/groups/${name}`;
   }
-}
-
-/** The most memory that a process had resident at any time. */
-function peakBytes(pid: number | undefined): number {
-  const [, kibibytes = ""] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kibibytes) * 1024;
 }

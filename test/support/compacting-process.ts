@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { openDisk } from "../../core/entries/disk.ts";
+import { peakBytes } from "./peak-bytes.ts";
 
 /**
  * A process that compacts all of a folder, to see how much memory that takes: `compacting-process.ts FOLDER`. It says on standard
@@ -7,13 +7,7 @@ import { openDisk } from "../../core/entries/disk.ts";
  */
 const [directory = ""] = process.argv.slice(2);
 const store = await openDisk({ directory });
-const openBytes = peakBytes();
+const openBytes = peakBytes("self");
 const { segments, bytesIn, bytesOut } = await store.compact({ graceMs: 0, mustGo: () => true });
 await store.close();
-console.log(JSON.stringify({ segments: segments.length, bytesIn, bytesOut, openBytes, peakBytes: peakBytes() }));
-
-/** The most memory that this process had resident at any time. Only Linux tells it. */
-function peakBytes(): number {
-  const [, kibibytes = ""] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
-  return Number(kibibytes) * 1024;
-}
+console.log(JSON.stringify({ segments: segments.length, bytesIn, bytesOut, openBytes, peakBytes: peakBytes("self") }));
